@@ -1,4 +1,4 @@
-# Every library comes from the distribution's packages; scripts/packages.txt lists them.
+# Every library comes from the distribution's packages; scripts/packages.sh lists them.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(BLOSC REQUIRED IMPORTED_TARGET blosc)

@@ -45,6 +45,14 @@ void subtract_row(const T* raw, const float* background, std::uint16_t* out, std
     out[i] = round_to_uint16(clipped(subtracted(raw[i], background[i])));
 }
 
+/// An image flatfield: the darkfield may exceed v, so the difference may be negative.
+template <class T>
+void flatten_row(const T* raw, const float* background, const float* darkfield, const float* flatfield,
+                 std::uint16_t* out, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i)
+    out[i] = round_to_uint16(clipped((subtracted(raw[i], background[i]) - darkfield[i]) / flatfield[i]));
+}
+
 struct RowGains {
   const float* x;
   float y;
@@ -95,21 +103,35 @@ std::vector<float> reciprocals(const std::vector<float>& curve, std::int64_t len
 }  // namespace
 
 CorrectionKernel::CorrectionKernel(const Correction& correction) : correction_(&correction) {
+  check_parts();
   const Extent3& shape = correction.shape;
-  if (correction.background && correction.background->shape() != Extent3{1, shape.y, shape.x})
-    throw Error(ErrorCode::kInternal, "the background plane does not have the shape of the volume");
-  // Without a background, zeros are subtracted: raw - 0 is exact, and there is one kernel.
-  if (!correction.background) zeros_.assign(static_cast<std::size_t>(shape.x), 0.0F);
+  // Where there is no plane, zeros are subtracted: v - 0 is exact, and there is one kernel.
+  zeros_.assign(static_cast<std::size_t>(shape.x), 0.0F);
   if (correction.mask) {
     mask_z_ = numerics::nearest_indices(correction.mask->shape().z, shape.z);
     mask_y_ = numerics::nearest_indices(correction.mask->shape().y, shape.y);
     mask_x_ = numerics::nearest_indices(correction.mask->shape().x, shape.x);
   }
   if (!correction.curves) return;
-  if (!correction.mask) throw Error(ErrorCode::kInternal, "correction curves without a mask");
   reciprocal_z_ = reciprocals(correction.curves->z, shape.z, "z");
   reciprocal_y_ = reciprocals(correction.curves->y, shape.y, "y");
   reciprocal_x_ = reciprocals(correction.curves->x, shape.x, "x");
+}
+
+void CorrectionKernel::check_parts() const {
+  const Extent3 plane{1, correction_->shape.y, correction_->shape.x};
+  const auto check = [&](const Block<float>& part, const char* name) {
+    if (part.shape() != plane)
+      throw Error(ErrorCode::kInternal,
+                  std::string("the ") + name + " does not have the shape of the volume's planes");
+  };
+  if (correction_->background) check(*correction_->background, "background");
+  if (correction_->curves && !correction_->mask)
+    throw Error(ErrorCode::kInternal, "correction curves without a mask");
+  if (!correction_->image) return;
+  if (correction_->curves) throw Error(ErrorCode::kInternal, "a correction by curves and by an image");
+  check(correction_->image->flatfield, "flatfield");
+  if (correction_->image->darkfield) check(*correction_->image->darkfield, "darkfield");
 }
 
 void CorrectionKernel::expand_mask(const Box3& box, Scratch& scratch) const {
@@ -146,17 +168,25 @@ template <class T>
 void CorrectionKernel::apply(const Box3& box, BlockView<const T> raw, BlockView<std::uint16_t> out,
                              Scratch& scratch) const {
   if (box.empty()) return;
+  if (correction_->curves) return apply_curves(box, raw, out, scratch);
+  const auto& image = correction_->image;
+  const std::int64_t x = box.origin.x;
+  for (std::int64_t z = 0; z < box.shape.z; ++z)
+    for (std::int64_t y = 0; y < box.shape.y; ++y) {
+      const std::int64_t volume_y = box.origin.y + y;
+      const float* background = plane_row(correction_->background, volume_y, x);
+      if (image)
+        flatten_row(raw.row(z, y), background, plane_row(image->darkfield, volume_y, x),
+                    image->flatfield.view().row(0, volume_y) + x, out.row(z, y), box.shape.x);
+      else
+        subtract_row(raw.row(z, y), background, out.row(z, y), box.shape.x);
+    }
+}
+
+template <class T>
+void CorrectionKernel::apply_curves(const Box3& box, BlockView<const T> raw,
+                                    BlockView<std::uint16_t> out, Scratch& scratch) const {
   const std::int64_t n = box.shape.x;
-  const auto background_row = [&](std::int64_t y) {
-    return correction_->background ? correction_->background->view().row(0, y) + box.origin.x
-                                   : zeros_.data() + box.origin.x;
-  };
-  if (!correction_->curves) {
-    for (std::int64_t z = 0; z < box.shape.z; ++z)
-      for (std::int64_t y = 0; y < box.shape.y; ++y)
-        subtract_row(raw.row(z, y), background_row(box.origin.y + y), out.row(z, y), n);
-    return;
-  }
   expand_mask(box, scratch);
   const std::int64_t z0 = mask_z_[static_cast<std::size_t>(box.origin.z)];
   const std::int64_t y0 = mask_y_[static_cast<std::size_t>(box.origin.y)];
@@ -166,7 +196,8 @@ void CorrectionKernel::apply(const Box3& box, BlockView<const T> raw, BlockView<
     for (std::int64_t y = 0; y < box.shape.y; ++y) {
       const auto volume_y = static_cast<std::size_t>(box.origin.y + y);
       const std::int64_t mask_row = (mask_z_[volume_z] - z0) * (y1 - y0 + 1) + mask_y_[volume_y] - y0;
-      const float* background = background_row(box.origin.y + y);
+      const float* background =
+          plane_row(correction_->background, box.origin.y + y, box.origin.x);
       const float gain_y = reciprocal_y_[volume_y];
       const float gain_z = reciprocal_z_[volume_z];
       const float ratio = correction_->curves->ratio;

@@ -16,6 +16,13 @@ struct AxisCurves {
   float ratio = 1.0F;  ///< global_factor / g, clamped
 };
 
+/// Illumination that is the same in every plane, as an image (algorithms.md 2 and 3):
+/// out = (v - darkfield) / flatfield.
+struct ImageFlatfield {
+  Block<float> flatfield;                 ///< (1, y, x) of the volume, finite and greater than 0
+  std::optional<Block<float>> darkfield;  ///< (1, y, x), counts; none = 0
+};
+
 /// Everything that the correction of one volume needs, learnt before its voxels are streamed.
 struct Correction {
   Extent3 shape;                         ///< of the volume that is corrected
@@ -23,8 +30,10 @@ struct Correction {
   /// Foreground 0/1 at the estimation level, resized to the volume when it is applied; none where the
   /// method needs none.
   std::optional<Block<std::uint8_t>> mask;
-  /// Applied inside the mask, so there are none without it; none = background subtraction only.
+  /// Applied inside the mask, so there are none without it.
   std::optional<AxisCurves> curves;
+  /// Applied everywhere. At most one of `curves` and `image` is there; neither = background subtraction only.
+  std::optional<ImageFlatfield> image;
 };
 
 /// A Correction prepared for streaming: `apply` is the only kernel that sees full-size data.
@@ -41,8 +50,8 @@ class CorrectionKernel {
   };
 
   /// Corrects the voxels of `box` (of the volume): background subtraction max(raw - B, 0); inside the
-  /// mask ((v * 1/cx) * 1/cy) * 1/cz * ratio, each a float32 product from left to right; clipped to [0, 65535],
-  /// rounded half to even. `raw` and `out` have the shape of `box`. T is uint8 or uint16.
+  /// mask ((v * 1/cx) * 1/cy) * 1/cz * ratio, each a float32 product from left to right, or everywhere
+  /// (v - darkfield) / flatfield; clipped to [0, 65535], rounded half to even. `raw` and `out` have the shape of `box`. T is uint8 or uint16.
   template <class T>
   void apply(const Box3& box, BlockView<const T> raw, BlockView<std::uint16_t> out,
              Scratch& scratch) const;
@@ -51,7 +60,16 @@ class CorrectionKernel {
   void upscale_mask(const Box3& box, BlockView<std::uint8_t> out) const;
 
  private:
+  void check_parts() const;
   void expand_mask(const Box3& box, Scratch& scratch) const;
+  template <class T>
+  void apply_curves(const Box3& box, BlockView<const T> raw, BlockView<std::uint16_t> out,
+                    Scratch& scratch) const;
+  /// A row of a plane (1, y, x) from the box on; zeros where there is no plane.
+  [[nodiscard]] const float* plane_row(const std::optional<Block<float>>& plane, std::int64_t y,
+                                       std::int64_t x) const {
+    return plane ? plane->view().row(0, y) + x : zeros_.data() + x;
+  }
 
   const Correction* correction_;
   std::vector<float> zeros_;

@@ -36,8 +36,14 @@ std::vector<float> random_curve(Random& random, std::int64_t length, float lo, f
   return curve;
 }
 
-/// Any combination of background, mask and curves; masks of any ratio to the volume. Curves that
-/// are not clipped may fall to or below zero.
+Block<float> random_plane(Random& random, const Extent3& shape, float lo, float hi) {
+  Block<float> plane({1, shape.y, shape.x});
+  for (float& v : plane.span()) v = pick_real(random, lo, hi);
+  return plane;
+}
+
+/// Any combination of background and either an image flatfield or mask and curves; masks of any
+/// ratio to the volume. Curves that are not clipped may fall to or below zero.
 Correction random_correction(Random& random, const Extent3& shape) {
   Correction correction;
   correction.shape = shape;
@@ -47,6 +53,11 @@ Correction random_correction(Random& random, const Extent3& shape) {
       b = 0.5F * static_cast<float>(pick(random, 0, 300));
   }
   if (pick(random, 0, 3) == 0) return correction;
+  if (pick(random, 0, 2) == 0) {
+    correction.image.emplace(random_plane(random, shape, 1e-3F, 1.5F), std::nullopt);
+    if (pick(random, 0, 1) == 0) correction.image->darkfield = random_plane(random, shape, -5.0F, 90.0F);
+    return correction;
+  }
   const Extent3 mask_shape =
       pick(random, 0, 1) == 0 ? max(floor_div(shape, 2), {1, 1, 1}) : pick_shape(random, 25);
   correction.mask = random_volume<std::uint8_t>(random, mask_shape, pick(random, 0, 2));
@@ -70,10 +81,14 @@ bool inside_mask(const Correction& correction, const Extent3& p) {
   return correction.mask->at(source(0), source(1), source(2)) != 0;
 }
 
-/// algorithms.md 1.8, 4.7 and 5, for one voxel.
+/// algorithms.md 1.8, 2, 3, 4.7 and 5, for one voxel.
 std::uint16_t corrected(const Correction& correction, const Extent3& p, float raw) {
   float v = raw - (correction.background ? correction.background->at(0, p.y, p.x) : 0.0F);
   if (!(v > 0.0F)) v = 0.0F;
+  if (correction.image) {
+    const auto& [flatfield, darkfield] = *correction.image;
+    v = (v - (darkfield ? darkfield->at(0, p.y, p.x) : 0.0F)) / flatfield.at(0, p.y, p.x);
+  }
   if (correction.curves && inside_mask(correction, p)) {
     const auto reciprocal = [](const std::vector<float>& curve, std::int64_t i) {
       return curve.empty() ? 1.0F : 1.0F / curve[static_cast<std::size_t>(i)];
@@ -198,6 +213,22 @@ TEST(Correction, clips_voxels_under_a_curve_that_is_zero_or_negative) {
   EXPECT_EQ(out.at(0, 0, 3), 200);
 }
 
+TEST(Correction, by_an_image_saturates_and_clips_and_never_wraps) {
+  Correction correction;
+  correction.shape = {1, 1, 4};
+  correction.image.emplace(Block<float>({1, 1, 4}, 1e-38F), Block<float>({1, 1, 4}, 50.0F));
+  correction.image->flatfield.at(0, 0, 0) = 4.0F;
+  Block<std::uint16_t> raw({1, 1, 4}, 60000);
+  raw.at(0, 0, 0) = 60;
+  raw.at(0, 0, 1) = 49;
+  raw.at(0, 0, 2) = 50;
+  const Block<std::uint16_t> out = apply_whole(correction, raw);
+  EXPECT_EQ(out.at(0, 0, 0), 2) << "2.5 to even";
+  EXPECT_EQ(out.at(0, 0, 1), 0);
+  EXPECT_EQ(out.at(0, 0, 2), 0);
+  EXPECT_EQ(out.at(0, 0, 3), 65535);
+}
+
 TEST(Correction, multiplies_from_left_to_right_without_gains_made_beforehand) {
   // (v / cx / cy / cz * ratio) and v * (ratio / (cx cy cz)) round to different integers somewhere.
   Random random(7);
@@ -261,6 +292,19 @@ TEST(CorrectionKernel, refuses_parts_that_do_not_fit_the_volume) {
   refused([](Correction& c) { c.curves->z = {1.0F}; });
   refused([](Correction& c) { c.curves->y = {1.0F}; });
   refused([](Correction& c) { c.curves->x = {1.0F}; });
+  const auto image = [](std::int64_t y, std::int64_t x) {
+    return ImageFlatfield{Block<float>({1, y, x}, 1.0F), std::nullopt};
+  };
+  refused([&](Correction& c) { c.image = image(3, 4); });  // beside the curves
+  refused([&](Correction& c) {
+    c.curves.reset();
+    c.image = image(4, 3);
+  });
+  refused([&](Correction& c) {
+    c.curves.reset();
+    c.image = image(3, 4);
+    c.image->darkfield = Block<float>({1, 3, 3}, 0.0F);
+  });
 }
 
 }  // namespace
