@@ -1,81 +1,25 @@
 #include "flatfield/pipeline/tiff_file.h"
 
 #include <fmt/format.h>
-#include <tiffio.h>
 
-#include <cerrno>
-#include <cstdarg>
+#include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "flatfield/core/error.h"
-#include "flatfield/storage/file_error.h"
+#include "flatfield/pipeline/tiff_reader.h"
 
 namespace flatfield::pipeline {
 namespace {
 
-/// libtiff reports errors through a handler of the whole process: the last message of this thread
-/// becomes part of the Error, and nothing is printed.
-thread_local std::string t_message;
-
 constexpr const char* kMaskRemedy = "segment the tile again, or remove the file";
+constexpr const char* kPlaneRemedy = "check the file, or make it again";
 
-void keep_message(const char* /*module*/, const char* format, va_list arguments) {
-  char text[512];
-  std::vsnprintf(text, sizeof text, format, arguments);
-  t_message = text;
-}
-
-struct Close {
-  void operator()(TIFF* tiff) const noexcept { TIFFClose(tiff); }
-};
-using TiffHandle = std::unique_ptr<TIFF, Close>;
-using FileHandle = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
-
-TiffHandle open_tiff(const std::filesystem::path& path, const char* mode) {
-  static const bool handlers_set = [] {
-    TIFFSetErrorHandler(keep_message);
-    TIFFSetWarningHandler(nullptr);
-    return true;
-  }();
-  static_cast<void>(handlers_set);
-  t_message.clear();
-  return TiffHandle(TIFFOpen(path.c_str(), mode));
-}
-
-/// What a page holds.
-struct Page {
-  std::uint32_t width = 0;
-  std::uint32_t height = 0;
-  std::uint16_t bits = 1;
-
-  friend bool operator==(const Page&, const Page&) = default;
-};
-
-Page read_page_header(TIFF* tiff, const std::string& where) {
-  Page page;
-  std::uint16_t samples = 1;
-  std::uint16_t format = SAMPLEFORMAT_UINT;
-  if (TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &page.width) == 0 ||
-      TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &page.height) == 0 || page.width == 0 || page.height == 0)
-    throw Error(ErrorCode::kBadInput, "a page of the TIFF has no size", where, kMaskRemedy);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_BITSPERSAMPLE, &page.bits);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLESPERPIXEL, &samples);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLEFORMAT, &format);
-  if (samples != 1 || (page.bits != 1 && page.bits != 8 && page.bits != 16) ||
-      format == SAMPLEFORMAT_IEEEFP)
-    throw Error(
-        ErrorCode::kUnsupported,
-        fmt::format("a mask must be 1 bit, uint8 or uint16 with one sample per pixel, "
-                    "found {} bits ({}), {} samples",
-                    page.bits, format == SAMPLEFORMAT_IEEEFP ? "float" : "integer", samples),
-        where, "convert the mask");
-  return page;
-}
-
-/// Sets out[x] for the pixels of an encoded row.
+/// Sets out[x] for the pixels of a row.
 void binarize_row(const std::uint8_t* row, std::uint16_t bits, std::int64_t width, std::uint8_t* out) {
   for (std::int64_t x = 0; x < width; ++x) {
     if (bits == 1) {
@@ -88,169 +32,90 @@ void binarize_row(const std::uint8_t* row, std::uint16_t bits, std::int64_t widt
   }
 }
 
-[[noreturn]] void fail_reading(const std::string& where) {
-  throw Error(ErrorCode::kBadInput,
-              "cannot decode the TIFF" + (t_message.empty() ? "" : " (" + t_message + ")"), where,
-              kMaskRemedy);
-}
-
-/// A damaged header must not make us allocate without bound: no compression puts more pixels than this
-/// into a byte of the file.
-void check_claim(double bytes, const std::string& where) {
-  constexpr double kMostPerByte = 1e5;
-  if (bytes > kMostPerByte * static_cast<double>(std::filesystem::file_size(where)))
-    throw Error(ErrorCode::kBadInput, "the TIFF claims more pixels than it can hold", where,
-                kMaskRemedy);
-}
-
-void read_page(TIFF* tiff, const Page& page, std::uint8_t* out, const std::string& where) {
-  const std::int64_t width = page.width;
-  const std::int64_t height = page.height;
-  if (TIFFIsTiled(tiff) == 0) {
-    std::vector<std::uint8_t> row(static_cast<std::size_t>(TIFFScanlineSize64(tiff)));
-    for (std::int64_t y = 0; y < height; ++y) {
-      if (TIFFReadScanline(tiff, row.data(), static_cast<std::uint32_t>(y), 0) < 0) fail_reading(where);
-      binarize_row(row.data(), page.bits, width, out + y * width);
-    }
-    return;
-  }
-  std::uint32_t tile_width = 0;
-  std::uint32_t tile_height = 0;
-  TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &tile_width);
-  TIFFGetField(tiff, TIFFTAG_TILELENGTH, &tile_height);
-  if (tile_width == 0 || tile_height == 0) fail_reading(where);
-  check_claim(static_cast<double>(TIFFTileSize64(tiff)), where);
-  std::vector<std::uint8_t> tile(static_cast<std::size_t>(TIFFTileSize64(tiff)));
-  const auto row_bytes = static_cast<std::size_t>(TIFFTileRowSize64(tiff));
-  for (std::uint32_t y0 = 0; y0 < page.height; y0 += tile_height)
-    for (std::uint32_t x0 = 0; x0 < page.width; x0 += tile_width) {
-      if (TIFFReadTile(tiff, tile.data(), x0, y0, 0, 0) < 0) fail_reading(where);
-      for (std::uint32_t y = y0; y < std::min(y0 + tile_height, page.height); ++y)
-        binarize_row(tile.data() + (y - y0) * row_bytes, page.bits,
-                     std::min(tile_width, page.width - x0), out + y * width + x0);
-    }
-}
-
-/// Planes that ImageJ promises in its description ("images=N"); 1 without one.
-std::int64_t imagej_planes(TIFF* tiff) {
-  const char* text = nullptr;
-  if (TIFFGetField(tiff, TIFFTAG_IMAGEDESCRIPTION, &text) == 0 || text == nullptr) return 1;
-  const std::string description = text;
-  const std::size_t key = description.find("images=");
-  if (description.rfind("ImageJ=", 0) != 0 || key == std::string::npos) return 1;
-  return std::max<std::int64_t>(1, std::strtoll(description.c_str() + key + 7, nullptr, 10));
+void check_mask_type(const TiffReader::Page& page, const std::filesystem::path& path) {
+  if (page.floating || (page.bits != 1 && page.bits != 8 && page.bits != 16))
+    throw Error(ErrorCode::kUnsupported,
+                "a mask must be 1 bit, uint8 or uint16, found " + page.type_name(), path.string(),
+                "convert the mask");
 }
 
 /// The planes of an ImageJ file of one page: they follow each other uncompressed.
-Block<std::uint8_t> read_imagej_stack(TIFF* tiff, const Page& page, std::int64_t planes,
+Block<std::uint8_t> read_imagej_stack(const TiffReader& reader, std::int64_t planes,
                                       const std::filesystem::path& path) {
-  std::uint16_t compression = COMPRESSION_NONE;
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_COMPRESSION, &compression);
-  const std::uint64_t* offsets = nullptr;
-  if (compression != COMPRESSION_NONE || page.bits == 1 || TIFFIsTiled(tiff) != 0 ||
-      TIFFGetField(tiff, TIFFTAG_STRIPOFFSETS, &offsets) == 0)
-    fail_reading(path.string());
+  const TiffReader::Page& page = reader.page();
+  const std::optional<std::uint64_t> offset = reader.raw_offset();
+  if (!offset || page.bits == 1) reader.fail("cannot decode the planes behind the only page of the TIFF");
   const auto row_bytes = static_cast<std::size_t>(page.width) * page.bits / 8;
   // In double: the product of what a damaged file claims may not fit 64 bits.
-  const double needed = static_cast<double>(offsets[0]) + static_cast<double>(planes) * page.height *
-                                                              static_cast<double>(row_bytes);
+  const double needed = static_cast<double>(*offset) + static_cast<double>(planes) * page.height *
+                                                           static_cast<double>(row_bytes);
   if (static_cast<double>(std::filesystem::file_size(path)) < needed)
-    throw Error(ErrorCode::kBadInput, fmt::format("the TIFF ends before its {} planes", planes),
-                path.string(), kMaskRemedy);
+    reader.fail(fmt::format("the TIFF ends before its {} planes", planes));
   Block<std::uint8_t> mask({planes, page.height, page.width});
-  const FileHandle file(std::fopen(path.c_str(), "rb"), std::fclose);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
   std::vector<std::uint8_t> row(row_bytes);
-  if (!file || fseeko(file.get(), static_cast<off_t>(offsets[0]), SEEK_SET) != 0)
-    fail_reading(path.string());
-  for (std::int64_t r = 0; r < planes * page.height; ++r) {
-    if (std::fread(row.data(), 1, row_bytes, file.get()) != row_bytes) fail_reading(path.string());
+  bool readable = file && fseeko(file.get(), static_cast<off_t>(*offset), SEEK_SET) == 0;
+  for (std::int64_t r = 0; readable && r < planes * page.height; ++r) {
+    readable = std::fread(row.data(), 1, row_bytes, file.get()) == row_bytes;
     binarize_row(row.data(), page.bits, page.width, mask.data() + r * page.width);
   }
+  if (!readable) reader.fail("cannot read the planes of the TIFF");
   return mask;
 }
 
-void set_page_fields(TIFF* tiff, std::int64_t width, std::int64_t height, std::uint16_t bits,
-                     std::uint16_t format, std::uint16_t compression) {
-  TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, static_cast<std::uint32_t>(width));
-  TIFFSetField(tiff, TIFFTAG_IMAGELENGTH, static_cast<std::uint32_t>(height));
-  TIFFSetField(tiff, TIFFTAG_BITSPERSAMPLE, bits);
-  TIFFSetField(tiff, TIFFTAG_SAMPLESPERPIXEL, 1);
-  TIFFSetField(tiff, TIFFTAG_SAMPLEFORMAT, format);
-  TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK);
-  TIFFSetField(tiff, TIFFTAG_COMPRESSION, compression);
-  TIFFSetField(tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
-  TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, TIFFDefaultStripSize(tiff, 0));
+template <class T>
+void widen_row(const std::uint8_t* samples, std::int64_t count, float* out) {
+  for (std::int64_t x = 0; x < count; ++x) {
+    T value;
+    std::memcpy(&value, samples + x * static_cast<std::int64_t>(sizeof(T)), sizeof(T));
+    out[x] = static_cast<float>(value);
+  }
 }
 
-/// Writes all planes of `volume` as pages; `bits` and `format` describe T.
-template <class T>
-void write_pages(const std::filesystem::path& path, BlockView<const T> volume, std::uint16_t format,
-                 std::uint16_t compression) {
-  const auto fail = [&] {
-    throw Error(ErrorCode::kWriteFailed,
-                "cannot write the TIFF" + (t_message.empty() ? "" : " (" + t_message + ")"), path.string());
-  };
-  // Classic TIFF ends at 4 GiB.
-  const bool big = volume.size() * static_cast<std::int64_t>(sizeof(T)) > 0xF0000000;
-  const TiffHandle tiff = open_tiff(path, big ? "w8" : "w");
-  if (!tiff) fail();
-  const std::string description =
-      fmt::format("ImageJ=1.11a\nimages={0}\nslices={0}\nhyperstack=false\n", volume.shape.z);
-  std::vector<T> row(static_cast<std::size_t>(volume.shape.x));
-  for (std::int64_t z = 0; z < volume.shape.z; ++z) {
-    set_page_fields(tiff.get(), volume.shape.x, volume.shape.y, sizeof(T) * 8, format, compression);
-    if (z == 0) TIFFSetField(tiff.get(), TIFFTAG_IMAGEDESCRIPTION, description.c_str());
-    for (std::int64_t y = 0; y < volume.shape.y; ++y) {
-      std::copy_n(volume.row(z, y), volume.shape.x, row.data());
-      if (TIFFWriteScanline(tiff.get(), row.data(), static_cast<std::uint32_t>(y), 0) < 0) fail();
-    }
-    if (TIFFWriteDirectory(tiff.get()) == 0) fail();
-  }
-  if (TIFFFlush(tiff.get()) == 0) fail();
+using WidenFunction = void (*)(const std::uint8_t*, std::int64_t, float*);
+
+/// How rows of a page become float32; nullptr for a type that is not read.
+WidenFunction widen_function(const TiffReader::Page& page) {
+  if (page.floating) return page.bits == 32 ? widen_row<float> : page.bits == 64 ? widen_row<double> : nullptr;
+  return page.bits == 8 ? widen_row<std::uint8_t> : page.bits == 16 ? widen_row<std::uint16_t> : nullptr;
 }
 
 }  // namespace
 
 Block<std::uint8_t> read_mask_tiff(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path))
-    throw Error(ErrorCode::kNotFound, "there is no such mask file", path.string());
-  // libtiff does not tell a file that may not be read from one that is no TIFF.
-  if (const FileHandle readable(std::fopen(path.c_str(), "rb"), std::fclose); !readable)
-    storage::throw_file_error(ErrorCode::kReadFailed, "open", path.string(), errno);
-  const TiffHandle tiff = open_tiff(path, "r");
-  if (!tiff)
-    throw Error(ErrorCode::kBadInput,
-                "this is not a TIFF file" + (t_message.empty() ? "" : " (" + t_message + ")"),
-                path.string(), kMaskRemedy);
-  const Page first = read_page_header(tiff.get(), path.string());
-  t_message.clear();
-  const std::int64_t pages = TIFFNumberOfDirectories(tiff.get());
-  // libtiff counts up to the first page that it cannot find: in a file that is cut off, not the last.
-  if (!t_message.empty()) fail_reading(path.string());
-  TIFFSetDirectory(tiff.get(), 0);
-  const std::int64_t promised = imagej_planes(tiff.get());
-  if (pages == 1 && promised > 1) return read_imagej_stack(tiff.get(), first, promised, path);
+  TiffReader reader(path, kMaskRemedy);
+  const TiffReader::Page first = reader.page();
+  check_mask_type(first, path);
+  const std::int64_t planes = reader.imagej_planes();
+  const std::int64_t pages = reader.page_count();
+  if (pages == 1 && planes > 1) return read_imagej_stack(reader, planes, path);
 
-  check_claim(static_cast<double>(first.width) * first.height * static_cast<double>(pages),
-              path.string());
+  reader.check_claim(static_cast<double>(first.width) * first.height * static_cast<double>(pages));
   Block<std::uint8_t> mask({pages, first.height, first.width});
   for (std::int64_t z = 0; z < pages; ++z) {
-    if (z > 0 && TIFFReadDirectory(tiff.get()) == 0) fail_reading(path.string());
-    if (read_page_header(tiff.get(), path.string()) != first)
-      throw Error(ErrorCode::kBadInput,
-                  fmt::format("page {} of the TIFF differs in size or type", z), path.string(),
-                  kMaskRemedy);
-    read_page(tiff.get(), first, mask.plane(z).data, path.string());
+    if (z > 0) reader.next_page();
+    if (reader.page() != first) reader.fail(fmt::format("page {} of the TIFF differs in size or type", z));
+    reader.read_rows([&](std::int64_t y, std::int64_t x, std::int64_t count, const std::uint8_t* samples) {
+      binarize_row(samples, first.bits, count, mask.view().row(z, y) + x);
+    });
   }
   return mask;
 }
 
-void write_mask_tiff(const std::filesystem::path& path, BlockView<const std::uint8_t> mask) {
-  write_pages<std::uint8_t>(path, mask, SAMPLEFORMAT_UINT, COMPRESSION_ADOBE_DEFLATE);
-}
-
-void write_plane_tiff(const std::filesystem::path& path, BlockView<const float> plane) {
-  write_pages<float>(path, plane, SAMPLEFORMAT_IEEEFP, COMPRESSION_NONE);
+Block<float> read_plane_tiff(const std::filesystem::path& path) {
+  TiffReader reader(path, kPlaneRemedy);
+  const TiffReader::Page page = reader.page();
+  const WidenFunction widen = widen_function(page);
+  if (widen == nullptr)
+    throw Error(ErrorCode::kUnsupported,
+                "expected uint8, uint16, float32 or float64, found " + page.type_name(), path.string(),
+                "convert the image");
+  reader.check_claim(static_cast<double>(page.width) * page.height * page.bits / 8.0);
+  Block<float> plane({1, page.height, page.width});
+  reader.read_rows([&](std::int64_t y, std::int64_t x, std::int64_t count, const std::uint8_t* samples) {
+    widen(samples, count, plane.view().row(0, y) + x);
+  });
+  return plane;
 }
 
 }  // namespace flatfield::pipeline

@@ -13,6 +13,10 @@ namespace flatfield::pipeline {
 /// Throws Error(kNotFound, kReadFailed, kBadInput, kUnsupported) naming the file.
 [[nodiscard]] Block<std::uint8_t> read_mask_tiff(const std::filesystem::path& path);
 
+/// Reads the first page of a TIFF as a (1, y, x) plane: uint8, uint16, float32 or float64, one sample per
+/// pixel, stripped or tiled, any compression of libtiff. Throws like `read_mask_tiff`.
+[[nodiscard]] Block<float> read_plane_tiff(const std::filesystem::path& path);
+
 /// Writes a (z, y, x) mask as uint8 pages, zlib, with ImageJ's description.
 void write_mask_tiff(const std::filesystem::path& path, BlockView<const std::uint8_t> mask);
 

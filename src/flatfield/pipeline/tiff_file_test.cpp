@@ -362,6 +362,82 @@ TEST_F(TiffFile, of_a_plane_holds_its_floats) {
   TIFFClose(tiff);
 }
 
+/// Writes `values` as the first page of two, as samples of type T.
+template <class T>
+void write_plane(const fs::path& path, const Block<float>& values, std::uint16_t format,
+                 std::uint16_t compression, std::uint32_t tile_edge) {
+  TIFF* tiff = TIFFOpen(path.c_str(), "w");
+  ASSERT_NE(tiff, nullptr);
+  const Extent3& shape = values.shape();
+  for (int page = 0; page < 2; ++page) {
+    TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, static_cast<std::uint32_t>(shape.x));
+    TIFFSetField(tiff, TIFFTAG_IMAGELENGTH, static_cast<std::uint32_t>(shape.y));
+    TIFFSetField(tiff, TIFFTAG_BITSPERSAMPLE, 8 * sizeof(T));
+    TIFFSetField(tiff, TIFFTAG_SAMPLEFORMAT, format);
+    TIFFSetField(tiff, TIFFTAG_SAMPLESPERPIXEL, 1);
+    TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK);
+    TIFFSetField(tiff, TIFFTAG_COMPRESSION, compression);
+    const auto samples = [&](std::int64_t y, std::int64_t x0, std::int64_t count) {
+      std::vector<T> row(static_cast<std::size_t>(count));
+      for (std::int64_t x = x0; x < std::min(x0 + count, shape.x) && y < shape.y; ++x)
+        row[static_cast<std::size_t>(x - x0)] = page == 0 ? static_cast<T>(values.at(0, y, x)) : T{77};
+      return row;
+    };
+    if (tile_edge == 0) {
+      TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, 2);
+      for (std::int64_t y = 0; y < shape.y; ++y) {
+        std::vector<T> row = samples(y, 0, shape.x);
+        ASSERT_GE(TIFFWriteScanline(tiff, row.data(), static_cast<std::uint32_t>(y), 0), 0);
+      }
+    } else {
+      TIFFSetField(tiff, TIFFTAG_TILEWIDTH, tile_edge);
+      TIFFSetField(tiff, TIFFTAG_TILELENGTH, tile_edge);
+      for (std::int64_t y0 = 0; y0 < shape.y; y0 += tile_edge)
+        for (std::int64_t x0 = 0; x0 < shape.x; x0 += tile_edge) {
+          std::vector<T> tile;
+          for (std::int64_t y = y0; y < y0 + tile_edge; ++y)
+            for (const T value : samples(y, x0, tile_edge)) tile.push_back(value);
+          ASSERT_GE(TIFFWriteTile(tiff, tile.data(), static_cast<std::uint32_t>(x0),
+                                  static_cast<std::uint32_t>(y0), 0, 0),
+                    0);
+        }
+    }
+    ASSERT_NE(TIFFWriteDirectory(tiff), 0);
+  }
+  TIFFClose(tiff);
+}
+
+TEST_F(TiffFile, of_an_image_of_any_type_layout_and_compression_is_read_from_its_first_page) {
+  std::mt19937 random(11);
+  Block<float> values({1, 37, 29});
+  for (float& v : values.span()) v = static_cast<float>(random() % 256);
+  for (const std::uint16_t compression : {COMPRESSION_NONE, COMPRESSION_LZW, COMPRESSION_ADOBE_DEFLATE})
+    for (const std::uint32_t edge : {0U, 16U})
+      for (int type = 0; type < 4; ++type) {
+        SCOPED_TRACE(testing::Message() << compression << " " << edge << " " << type);
+        if (type == 0) write_plane<std::uint8_t>(path_, values, SAMPLEFORMAT_UINT, compression, edge);
+        if (type == 1) write_plane<std::uint16_t>(path_, values, SAMPLEFORMAT_UINT, compression, edge);
+        if (type == 2) write_plane<float>(path_, values, SAMPLEFORMAT_IEEEFP, compression, edge);
+        if (type == 3) write_plane<double>(path_, values, SAMPLEFORMAT_IEEEFP, compression, edge);
+        const Block<float> found = read_plane_tiff(path_);
+        ASSERT_EQ(found.shape(), values.shape());
+        EXPECT_TRUE(std::ranges::equal(found.span(), values.span()));
+      }
+}
+
+TEST_F(TiffFile, of_an_image_of_another_type_is_refused_by_name) {
+  const Block<float> values({1, 4, 4}, 1.0F);
+  write_plane<std::uint32_t>(path_, values, SAMPLEFORMAT_UINT, COMPRESSION_NONE, 0);
+  try {
+    (void)read_plane_tiff(path_);
+    FAIL() << "no error was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+    EXPECT_NE(std::string(error.what()).find("uint32"), std::string::npos) << error.what();
+    EXPECT_EQ(error.where(), path_.string());
+  }
+}
+
 TEST_F(TiffFile, that_cannot_be_written_is_an_error) {
   const Block<std::uint8_t> mask = random_mask({1, 2, 2}, 1);
   try {
