@@ -8,6 +8,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = (ROOT / os.environ.get("FLATFIELD_BUILD", "build/release")).resolve()
 PROGRAM = BUILD / "src/flatfield/cli/exaspim-flatfield"
 README = (ROOT / "README.md").read_text()
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 
 
 def printed(*arguments):
@@ -17,6 +18,11 @@ def printed(*arguments):
 def test_the_readme_holds_the_tables_of_options_that_the_program_prints():
     held = re.search(r"<!-- options: .*? -->\n(.*?)<!-- end of options -->", README, re.S).group(1)
     assert held.strip() == printed("options").strip()
+
+
+def test_the_configuration_reference_holds_the_tables_of_keys_that_the_program_prints():
+    held = re.search(r"<!-- keys: .*? -->\n(.*?)<!-- end of keys -->", CONFIGURATION, re.S).group(1)
+    assert held.strip() == printed("options", "--keys").strip()
 
 
 def test_the_help_lists_every_option_of_the_readme():

@@ -22,6 +22,7 @@ class CommandOptions {
     const Config defaults;
     for (std::size_t i = 0; i < table.size(); ++i) {
       const config::OptionRow<Config>& row = table[i];
+      if (!is_flag(row)) continue;
       const bool is_positional =
           std::find(positional.begin(), positional.end(), row.key) != positional.end();
       Typed& typed = typed_[i];
@@ -34,18 +35,17 @@ class CommandOptions {
                                 : row.kind == config::OptionKind::kNumber ? "X"
                                                                           : "TEXT");
       }
-      if (row.hidden) typed.option->group("");
+      if (row.use == config::OptionUse::kHidden) typed.option->group("");
     }
   }
 
-  /// What was typed, checked. Throws Error(kUsage).
-  [[nodiscard]] Config read() const {
+  /// Stores what was typed, checked, over what `config` holds. Throws Error(kUsage).
+  void store(Config& config) const {
     refuse_extras();
-    Config config;
     for (std::size_t i = 0; i < table_.size(); ++i) {
       const config::OptionRow<Config>& row = table_[i];
       const Typed& typed = typed_[i];
-      if (typed.option->count() == 0) continue;
+      if (typed.option == nullptr || typed.option->count() == 0) continue;
       const std::string shown = config::flag_name(row.key);
       try {
         const Json value = row.kind == config::OptionKind::kFlag ? Json(typed.flag)
@@ -55,6 +55,12 @@ class CommandOptions {
         throw Error(ErrorCode::kUsage, fmt::format("{}: {}, found \"{}\"", shown, reason.what(), typed.text));
       }
     }
+  }
+
+  /// What was typed, over the defaults.
+  [[nodiscard]] Config read() const {
+    Config config;
+    store(config);
     return config;
   }
 
@@ -64,6 +70,10 @@ class CommandOptions {
     std::string text;
     bool flag = false;
   };
+
+  static bool is_flag(const config::OptionRow<Config>& row) {
+    return row.use != config::OptionUse::kFileOnly && row.use != config::OptionUse::kIgnored;
+  }
 
   static std::string describe(const config::OptionRow<Config>& row, const Config& defaults) {
     const std::string values = row.values.empty() ? "" : " [" + row.values + "]";
@@ -76,7 +86,7 @@ class CommandOptions {
       const std::string word = extra.substr(0, extra.find('='));
       std::vector<std::string> flags;
       for (const auto& row : table_)
-        if (!row.hidden) flags.push_back(config::flag_name(row.key));
+        if (is_flag(row) && row.use != config::OptionUse::kHidden) flags.push_back(config::flag_name(row.key));
       const std::vector<std::string_view> known(flags.begin(), flags.end());
       const std::string_view near = nearest_word(word, known);
       throw Error(ErrorCode::kUsage,

@@ -13,6 +13,7 @@
 #include "flatfield/pipeline/inspect.h"
 #include "flatfield/pipeline/phantom.h"
 #include "flatfield/pipeline/run.h"
+#include "flatfield/pipeline/run_request.h"
 #include "flatfield/report/log.h"
 
 namespace flatfield::cli {
@@ -21,7 +22,9 @@ namespace {
 constexpr const char* kProgram = "exaspim-flatfield";
 constexpr const char* kRunProgram = "exaspim-flatfield-run";  // the same as "exaspim-flatfield run"
 
-int run_command(const config::RunConfig& config) {
+int run_command(const CommandOptions<config::RunConfig>& options) {
+  const config::RunConfig config =
+      pipeline::resolve_run([&](config::RunConfig& over) { options.store(over); });
   report::Log log(report::log_level_from_name(config.log_level), config.log_format == "json");
   return pipeline::run(config, log);
 }
@@ -51,7 +54,9 @@ int dispatch(std::vector<std::string> arguments) {
   std::string location;
   inspect->add_option("tile", location, "OME-Zarr tile.")->required();
 
-  const CLI::App* options = app.add_subcommand("options", "Print the tables of options as Markdown.");
+  CLI::App* options = app.add_subcommand("options", "Print the options of run as a Markdown table.");
+  bool keys = false;
+  options->add_flag("--keys", keys, "Print the keys of the configuration files instead.");
 
   try {
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes its vector from the back
@@ -60,10 +65,10 @@ int dispatch(std::vector<std::string> arguments) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     throw Error(ErrorCode::kUsage, error.what(), "", "see --help");
   }
-  if (run->parsed()) return run_command(run_options.read());
+  if (run->parsed()) return run_command(run_options);
   if (synth->parsed()) return synth_command(synth_options.read());
   if (options->parsed()) {
-    std::fputs(config::option_document().c_str(), stdout);
+    std::fputs((keys ? config::configuration_document() : config::option_document()).c_str(), stdout);
     return 0;
   }
   return inspect_command(location);

@@ -1,5 +1,8 @@
 #include "flatfield/config/option_document.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "flatfield/config/fitting_config.h"
 #include "flatfield/config/run_config.h"
 
@@ -14,12 +17,13 @@ std::string cell(const std::string& text) {
 }
 
 template <class Config>
-std::string table_text(const OptionTable<Config>& table, const std::string& heading, bool flags) {
+std::string table_text(const OptionTable<Config>& table, const std::string& heading,
+                       const std::vector<OptionUse>& uses, bool flags) {
   const Config defaults;
   std::string out = "| " + heading + " | values | default | meaning |\n|---|---|---|---|\n";
   for (const OptionRow<Config>& row : table) {
-    if (row.hidden) continue;
-    const std::string values = row.kind == OptionKind::kFlag ? "flag" : row.values;
+    if (std::find(uses.begin(), uses.end(), row.use) == uses.end()) continue;
+    const std::string values = row.kind == OptionKind::kFlag ? (flags ? "flag" : "true, false") : row.values;
     out += fmt::format("| `{}` | {} | {} | {} |\n", flags ? flag_name(row.key) : row.key, cell(values),
                        cell(default_text(row.get(defaults))), cell(row.help));
   }
@@ -29,8 +33,19 @@ std::string table_text(const OptionTable<Config>& table, const std::string& head
 }  // namespace
 
 std::string option_document() {
-  return table_text(run_table(), "option of `run`", true) + "\n" +
-         table_text(fitting_table(), "key of `--fitting-config`", false);
+  return table_text(run_table(), "option of `run`", {OptionUse::kEverywhere, OptionUse::kCommandLineOnly},
+                    true);
+}
+
+std::string configuration_document() {
+  std::string ignored;
+  for (const auto& row : run_table())
+    if (row.use == OptionUse::kIgnored) ignored += (ignored.empty() ? "`" : ", `") + row.key + "`";
+  return "## `--config`\n\n" +
+         table_text(run_table(), "key", {OptionUse::kEverywhere, OptionUse::kFileOnly}, false) +
+         "\nKeys of the Python program that mean nothing here are accepted with a notice: " + ignored +
+         ".\n\n## `--fitting-config`\n\n" +
+         table_text(fitting_table(), "key", {OptionUse::kEverywhere}, false);
 }
 
 }  // namespace flatfield::config

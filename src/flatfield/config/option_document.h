@@ -4,8 +4,11 @@
 
 namespace flatfield::config {
 
-/// The options of `run` and the keys of the fitting configuration as Markdown tables, made from the same rows
-/// that parse and check them. The README holds this text.
+/// The options of `run` as a Markdown table, made from the rows that parse and check them. The README
+/// holds this text.
 [[nodiscard]] std::string option_document();
+
+/// The keys of the configuration files, made the same way. docs/configuration.md holds this text.
+[[nodiscard]] std::string configuration_document();
 
 }  // namespace flatfield::config

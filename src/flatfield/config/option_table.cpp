@@ -56,6 +56,7 @@ Json parse_argument(OptionKind kind, const std::string& text) {
 std::string default_text(const Json& value) {
   if (value.is_null() || value == Json(false)) return "off";
   if (value.is_string()) return value.as_string();
+  if (value.is_object()) return "as below";
   return value.dump();
 }
 

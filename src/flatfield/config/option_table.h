@@ -16,6 +16,15 @@ namespace flatfield::config {
 
 enum class OptionKind { kFlag, kInteger, kNumber, kText, kIntegerList, kLimits };
 
+/// Where an option may be given, and whether it is documented.
+enum class OptionUse {
+  kEverywhere,
+  kCommandLineOnly,  ///< not in files, nor in the resolved configuration
+  kFileOnly,         ///< a key of files, no flag
+  kIgnored,          ///< a key that files may hold without effect; neither documented nor resolved
+  kHidden,           ///< for developers: neither in the help nor in the resolved configuration
+};
+
 /// One option: parsed, checked and documented from this row alone, on the command line ("--key-name")
 /// as in a configuration file ("key_name").
 template <class Config>
@@ -27,7 +36,7 @@ struct OptionRow {
   /// Stores a value; throws std::invalid_argument("expected ...") for one of the wrong type or range.
   std::function<void(Config&, const Json&)> set;
   std::function<Json(const Config&)> get;
-  bool hidden = false;  ///< for developers: neither in the help nor in the resolved configuration
+  OptionUse use = OptionUse::kEverywhere;
 };
 
 template <class Config>
@@ -52,6 +61,8 @@ void set_option(const OptionRow<Config>& row, const Json& value, std::string_vie
   } catch (const std::invalid_argument& reason) {
     throw Error(ErrorCode::kUsage,
                 fmt::format("{}: {}, found {}", shown, reason.what(), value.dump()), where);
+  } catch (const Error& inner) {  // of a member of an object
+    throw Error(inner.code(), fmt::format("{}: {}", shown, inner.message()), where, inner.remedy());
   }
 }
 
@@ -62,18 +73,20 @@ void read_object(const OptionTable<Config>& table, const Json& object, const std
                  Config& config) {
   const ObjectReader reader(object, where, "", ErrorCode::kUsage);
   std::vector<std::string_view> known;
-  for (const OptionRow<Config>& row : table) known.push_back(row.key);
+  for (const OptionRow<Config>& row : table)
+    if (row.use != OptionUse::kCommandLineOnly) known.push_back(row.key);
   reader.refuse_unknown(known);
   for (const OptionRow<Config>& row : table)
     if (const Json* value = object.find(row.key)) set_option(row, *value, row.key, where, config);
 }
 
-/// Every key of the table with its present value, in table order.
+/// Every key of the table that a file may hold with effect, with its present value, in table order.
 template <class Config>
 [[nodiscard]] Json to_json(const OptionTable<Config>& table, const Config& config) {
   Json out = Json::object();
   for (const OptionRow<Config>& row : table)
-    if (!row.hidden) out[row.key] = row.get(config);
+    if (row.use == OptionUse::kEverywhere || row.use == OptionUse::kFileOnly)
+      out[row.key] = row.get(config);
   return out;
 }
 

@@ -137,7 +137,7 @@ TEST(OptionTable, gives_back_what_it_read) {
 
 TEST(OptionTable, does_not_print_hidden_rows) {
   OptionTable<Example> table = example_table();
-  table.front().hidden = true;
+  table.front().use = OptionUse::kHidden;
   const Json object = to_json(table, Example{});
   EXPECT_EQ(object.find("some_flag"), nullptr);
   EXPECT_EQ(object.as_object().size(), table.size() - 1);

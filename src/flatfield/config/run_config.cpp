@@ -1,109 +1,17 @@
 #include "flatfield/config/run_config.h"
 
-#include <algorithm>
-#include <array>
-
 #include "flatfield/config/fitting_config.h"
 #include "flatfield/config/option_rows.h"
+#include "flatfield/config/output_codec.h"
+#include "flatfield/config/run_rows.h"
 
 namespace flatfield::config {
 namespace {
 
 using RunRows = Rows<RunConfig>;
 
-/// Codecs of --output-codec, their Zarr compressor, and the levels that they take.
-struct OutputCodec {
-  std::string_view name;
-  std::string_view id;
-  std::string_view blosc_cname;
-  int lowest_level;
-  int highest_level;
-};
-constexpr std::array<OutputCodec, 12> kOutputCodecs{{
-    {"blosc-zstd", "blosc", "zstd", 0, 9},
-    {"blosc-lz4", "blosc", "lz4", 0, 9},
-    {"blosc-lz4hc", "blosc", "lz4hc", 0, 9},
-    {"blosc-blosclz", "blosc", "blosclz", 0, 9},
-    {"blosc-zlib", "blosc", "zlib", 0, 9},
-    {"blosc-snappy", "blosc", "snappy", 0, 9},
-    {"zstd", "zstd", "", 1, 22},
-    {"gzip", "gzip", "", 0, 9},
-    {"zlib", "zlib", "", 0, 9},
-    {"lz4", "lz4", "", 1, 65537},
-    {"bz2", "bz2", "", 1, 9},
-    {"none", "", "", 0, 0},
-}};
-
-const OutputCodec& find_codec(std::string_view name) {
-  return *std::find_if(kOutputCodecs.begin(), kOutputCodecs.end(),
-                       [&](const OutputCodec& codec) { return codec.name == name; });
-}
-
-std::vector<std::string> codec_names() {
-  std::vector<std::string> names;
-  for (const OutputCodec& codec : kOutputCodecs) names.emplace_back(codec.name);
-  return names;
-}
-
-constexpr std::int64_t kLargestChunkEdge = 4096;
-
-OptionRow<RunConfig> chunks_row() {
-  return {"output_chunks", OptionKind::kIntegerList, "Z,Y,X",
-          "Chunk shape of the outputs; default: that of the input.",
-          [](RunConfig& config, const Json& value) {
-            config.output_chunks.reset();
-            if (!value.is_null()) config.output_chunks = parse_extent(value, kLargestChunkEdge);
-          },
-          [](const RunConfig& config) {
-            const auto& chunks = config.output_chunks;
-            return chunks ? Json(Json::Array{chunks->z, chunks->y, chunks->x}) : Json();
-          }};
-}
-
-/// Python's logging level numbers, which users of the Python program pass.
-OptionRow<RunConfig> log_level_row() {
-  return {"log_level", OptionKind::kText, "DEBUG, INFO, WARNING, ERROR, CRITICAL, or 10..50",
-          "Least severe message that is printed.",
-          [](RunConfig& config, const Json& value) {
-            const std::array<std::string, 5> names{"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"};
-            std::string text = value.is_string() ? value.as_string() : value.dump();
-            std::transform(text.begin(), text.end(), text.begin(), [](char c) {
-              return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-            });
-            for (std::size_t i = 0; i < names.size(); ++i)
-              if (text == names[i] || text == std::to_string(10 * (i + 1))) {
-                config.log_level = names[i];
-                return;
-              }
-            throw std::invalid_argument("expected DEBUG, INFO, WARNING, ERROR, CRITICAL or their numbers");
-          },
-          [](const RunConfig& config) { return Json(config.log_level); }};
-}
-
-OptionRow<RunConfig> rank_row() {
-  return {"corrected_rank", OptionKind::kText, "-8..7, mean, mode",
-          "Which of the 8 sorted voxels of a window makes the next level; negative from the brightest.",
-          [](RunConfig& config, const Json& value) {
-            const std::string text = value.is_string() ? value.as_string() : value.dump();
-            if (text != "mean" && text != "mode") {
-              try {
-                const std::int64_t rank = parse_argument(OptionKind::kInteger, text).as_int64();
-                if (rank < -8 || rank > 7) throw std::invalid_argument("");
-              } catch (const std::invalid_argument&) {
-                throw std::invalid_argument("expected an integer -8..7, mean or mode");
-              }
-            }
-            config.corrected_rank = text;
-          },
-          [](const RunConfig& config) {
-            const std::string& rank = config.corrected_rank;
-            return rank == "mean" || rank == "mode" ? Json(rank)
-                                                    : parse_argument(OptionKind::kInteger, rank);
-          }};
-}
-
-OptionRow<RunConfig> hidden(OptionRow<RunConfig> row) {
-  row.hidden = true;
+OptionRow<RunConfig> with_use(OptionRow<RunConfig> row, OptionUse use) {
+  row.use = use;
   return row;
 }
 
@@ -114,11 +22,15 @@ const OptionTable<RunConfig>& run_table() {
       RunRows::text("zarr", &RunConfig::zarr, "folder", "OME-Zarr tile to correct."),
       RunRows::text("output", &RunConfig::output, "folder",
                     "Where the corrected tile goes: OUTPUT/TILE, or OUTPUT itself if it is named like the tile."),
-      RunRows::choice("method", &RunConfig::method, {"fitting"}, "Correction method."),
+      RunRows::choice("method", &RunConfig::method, {"reference", "fitting"}, "Correction method."),
+      RunRows::text("flatfield_path", &RunConfig::flatfield_path, "file",
+                    "TIFF with the flatfield of method reference."),
       RunRows::text("mask_dir", &RunConfig::mask_dir, "folder",
                     "Folder with foreground masks (TIFF); needed by fitting."),
-      RunRows::text("res", &RunConfig::res, "level", "Level of the tile that is corrected."),
-      RunRows::integer("num_workers", &RunConfig::num_workers, {1, 1024}, "Number of worker threads."),
+      text_or_number_row("res", &RunConfig::res, "level", "Level of the tile that is corrected."),
+      RunRows::integer("num_workers", &RunConfig::num_workers, {1, 1024},
+                       "Number of worker threads; default: CO_CPUS, else 1."),
+      memory_limit_row(),
       RunRows::integer("n_levels", &RunConfig::n_levels, {1, 32}, "Levels of the output pyramid."),
       RunRows::text("results_dir", &RunConfig::results_dir, "folder",
                     "Folder for the log, the run report and the provenance."),
@@ -126,30 +38,50 @@ const OptionTable<RunConfig>& run_table() {
                     "Also save the background image, the background planes and the curves."),
       RunRows::text("fitting_config", &RunConfig::fitting_config, "file",
                     "JSON file with options of the fitting method."),
+      RunRows::text("median_summary_path", &RunConfig::median_summary_path, "file",
+                    "JSON file with the mean_of_medians of each channel, which replaces the global factor of fitting."),
+      with_use(RunRows::text("config", &RunConfig::config, "file",
+                             "JSON file with these options; those on the command line win."),
+               OptionUse::kCommandLineOnly),
       RunRows::flag("overwrite", &RunConfig::overwrite, "Replace an output that is already there."),
       RunRows::flag("skip_flat_field", &RunConfig::skip_flat_field, "Subtract the background only."),
       RunRows::flag("skip_bkg_sub", &RunConfig::skip_bkg_sub, "Do not subtract a background."),
+      RunRows::number("pedestal", &RunConfig::pedestal, {0, 65535},
+                      "Camera offset in counts that is subtracted first where no background is."),
+      RunRows::flag("use_reference_bkg", &RunConfig::use_reference_bkg,
+                    "Subtract the background image in the folder derivatives/ beside the tile's dataset."),
       RunRows::flag("is_binned", &RunConfig::is_binned,
                     "The tile is binned: it is read, learnt from and corrected at level 0."),
-      RunRows::text("binned_channel", &RunConfig::binned_channel, "number",
-                    "Channel whose tiles are binned, as in the tile's name."),
+      text_or_number_row("binned_channel", &RunConfig::binned_channel, "number",
+                         "Channel whose tiles are binned, as in the tile's name."),
       RunRows::number("background_smoothing_sigma", &RunConfig::background_smoothing_sigma, {0, 1000},
                       "Sigma in voxels of the smoothing that background planes are chosen on."),
       RunRows::number("background_final_smoothing_sigma", &RunConfig::background_final_smoothing_sigma,
                       {0, 10000}, "Sigma in pixels of the smoothing of the background image."),
-      RunRows::text("estimation_res", &RunConfig::estimation_res, "level",
-                    "Level that statistics are learnt from; default: 3, for a binned tile 0."),
+      text_or_number_row("estimation_res", &RunConfig::estimation_res, "level",
+                         "Level that statistics are learnt from; default: 3, for a binned tile 0."),
+      RunRows::choice("on_qc_fail", &RunConfig::on_qc_fail, {"warn", "background-only", "error"},
+                      "What happens to a tile whose quality numbers fail, before a voxel is written."),
       rank_row(),
       chunks_row(),
-      RunRows::choice("output_codec", &RunConfig::output_codec, codec_names(),
+      RunRows::choice("output_codec", &RunConfig::output_codec, output_codec_names(),
                       "Compressor of the outputs."),
       RunRows::integer("output_codec_level", &RunConfig::output_codec_level, {0, 65537},
                        "Level of the compressor."),
+      RunRows::integer("metadata_schema", &RunConfig::metadata_schema, {1, 2},
+                       "Form of the provenance record: aind-data-schema 2, or the old form 1."),
       log_level_row(),
       RunRows::choice("log_format", &RunConfig::log_format, {"text", "json"},
                       "Lines for people, or one JSON object per line."),
-      hidden(RunRows::text("dump_learned", &RunConfig::dump_learned, "folder",
-                           "Write what was learnt as .npy files.")),
+      tile_paths_row(),
+      fitting_row(),
+      ignored_row("worker_mode"),
+      ignored_row("io_backend"),
+      ignored_row("io_concurrency"),
+      ignored_row("max_chunks_per_block"),
+      with_use(RunRows::text("dump_learned", &RunConfig::dump_learned, "folder",
+                             "Write what was learnt as .npy files."),
+               OptionUse::kHidden),
   };
   return table;
 }
@@ -158,39 +90,48 @@ void check_run_config(const RunConfig& config) {
   const auto refuse = [](const std::string& what, const std::string& remedy) {
     throw Error(ErrorCode::kUsage, what, "", remedy);
   };
-  if (config.zarr.empty()) refuse("--zarr is missing", "name the tile to correct");
+  if (config.zarr.empty() && config.tile_paths.empty())
+    refuse("--zarr is missing",
+           "name the tile to correct, or several as tile_paths of --config or of ../data/tile_*.json");
   if (config.output.empty()) refuse("--output is missing", "name the folder for the corrected tile");
   if (config.results_dir.empty()) refuse("--results-dir is empty", "name a folder");
-  if (config.method == "fitting" && !config.skip_flat_field) {
-    if (config.mask_dir.empty())
+  if (!config.skip_flat_field) {
+    if (config.method == "fitting" && config.mask_dir.empty())
       refuse("--method fitting needs --mask-dir",
              "name the folder with the masks, or give --skip-flat-field");
-    if (config.skip_bkg_sub)
+    if (config.method == "fitting" && config.skip_bkg_sub)
       refuse("--method fitting cannot be used with --skip-bkg-sub",
              "leave one out, or also give --skip-flat-field");
+    if (config.method == "reference" && config.flatfield_path.empty())
+      refuse("--method reference needs --flatfield-path",
+             "name the flatfield image, or give --skip-flat-field");
   }
-  const OutputCodec& codec = find_codec(config.output_codec);
-  if (!codec.id.empty() && (config.output_codec_level < codec.lowest_level ||
-                            config.output_codec_level > codec.highest_level))
-    refuse(fmt::format("--output-codec-level: {} takes {}..{}, found {}", codec.name,
-                       codec.lowest_level, codec.highest_level, config.output_codec_level),
-           "choose a level in this range");
+  if (config.pedestal > 0.0 && !config.skip_bkg_sub)
+    refuse("--pedestal needs --skip-bkg-sub",
+           "leave it out: the background image holds the camera's offset already");
+  if (config.use_reference_bkg && config.skip_bkg_sub)
+    refuse("--use-reference-bkg cannot be used with --skip-bkg-sub", "leave one out");
+  check_output_codec_level(config.output_codec, config.output_codec_level);
 }
 
-Json resolved_config(const RunConfig& config) {
-  Json out = to_json(run_table(), config);
-  out["fitting"] = to_json(fitting_table(), config.fitting);
-  return out;
+std::vector<std::string> unused_options(const RunConfig& config) {
+  std::vector<std::string> unused;
+  const auto note = [&](bool given, const char* flag, const std::string& why) {
+    if (given) unused.push_back(std::string(flag) + " has no effect " + why);
+  };
+  const std::string with_method = "with --method " + config.method;
+  const bool fits = config.method == "fitting";
+  if (config.skip_flat_field) return unused;
+  note(!config.flatfield_path.empty() && config.method != "reference", "--flatfield-path", with_method);
+  note(!config.fitting_config.empty() && !fits, "--fitting-config", with_method);
+  note(!config.median_summary_path.empty() && !fits, "--median-summary-path", with_method);
+  return unused;
 }
+
+Json resolved_config(const RunConfig& config) { return to_json(run_table(), config); }
 
 std::vector<zarr::Compressor> output_compressors(const RunConfig& config) {
-  const OutputCodec& codec = find_codec(config.output_codec);
-  if (codec.id.empty()) return {};
-  zarr::Compressor compressor;
-  compressor.id = codec.id;
-  compressor.level = config.output_codec_level;
-  compressor.blosc_cname = codec.blosc_cname;
-  return {compressor};
+  return output_codec_compressors(config.output_codec, config.output_codec_level);
 }
 
 }  // namespace flatfield::config

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "flatfield/config/option_table.h"
 #include "flatfield/core/extent.h"
@@ -15,31 +16,41 @@ namespace flatfield::config {
 struct RunConfig {
   std::string zarr;
   std::string output;
+  std::vector<std::string> tile_paths;  ///< a batch; used where `zarr` is empty
   std::string method = "fitting";
+  std::string flatfield_path;
   std::string mask_dir;
   std::string res = "0";
   int num_workers = 1;
+  std::int64_t memory_limit_bytes = 0;  ///< 0 = a share of what the container or machine has
   int n_levels = 1;
   std::string results_dir = "./results";
   bool save_outputs = false;
   std::string fitting_config;
+  std::string median_summary_path;
+  std::string config;
   bool overwrite = false;
   bool skip_flat_field = false;
   bool skip_bkg_sub = false;
+  double pedestal = 0.0;
+  bool use_reference_bkg = false;
   bool is_binned = false;
   std::string binned_channel;
   double background_smoothing_sigma = 1.0;
   double background_final_smoothing_sigma = 0.0;
   std::string estimation_res;
+  std::string on_qc_fail = "warn";
   std::string corrected_rank = "-2";
   std::optional<Extent3> output_chunks;
   std::string output_codec = "blosc-zstd";
   int output_codec_level = 1;
+  int metadata_schema = 2;
   std::string log_level = "INFO";
   std::string log_format = "text";
   std::string dump_learned;
 
   methods::FittingOptions fitting;  ///< content of fitting_config
+  std::vector<std::string> notices;  ///< what is to be said of how this came about, e.g. keys without effect
 };
 
 /// The table of the options of `run`.
@@ -48,7 +59,10 @@ struct RunConfig {
 /// Checks what concerns several options at once (algorithms.md section 10). Throws Error(kUsage).
 void check_run_config(const RunConfig& config);
 
-/// The whole resolved configuration, the fitting options under "fitting".
+/// A line for each option that is given but has no effect with the others.
+[[nodiscard]] std::vector<std::string> unused_options(const RunConfig& config);
+
+/// The whole resolved configuration, the fitting options under "fitting"; `--config` takes it back.
 [[nodiscard]] Json resolved_config(const RunConfig& config);
 
 /// The compressor that --output-codec and --output-codec-level name; none for "none".

@@ -40,6 +40,8 @@ std::string_view error_code_name(ErrorCode code) noexcept {
     case ErrorCode::kWriteFailed: return "write_failed";
     case ErrorCode::kReadFailed: return "read_failed";
     case ErrorCode::kMemory: return "memory";
+    case ErrorCode::kQualityFailed: return "quality_failed";
+    case ErrorCode::kTilesFailed: return "tiles_failed";
     case ErrorCode::kInterrupted: return "interrupted";
   }
   return "internal";
@@ -56,6 +58,8 @@ int exit_code(ErrorCode code) noexcept {
     case ErrorCode::kWriteFailed: return 7;
     case ErrorCode::kReadFailed: return 8;
     case ErrorCode::kMemory: return 9;
+    case ErrorCode::kQualityFailed: return 10;
+    case ErrorCode::kTilesFailed: return 11;
     case ErrorCode::kInterrupted: return 75;  // EX_TEMPFAIL: starting again is the remedy
   }
   return 1;

@@ -46,15 +46,16 @@ class MaskSource : public VoxelSource<std::uint8_t> {
   const methods::CorrectionKernel& kernel_;
 };
 
-class BlockSource : public VoxelSource<std::uint8_t> {
+template <class T>
+class BlockSource : public VoxelSource<T> {
  public:
-  explicit BlockSource(const Block<std::uint8_t>& block) : block_(block) {}
-  void read(const Box3& box, BlockView<std::uint8_t> out, int /*worker*/) override {
-    copy_block<std::uint8_t>(block_.view().sub(box), out);
+  explicit BlockSource(const Block<T>& block) : block_(block) {}
+  void read(const Box3& box, BlockView<T> out, int /*worker*/) override {
+    copy_block<T>(block_.view().sub(box), out);
   }
 
  private:
-  const Block<std::uint8_t>& block_;
+  const Block<T>& block_;
 };
 
 }  // namespace
@@ -76,7 +77,11 @@ std::unique_ptr<VoxelSource<std::uint8_t>> mask_source(const methods::Correction
 }
 
 std::unique_ptr<VoxelSource<std::uint8_t>> block_source(const Block<std::uint8_t>& block) {
-  return std::make_unique<BlockSource>(block);
+  return std::make_unique<BlockSource<std::uint8_t>>(block);
+}
+
+std::unique_ptr<VoxelSource<float>> block_source(const Block<float>& block) {
+  return std::make_unique<BlockSource<float>>(block);
 }
 
 }  // namespace flatfield::pipeline

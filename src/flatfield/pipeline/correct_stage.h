@@ -20,5 +20,6 @@ namespace flatfield::pipeline {
 
 /// Voxels that are in memory already. The block must outlive the source.
 [[nodiscard]] std::unique_ptr<VoxelSource<std::uint8_t>> block_source(const Block<std::uint8_t>& block);
+[[nodiscard]] std::unique_ptr<VoxelSource<float>> block_source(const Block<float>& block);
 
 }  // namespace flatfield::pipeline

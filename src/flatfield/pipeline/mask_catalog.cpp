@@ -80,4 +80,12 @@ std::optional<Block<std::uint8_t>> MaskCatalog::foreground(const std::string& ti
   return foreground;
 }
 
+void MaskCatalog::forget_all_but(std::span<const std::string> tile_locations) {
+  std::erase_if(foregrounds_, [&](const auto& known) {
+    return std::none_of(tile_locations.begin(), tile_locations.end(), [&](const std::string& tile) {
+      return tile_identifier(location_name(tile)) == known.first;
+    });
+  });
+}
+
 }  // namespace flatfield::pipeline

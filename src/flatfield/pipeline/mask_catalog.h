@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "flatfield/core/block.h"
@@ -27,6 +28,9 @@ class MaskCatalog {
   [[nodiscard]] std::optional<Block<std::uint8_t>> foreground(const std::string& tile_name,
                                                               BlockView<const float> v_low,
                                                               const ParallelFor& parallel_for);
+
+  /// Forgets the foregrounds that none of these tile locations, which are still to come, will share.
+  void forget_all_but(std::span<const std::string> tile_locations);
 
  private:
   std::string folder_;

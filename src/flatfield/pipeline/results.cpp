@@ -11,6 +11,7 @@
 #include <span>
 
 #include "flatfield/core/error.h"
+#include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/tiff_file.h"
 
 namespace flatfield::pipeline {
@@ -57,10 +58,6 @@ Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); 
 std::string volume_label(const std::string& tile_name, ome::VolumeId id, ome::VolumeId counts) {
   if (counts == ome::VolumeId{1, 1}) return tile_name;
   return fmt::format("{}_t{}_c{}", tile_name, id.t, id.c);
-}
-
-void write_json(const std::string& path, const Json& value) {
-  write_file(path, value.dump(2) + "\n", {});
 }
 
 void save_learned(const std::string& results_dir, const std::string& label, const Learned& learned) {

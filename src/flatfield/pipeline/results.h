@@ -12,8 +12,6 @@ namespace flatfield::pipeline {
 [[nodiscard]] std::string volume_label(const std::string& tile_name, ome::VolumeId id,
                                        ome::VolumeId counts);
 
-/// Writes a JSON file of the results directory. Throws Error(kWriteFailed).
-void write_json(const std::string& path, const Json& value);
 
 /// --save-outputs: background image, background planes and correction curves of a volume.
 void save_learned(const std::string& results_dir, const std::string& label, const Learned& learned);

@@ -2,18 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
+#include <map>
 #include <new>
-#include <sstream>
+#include <span>
+#include <vector>
 
-#include "flatfield/config/fitting_config.h"
 #include "flatfield/core/error.h"
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/execution/memory_ceiling.h"
-#include "flatfield/pipeline/mask_catalog.h"
-#include "flatfield/pipeline/results.h"
+#include "flatfield/pipeline/json_file.h"
+#include "flatfield/pipeline/run_context.h"
+#include "flatfield/pipeline/tiff_file.h"
 #include "flatfield/pipeline/tile_job.h"
 #include "flatfield/pipeline/tile_paths.h"
 
@@ -22,33 +24,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
-methods::FittingOptions load_fitting_config(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file || fs::is_directory(path))
-    throw Error(ErrorCode::kNotFound, "there is no such configuration file", path,
-                "check --fitting-config");
-  std::stringstream text;
-  text << file.rdbuf();
-  return config::read_fitting_config(Json::parse(text.str(), path), path);
-}
-
 /// A tile names its outputs: it needs a name of its own.
-void check_tile_name(const std::string& location) {
-  const std::string name = location_name(location);
-  if (name == "." || name == "..")
-    throw Error(ErrorCode::kUsage, "--zarr: the tile has no name", location,
-                "give its folder by name");
+void check_tile_names(const std::vector<std::string>& tiles) {
+  std::map<std::string, std::string> places;
+  for (const std::string& tile : tiles) {
+    const std::string name = location_name(tile);
+    if (name.empty() || name == "." || name == "..")
+      throw Error(ErrorCode::kUsage, "--zarr: the tile has no name", tile, "give its folder by name");
+    const auto [other, is_new] = places.emplace(name, tile);
+    if (!is_new)
+      throw Error(ErrorCode::kUsage, "two tiles of the batch have the same name, and so the same output",
+                  other->second + " and " + tile, "correct them in two runs");
+  }
 }
 
 /// The results may lie neither in what is read nor in what `--overwrite` replaces.
-void check_results_dir(const config::RunConfig& config) {
-  const OutputLocations outputs = output_locations(config.output, location_name(config.zarr));
-  for (const std::string& tile :
-       {config.zarr, outputs.corrected, outputs.mask, outputs.probability})
-    if (lies_within(config.results_dir, tile))
-      throw Error(ErrorCode::kUsage,
-                  "the results directory " + config.results_dir + " lies in a tile", tile,
-                  "choose another --results-dir");
+void check_results_dir(const config::RunConfig& config, const std::vector<std::string>& tiles) {
+  for (const std::string& tile : tiles) {
+    const OutputLocations outputs = output_locations(config.output, location_name(tile));
+    for (const std::string& place : {tile, outputs.corrected, outputs.mask, outputs.probability})
+      if (lies_within(config.results_dir, place))
+        throw Error(ErrorCode::kUsage,
+                    "the results directory " + config.results_dir + " lies in a tile", place,
+                    "choose another --results-dir");
+  }
 }
 
 void make_results_dir(const std::string& path) {
@@ -94,31 +93,48 @@ void with_errors(F work) {
   }
 }
 
-/// One tile, measured: its record in the run report.
-Json run_tile(const config::RunConfig& config, MaskCatalog* masks, execution::ThreadPool& pool,
-              report::Log& log, int& exit) {
-  const std::string name = location_name(config.zarr);
+/// The resolved configuration as one tile sees it: running again with it corrects this tile.
+Json tile_config(const config::RunConfig& config, const std::string& tile) {
+  config::RunConfig own = config;
+  own.zarr = tile;
+  return config::resolved_config(own);
+}
+
+/// What is written about a tile before it is read.
+void write_tile_configs(const config::RunConfig& config, const std::string& tile, const Json& resolved) {
+  const std::string suffix = "_" + location_name(tile) + ".json";
+  write_json(config.results_dir + "/config" + suffix, resolved);
+  if (config.method == "fitting" && !config.skip_flat_field)
+    write_json(config.results_dir + "/fitting_config" + suffix, *resolved.find("fitting"));
+}
+
+/// One tile, measured: its record in the run report. `exit` becomes the exit code of its error, if there is one.
+Json run_tile(RunContext& context, const std::string& tile, int& exit) {
+  const std::string name = location_name(tile);
   const auto start = std::chrono::steady_clock::now();
   const double cpu_before = execution::process_cpu_seconds();
   StageTotals totals;
   Json record;
   record["tile"] = name;
+  record["status"] = "failed";
+  record["reason"] = Json();
   Json quality;
   {
     const StageBinding binding(totals, Stage::kArithmetic);
     try {
       with_errors([&] {
-        TileResult result = correct_tile(config, config.zarr, masks, pool, log);
+        const Json resolved = tile_config(context.config, tile);
+        write_tile_configs(context.config, tile, resolved);
+        TileResult result = correct_tile(context, tile, resolved);
         record["status"] = status_name(result.status);
-        record["reason"] = result.reason.empty() ? Json() : Json(result.reason);
+        if (!result.reason.empty()) record["reason"] = result.reason;
         quality = std::move(result.quality);
       });
     } catch (const Error& error) {
       exit = exit_code(error.code());
-      record["status"] = "failed";
       record["reason"] = error.what();
       record["error_code"] = error_code_name(error.code());
-      log.event(report::LogLevel::kError, "tile_failed", error.what());
+      context.log.event(report::LogLevel::kError, "tile_failed", error.what());
     }
   }
   const double seconds =
@@ -130,53 +146,98 @@ Json run_tile(const config::RunConfig& config, MaskCatalog* masks, execution::Th
   record["bytes_read"] = totals.bytes_read.load();
   record["bytes_written"] = totals.bytes_written.load();
   record["peak_memory_bytes"] = execution::peak_resident_bytes();
-  Json warnings = Json::array();
-  for (std::string& warning : log.take_warnings()) warnings.push_back(std::move(warning));
-  record["warnings"] = std::move(warnings);
+  record["warnings"] = Json(context.log.take_warnings());
   record["qc"] = std::move(quality);
   Json fields;
   fields["tile"] = name;
   fields["status"] = *record.find("status");
   fields["seconds"] = seconds;
-  log.event(report::LogLevel::kInfo, "tile_finished",
-            fmt::format("{}: {} in {:.1f} s ({:.0f} MB read, {:.0f} MB written, peak memory {:.0f} MB)",
-                        name, record.find("status")->as_string(), seconds,
-                        static_cast<double>(totals.bytes_read.load()) / 1e6,
-                        static_cast<double>(totals.bytes_written.load()) / 1e6,
-                        static_cast<double>(execution::peak_resident_bytes()) / 1e6),
-            fields);
+  context.log.event(report::LogLevel::kInfo, "tile_finished",
+                    fmt::format("{}: {} in {:.1f} s ({:.0f} MB read, {:.0f} MB written, peak memory {:.0f} MB)",
+                                name, record.find("status")->as_string(), seconds,
+                                static_cast<double>(totals.bytes_read.load()) / 1e6,
+                                static_cast<double>(totals.bytes_written.load()) / 1e6,
+                                static_cast<double>(execution::peak_resident_bytes()) / 1e6),
+                    fields);
   return record;
+}
+
+/// What all tiles need is read once, before the first of them.
+void prepare(RunContext& context) {
+  const config::RunConfig& config = context.config;
+  for (const std::string& notice : config.notices) context.log.info(notice);
+  for (const std::string& warning : config::unused_options(config)) context.log.warning(warning);
+  if (!config.mask_dir.empty() && !config.skip_flat_field) context.masks.emplace(config.mask_dir);
+  if (config.skip_flat_field) return;
+  if (config.method == "reference") context.flatfield_image = read_plane_tiff(config.flatfield_path);
+  const std::string& summary = config.median_summary_path;
+  if (config.method == "fitting" && !summary.empty()) {
+    context.medians.emplace(read_json(summary, "check --median-summary-path"), summary);
+    for (const std::string& warning : context.medians->warnings()) context.log.warning(warning);
+  }
+}
+
+/// The tiles of a run in the order they are corrected.
+std::vector<std::string> tiles_of(const config::RunConfig& config) {
+  std::vector<std::string> tiles = config.zarr.empty() ? config.tile_paths : std::vector{config.zarr};
+  for (std::string& tile : tiles) tile = trimmed_location(tile);
+  std::sort(tiles.begin(), tiles.end());
+  return tiles;
+}
+
+Json report_json(const std::vector<std::string>& warnings, const std::vector<Json>& records, int exit) {
+  Json report;
+  report["program"] = "exaspim-flatfield";
+  report["version"] = FLATFIELD_VERSION;
+  Json counts = Json::object();
+  for (const char* status : {"corrected", "background_only", "skipped", "failed"})
+    counts[status] = std::count_if(records.begin(), records.end(), [&](const Json& record) {
+      return record.find("status")->as_string() == status;
+    });
+  report["counts"] = std::move(counts);
+  report["warnings"] = Json(warnings);  // of the run as a whole
+  report["tiles"] = Json(Json::Array(records.begin(), records.end()));
+  report["exit_code"] = exit;
+  return report;
 }
 
 int run_checked(config::RunConfig& config, report::Log& log) {
   config::check_run_config(config);
-  config.zarr = trimmed_location(config.zarr);
-  check_tile_name(config.zarr);
-  check_results_dir(config);
-  if (!config.fitting_config.empty()) config.fitting = load_fitting_config(config.fitting_config);
+  const std::vector<std::string> tiles = tiles_of(config);
+  check_tile_names(tiles);
+  check_results_dir(config, tiles);
   if (config.is_binned && config.binned_channel.empty())
-    config.binned_channel = tile_channel(location_name(config.zarr)).value_or("");
+    config.binned_channel = tile_channel(location_name(tiles.front())).value_or("");
   make_results_dir(config.results_dir);
   log.open_file(config.results_dir + "/exaspim_flatfield.log");
 
-  const std::string name = location_name(config.zarr);
-  write_json(config.results_dir + "/config_" + name + ".json", config::resolved_config(config));
-  const bool fits = config.method == "fitting" && !config.skip_flat_field;
-  std::optional<MaskCatalog> masks;
-  if (fits) {
-    write_json(config.results_dir + "/fitting_config_" + name + ".json",
-               config::to_json(config::fitting_table(), config.fitting));
-    masks.emplace(config.mask_dir);
-  }
-
   execution::ThreadPool pool(config.num_workers);
+  const std::int64_t memory =
+      config.memory_limit_bytes > 0 ? config.memory_limit_bytes : execution::default_memory_ceiling();
+  RunContext context{config, pool, log, memory, {}, {}, {}};
+  prepare(context);
+  const std::vector<std::string> warnings = log.take_warnings();
+
   int exit = 0;
-  Json report;
-  report["program"] = "exaspim-flatfield";
-  report["version"] = FLATFIELD_VERSION;
-  report["tiles"].push_back(run_tile(config, masks ? &*masks : nullptr, pool, log, exit));
-  report["exit_code"] = exit;
-  write_json(config.results_dir + "/run_report.json", report);
+  std::vector<Json> records;
+  for (std::size_t i = 0; i < tiles.size(); ++i) {
+    if (tiles.size() > 1) log.info(fmt::format("tile {} of {}: {}", i + 1, tiles.size(), tiles[i]));
+    int tile_exit = 0;
+    records.push_back(run_tile(context, tiles[i], tile_exit));
+    if (tile_exit != 0) exit = tiles.size() > 1 ? exit_code(ErrorCode::kTilesFailed) : tile_exit;
+    if (context.masks) context.masks->forget_all_but(std::span(tiles).subspan(i + 1));
+    // After every tile, so that a run that is killed has reported those before.
+    write_json(config.results_dir + "/run_report.json", report_json(warnings, records, exit));
+  }
+  if (tiles.size() > 1) {
+    const Json counts = *report_json(warnings, records, exit).find("counts");
+    log.event(exit == 0 ? report::LogLevel::kInfo : report::LogLevel::kError, "run_finished",
+              fmt::format("{} tiles: {} corrected, {} with background subtraction only, {} skipped, {} failed",
+                          tiles.size(), counts.find("corrected")->as_int64(),
+                          counts.find("background_only")->as_int64(), counts.find("skipped")->as_int64(),
+                          counts.find("failed")->as_int64()),
+              counts);
+  }
   return exit;
 }
 

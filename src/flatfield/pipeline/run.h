@@ -5,8 +5,9 @@
 
 namespace flatfield::pipeline {
 
-/// Corrects the tile that the configuration names and writes the results directory: log, resolved
-/// configuration, provenance and run report. Returns the process exit code; errors are logged.
+/// Corrects the tiles that the configuration names, one after another, and writes the results directory: log,
+/// resolved configurations, provenance and run report. A tile that fails leaves the others; errors are logged.
+/// Returns the process exit code: that of the tile, or for a batch in which tiles failed that of kTilesFailed.
 [[nodiscard]] int run(config::RunConfig config, report::Log& log);
 
 }  // namespace flatfield::pipeline

@@ -2,11 +2,8 @@
 
 #include <string>
 
-#include "flatfield/config/run_config.h"
 #include "flatfield/core/json.h"
-#include "flatfield/execution/thread_pool.h"
-#include "flatfield/pipeline/mask_catalog.h"
-#include "flatfield/report/log.h"
+#include "flatfield/pipeline/run_context.h"
 
 namespace flatfield::pipeline {
 
@@ -20,10 +17,10 @@ struct TileResult {
   Json quality;        ///< QC block of the run report; null if nothing was measured
 };
 
-/// Corrects one tile: learns, streams, writes the metadata last. `masks` is null where the method needs
-/// none. Throws Error; the output is then unfinished and recognised as such.
-[[nodiscard]] TileResult correct_tile(const config::RunConfig& config, const std::string& tile_location,
-                                      MaskCatalog* masks, execution::ThreadPool& pool,
-                                      report::Log& log);
+/// Corrects one tile: learns and judges first, then streams, and writes the metadata last. `parameters` is the
+/// resolved configuration, for the provenance. Throws Error; an output that was begun is then unfinished and
+/// recognised as such.
+[[nodiscard]] TileResult correct_tile(RunContext& context, const std::string& tile_location,
+                                      const Json& parameters);
 
 }  // namespace flatfield::pipeline

@@ -89,4 +89,21 @@ Json process_record(const ProcessFacts& facts) {
   return record;
 }
 
+Json process_record_v1(const ProcessFacts& facts) {
+  Json record;
+  record["name"] = kProcessName;
+  record["software_version"] = FLATFIELD_VERSION;
+  record["start_date_time"] = facts.start_date_time;
+  record["end_date_time"] = facts.end_date_time;
+  record["input_location"] = facts.input_parent;
+  record["output_location"] = facts.output_path;
+  record["code_url"] = kCodeUrl;
+  record["code_version"] = FLATFIELD_VERSION;
+  record["parameters"] = with_allowed_keys(facts.parameters);
+  record["outputs"] = Json::object();
+  record["notes"] = Json();
+  record["resources"] = Json();
+  return record;
+}
+
 }  // namespace flatfield::report

@@ -21,4 +21,7 @@ struct ProcessFacts {
 /// the schema forbids, have them replaced by "_".
 [[nodiscard]] Json process_record(const ProcessFacts& facts);
 
+/// The same in the form of schema 1 (--metadata-schema 1).
+[[nodiscard]] Json process_record_v1(const ProcessFacts& facts);
+
 }  // namespace flatfield::report

@@ -1,0 +1,44 @@
+#include "flatfield/pipeline/json_file.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "flatfield/core/error.h"
+
+namespace flatfield::pipeline {
+
+Json read_json(const std::string& path, const std::string& remedy) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file || std::filesystem::is_directory(path))
+    throw Error(ErrorCode::kNotFound, "there is no such configuration file", path, remedy);
+  std::stringstream text;
+  text << file.rdbuf();
+  return Json::parse(text.str(), path);
+}
+
+void write_json(const std::string& path, const Json& value) {
+  const std::string text = value.dump(2) + "\n";
+  const std::string temporary = path + ".tmp";
+  std::FILE* file = std::fopen(temporary.c_str(), "wb");
+  bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  int error = written ? 0 : errno;
+  if (file != nullptr && std::fclose(file) != 0 && written) {
+    written = false;
+    error = errno;
+  }
+  if (written && std::rename(temporary.c_str(), path.c_str()) != 0) {
+    written = false;
+    error = errno;
+  }
+  if (written) return;
+  std::remove(temporary.c_str());
+  throw Error(ErrorCode::kWriteFailed, std::string("cannot write: ") + std::strerror(error), path,
+              "choose a results directory that can be written");
+}
+
+}  // namespace flatfield::pipeline

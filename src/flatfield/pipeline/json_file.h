@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+
+#include "flatfield/core/json.h"
+
+namespace flatfield::pipeline {
+
+/// Reads a JSON file that an option names. Throws Error(kNotFound, kBadInput) with `remedy`.
+[[nodiscard]] Json read_json(const std::string& path, const std::string& remedy);
+
+/// Writes a JSON file of the results directory: under a temporary name first, so that no half file is ever
+/// seen. Throws Error(kWriteFailed).
+void write_json(const std::string& path, const Json& value);
+
+}  // namespace flatfield::pipeline

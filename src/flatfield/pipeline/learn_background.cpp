@@ -1,0 +1,76 @@
+#include "flatfield/pipeline/learn_background.h"
+
+#include <fmt/format.h>
+
+#include "flatfield/core/error.h"
+#include "flatfield/numerics/gaussian_filter.h"
+#include "flatfield/numerics/spline_resize.h"
+#include "flatfield/pipeline/level_reader.h"
+#include "flatfield/pipeline/reference_background.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+methods::PlanePositions plane_positions(const ome::Tile& tile, const std::string& key) {
+  const ome::Level& level = tile.level(key);
+  if (!level.has_scale)
+    throw Error(ErrorCode::kBadInput, fmt::format("level \"{}\" has no scale", key), tile.describe(),
+                "background planes are mapped between levels by their z scale: add it to multiscales");
+  const auto z = static_cast<std::size_t>(*tile.multiscale().axis("z"));
+  return {level.scale[z], level.translation[z]};
+}
+
+Block<float> reference_image(const VolumeRequest& request, const Extent3& shape, RunContext& context) {
+  const ReferenceBackground reference = read_reference_background(request.location);
+  context.log.info(fmt::format("reference background: {} ({} x {} pixels)", reference.path,
+                               reference.image.shape().y, reference.image.shape().x));
+  for (const float v : reference.image.span())
+    if (!std::isfinite(v))
+      throw Error(ErrorCode::kBadInput, "the reference background has pixels that are not finite",
+                  reference.path, "make it again, or leave out --use-reference-bkg");
+  return numerics::resize_plane(reference.image.view(), shape.y, shape.x, context.pool.as_parallel_for());
+}
+
+}  // namespace
+
+void learn_background_planes(const Block<float>& low, RunContext& context, Learned& learned) {
+  const ParallelFor parallel_for = context.pool.as_parallel_for();
+  Block<float> smoothed = low.clone();
+  const double sigma = context.config.background_smoothing_sigma;
+  numerics::gaussian_filter(smoothed.view(), {sigma, sigma, sigma}, parallel_for);
+  learned.background_planes = methods::select_background_planes(smoothed.view(), parallel_for);
+  if (learned.background_planes.all_rejected)
+    context.log.warning("every candidate for a background plane holds bright voxels: the planes of lowest "
+                        "deviation are used as they are");
+  context.log.info(fmt::format("planes kept: {} of {} (initial {}, {} rejection rounds)",
+                               learned.background_planes.planes.size(), low.shape().z,
+                               learned.background_planes.initial.size(), learned.background_planes.rounds));
+}
+
+void learn_background_image(const VolumeRequest& request, const Block<float>& low, RunContext& context,
+                            Learned& learned) {
+  const ome::Volume target = request.tile.open_volume(request.levels.target, request.id);
+  const ParallelFor parallel_for = context.pool.as_parallel_for();
+  const config::RunConfig& config = context.config;
+  if (config.use_reference_bkg) {
+    learned.correction.background = reference_image(request, target.shape(), context);
+    return;
+  }
+  learn_background_planes(low, context, learned);
+  const TileLevels& levels = request.levels;
+  learned.target_planes = methods::map_planes(learned.background_planes.planes,
+                                              plane_positions(request.tile, levels.estimation),
+                                              plane_positions(request.tile, levels.target), target.shape().z);
+  if (learned.target_planes.empty())
+    throw Error(ErrorCode::kBadInput,
+                fmt::format("the background planes of level \"{}\" lie outside level \"{}\"",
+                            levels.estimation, levels.target),
+                request.tile.describe(), "check the scales and translations of the multiscales metadata");
+  context.log.info(fmt::format("target planes: {} of {}", learned.target_planes.size(), target.shape().z));
+  Block<float> background = median_of_planes(target, learned.target_planes, parallel_for);
+  const double final_sigma = config.background_final_smoothing_sigma;
+  numerics::gaussian_filter(background.view(), {0.0, final_sigma, final_sigma}, parallel_for);
+  learned.correction.background = std::move(background);
+}
+
+}  // namespace flatfield::pipeline

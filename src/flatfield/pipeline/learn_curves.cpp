@@ -1,0 +1,153 @@
+#include "flatfield/pipeline/learn_curves.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "flatfield/methods/tissue_mask.h"
+#include "flatfield/pipeline/tile_paths.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+/// Removes the background planes from a mask (exclude_background_planes_from_mask).
+Block<std::uint8_t> without_planes(const Block<std::uint8_t>& mask,
+                                   const std::vector<std::int64_t>& planes) {
+  Block<std::uint8_t> out = mask.clone();
+  for (const std::int64_t z : planes)
+    std::fill_n(out.plane(z).data, mask.shape().y * mask.shape().x, std::uint8_t{0});
+  return out;
+}
+
+std::string limits_text(const std::vector<float>& curve) {
+  if (curve.empty()) return "not corrected";
+  const auto [lo, hi] = std::minmax_element(curve.begin(), curve.end());
+  return fmt::format("{:.4f}..{:.4f}", *lo, *hi);
+}
+
+/// v_low with the correction applied: what the quality "after" is measured on.
+Block<float> corrected_low(const Block<float>& v_low, const Block<std::uint8_t>& mask,
+                           const methods::AxisFit& fit, float ratio, const ParallelFor& parallel_for) {
+  const Extent3& shape = v_low.shape();
+  std::array<std::vector<float>, 3> gains;
+  for (int axis = 0; axis < 3; ++axis) {
+    std::vector<float>& gain = gains[static_cast<std::size_t>(axis)];
+    gain = methods::evaluate_curve(fit.axes[static_cast<std::size_t>(axis)], shape[axis]);
+    for (float& c : gain) c = 1.0F / c;
+    if (gain.empty()) gain.assign(static_cast<std::size_t>(shape[axis]), 1.0F);
+  }
+  Block<float> out = v_low.clone();
+  parallel_for(shape.z, [&](std::int64_t z) {
+    for (std::int64_t y = 0; y < shape.y; ++y) {
+      float* row = out.view().row(z, y);
+      const std::uint8_t* inside = mask.view().row(z, y);
+      const float gain = gains[1][static_cast<std::size_t>(y)] * gains[0][static_cast<std::size_t>(z)] * ratio;
+      for (std::int64_t x = 0; x < shape.x; ++x)
+        if (inside[x] != 0) row[x] *= gains[2][static_cast<std::size_t>(x)] * gain;
+    }
+  });
+  return out;
+}
+
+void measure_quality(const Block<float>& low, const Block<float>& v_low, const Block<std::uint8_t>& mask,
+                     const ParallelFor& parallel_for, report::Log& log, Learned& learned) {
+  methods::QualityNumbers quality;
+  quality.profile_cv_raw = methods::profile_cv(low.view(), mask.view(), parallel_for);
+  quality.profile_cv_before = methods::profile_cv(v_low.view(), mask.view(), parallel_for);
+  const methods::AxisCurves& curves = *learned.correction.curves;
+  const Block<float> after = corrected_low(v_low, mask, *learned.fit, curves.ratio, parallel_for);
+  quality.profile_cv_after = methods::profile_cv(after.view(), mask.view(), parallel_for);
+  for (const auto* curve : {&curves.z, &curves.y, &curves.x})
+    for (const float c : *curve) {
+      quality.axis_gain_min = std::min(quality.axis_gain_min, 1.0 / static_cast<double>(c));
+      quality.axis_gain_max = std::max(quality.axis_gain_max, 1.0 / static_cast<double>(c));
+    }
+  constexpr const char* kAxes[] = {"z", "y", "x"};
+  for (std::size_t axis = 0; axis < 3; ++axis)
+    log.info(fmt::format("profile CV along {}: raw {:.2f} %, before {:.2f} %, after {:.2f} %", kAxes[axis],
+                         quality.profile_cv_raw[axis], quality.profile_cv_before[axis],
+                         quality.profile_cv_after[axis]));
+  learned.quality = quality;
+}
+
+/// The level that the tile is scaled to: that of the median summary if it has one, else that of the options.
+double global_factor(const VolumeRequest& request, RunContext& context) {
+  const methods::FittingOptions& options = context.config.fitting;
+  const bool binned = request.levels.binned;
+  const double configured = binned ? options.global_factor_binned : options.global_factor_unbinned;
+  if (!context.medians) return configured;
+  const std::string& binned_channel = context.config.binned_channel;
+  const std::string channel = binned && !binned_channel.empty()
+                                  ? binned_channel
+                                  : tile_channel(request.name).value_or("");
+  const MedianSummary::Entry* entry = context.medians->find(channel);
+  if (entry == nullptr) {
+    context.log.warning(fmt::format("the median summary has no usable entry: the global factor is {}", configured));
+    return configured;
+  }
+  if (entry->channel != channel)
+    context.log.warning(fmt::format("the median summary has no channel \"{}\": that of channel {} is used",
+                                    channel, entry->channel));
+  context.log.info(fmt::format("global factor: {} (median summary, channel {})", entry->value, entry->channel));
+  return entry->value;
+}
+
+}  // namespace
+
+void learn_axis_curves(const VolumeRequest& request, const Block<float>& low, const Block<float>& v_low,
+                       RunContext& context, Learned& learned) {
+  const ParallelFor parallel_for = context.pool.as_parallel_for();
+  const methods::FittingOptions& options = context.config.fitting;
+  const TileLevels& levels = request.levels;
+  report::Log& log = context.log;
+  const auto fall_back = [&](std::string reason) {
+    log.warning(reason + ": background subtraction only");
+    learned.fallback = std::move(reason);
+  };
+  std::optional<Block<std::uint8_t>> found = 
+      context.masks->foreground(request.name, v_low.view(), parallel_for);
+  if (!found) return fall_back("there is no mask for " + request.name);
+  learned.correction.mask = std::move(*found);
+  const Block<std::uint8_t>& mask = *learned.correction.mask;
+
+  constexpr double kMostTissue = 0.01;
+  const double share = methods::share_in_mask(learned.background_planes.planes, mask.view());
+  if (share > kMostTissue)
+    log.warning(fmt::format("background_planes_in_mask = {:.3f} (more than {}): the background planes hold "
+                            "tissue, so the background is not background",
+                            share, kMostTissue));
+
+  std::optional<Block<std::uint8_t>> reduced;
+  if (options.exclude_background_planes_from_mask)
+    reduced = without_planes(mask, learned.background_planes.planes);
+  const BlockView<const std::uint8_t> fit_mask = reduced ? std::as_const(*reduced).view() : mask.view();
+  if (methods::count_foreground(fit_mask) == 0) return fall_back("the mask is empty where the tile is not 0");
+
+  const double g = methods::global_level(v_low.view(), fit_mask, options.profile_percentile);
+  log.info(fmt::format("g: {}", g));
+  if (g == 0.0) return fall_back("the global level g is 0");
+  learned.fit = methods::fit_axes(v_low.view(), fit_mask, g,
+                                  levels.binned ? options.med_factor_binned : options.med_factor_unbinned,
+                                  options, parallel_for);
+  learned.global_factor = global_factor(request, context);
+  const methods::GlobalRatio ratio =
+      methods::global_ratio(learned.global_factor, g, options.global_ratio_limits);
+  learned.ratio_clamped = ratio.clamped;
+  log.info(fmt::format("ratio: {} ({} / g, {})", ratio.value, learned.global_factor,
+                       ratio.clamped ? "clamped" : "not clamped"));
+
+  methods::AxisCurves curves;
+  const Extent3& shape = learned.correction.shape;
+  curves.z = methods::evaluate_curve(learned.fit->axes[0], shape.z);
+  curves.y = methods::evaluate_curve(learned.fit->axes[1], shape.y);
+  curves.x = methods::evaluate_curve(learned.fit->axes[2], shape.x);
+  curves.ratio = ratio.value;
+  log.info(fmt::format("curves: z {}, y {}, x {}", limits_text(curves.z), limits_text(curves.y),
+                       limits_text(curves.x)));
+  learned.correction.curves = std::move(curves);
+  measure_quality(low, v_low, mask, parallel_for, log, learned);
+  learned.quality->background_planes_in_mask = share;
+}
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "flatfield/config/run_config.h"
+#include "flatfield/core/block.h"
+#include "flatfield/execution/thread_pool.h"
+#include "flatfield/pipeline/mask_catalog.h"
+#include "flatfield/pipeline/median_summary.h"
+#include "flatfield/report/log.h"
+
+namespace flatfield::pipeline {
+
+/// What the tiles of a run share.
+struct RunContext {
+  const config::RunConfig& config;
+  execution::ThreadPool& pool;
+  report::Log& log;
+  std::int64_t memory_bytes = 0;             ///< that the run may use
+  std::optional<MaskCatalog> masks;          ///< where --mask-dir is given
+  std::optional<MedianSummary> medians;      ///< where --median-summary-path is given
+  std::optional<Block<float>> flatfield_image;  ///< of method reference, as its file holds it
+};
+
+}  // namespace flatfield::pipeline

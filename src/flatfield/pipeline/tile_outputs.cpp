@@ -1,0 +1,75 @@
+#include "flatfield/pipeline/tile_outputs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "flatfield/pipeline/volume_stage.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+constexpr int kProbabilityLevels = 5;
+
+numerics::WindowReducer reducer(const config::RunConfig& config) {
+  using Kind = numerics::WindowReducer::Kind;
+  if (config.corrected_rank == "mean") return {Kind::kMean, 0};
+  if (config.corrected_rank == "mode") return {Kind::kMode, 0};
+  return {Kind::kRank, std::stoi(config.corrected_rank)};
+}
+
+int level_count(const config::RunConfig& config, const Extent3& shape, report::Log& log) {
+  const int most = most_levels(shape);
+  if (config.n_levels > most)
+    log.warning(fmt::format("--n-levels {}: a volume of {} has at most {} levels", config.n_levels,
+                            to_string(shape), most));
+  return std::min(config.n_levels, most);
+}
+
+/// `like`, but in the place and with the shape of another level of the tile.
+OutputPlan at_level(const OutputPlan& like, const ome::Tile& tile, const std::string& level,
+                    const Extent3& chunk_shape) {
+  OutputPlan plan = like;
+  plan.shape = tile.spatial_shape(level);
+  plan.chunk_shape = min(chunk_shape, plan.shape);
+  plan.scale = tile.output_scale(tile.level(level));
+  plan.translation = tile.output_translation(tile.level(level));
+  return plan;
+}
+
+OutputPlan as_mask(OutputPlan plan) {
+  plan.volumes = {1, 1};
+  plan.dtype = DType::kUint8;
+  plan.level_count = 1;
+  plan.reducer = {numerics::WindowReducer::Kind::kMode, 0};
+  return plan;
+}
+
+}  // namespace
+
+TileOutputs plan_tile_outputs(const ome::Tile& tile, const std::string& tile_name,
+                              const TileLevels& levels, const zarr::Array& input,
+                              const config::RunConfig& config, report::Log& log) {
+  const auto& chunks = input.metadata().chunk_shape;
+  const std::size_t n = chunks.size();
+  // A chunk that is larger than the volume would only be padding: `at_level` clips it.
+  const Extent3 chunk_shape =
+      config.output_chunks.value_or(Extent3{chunks[n - 3], chunks[n - 2], chunks[n - 1]});
+  OutputPlan common;
+  common.name = tile_name;
+  common.volumes = tile.volume_counts(input);
+  common.compressors = config::output_compressors(config);
+  common.reducer = reducer(config);
+
+  TileOutputs outputs;
+  outputs.corrected = at_level(common, tile, levels.target, chunk_shape);
+  outputs.corrected.level_count = level_count(config, outputs.corrected.shape, log);
+  outputs.mask = as_mask(outputs.corrected);
+  outputs.probability = at_level(common, tile, levels.estimation, chunk_shape);
+  outputs.probability.dtype = DType::kFloat32;
+  outputs.probability.level_count = std::min(kProbabilityLevels, most_levels(outputs.probability.shape));
+  outputs.low_mask = as_mask(outputs.probability);
+  return outputs;
+}
+
+}  // namespace flatfield::pipeline
