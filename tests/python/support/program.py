@@ -19,6 +19,7 @@ SHARED = REPOSITORY / os.environ.get("FLATFIELD_SHARED", "../shared")
 
 # Exit codes, one per kind of error (src/flatfield/core/error.cpp).
 USAGE, NOT_FOUND, BAD_INPUT, UNSUPPORTED, OUTPUT_EXISTS, WRITE_FAILED, READ_FAILED = 2, 3, 4, 5, 6, 7, 8
+QUALITY_FAILED, TILES_FAILED = 10, 11
 
 
 def shared_data(name):

@@ -1,0 +1,135 @@
+"""Several tiles in one run: from a configuration file or a tile list, with some that fail."""
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from support.program import NOT_FOUND, TILES_FAILED, USAGE, call, looks_finished, read_json, read_levels, read_volume
+from support.tiles import phantom, write_mask, write_tile
+
+SHAPE, CHUNKS = (24, 40, 40), (16, 32, 32)
+
+
+def make_tile(folder, name, seed=0):
+    counts, mask = phantom(SHAPE, seed)
+    write_mask(folder / "masks" / f"asset_{name}_pred.tif", mask[::2, ::2, ::2])
+    return write_tile(folder / "in" / name, counts, CHUNKS, n_levels=4)
+
+
+def run_batch(folder, tiles, *options, cwd=None):
+    (folder / "run.json").write_text(json.dumps({
+        "tile_paths": [str(tile) for tile in tiles], "output": str(folder / "out" / "SPIM.ome.zarr"),
+        "mask_dir": str(folder / "masks"), "results_dir": str(folder / "results"), "num_workers": 2}))
+    return call("run", "--config", folder / "run.json", *options, cwd=cwd or folder)
+
+
+def records(folder):
+    return {record["tile"]: record for record in read_json(folder / "results" / "run_report.json")["tiles"]}
+
+
+def test_of_24_tiles_three_are_bad_and_21_are_corrected(tmp_path):
+    names = [f"tile_{i:06}_ch_488.zarr" for i in range(24)]
+    tiles = [make_tile(tmp_path, name, seed=i) for i, name in enumerate(names)]
+    chunk = tiles[3] / "0" / "0" / "0" / "0" / "0" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:-100])
+    shutil.rmtree(tiles[11])
+    empty = np.zeros((4, 4, 4), np.uint8)
+    tifffile.imwrite(tmp_path / "masks" / f"asset_{names[17]}_pred.tif", empty, photometric="minisblack")
+    bad = {names[3]: ("bad_input", "/0"), names[11]: ("not_found", names[11]), names[17]: ("bad_input", "no foreground")}
+
+    result = run_batch(tmp_path, reversed(tiles))
+    assert result.code == TILES_FAILED, result.err
+    report = records(tmp_path)
+    assert list(report) == names, "in sorted order"
+    for name in names:
+        corrected = tmp_path / "out" / "SPIM.ome.zarr" / name
+        if name in bad:
+            code, reason = bad[name]
+            assert report[name]["status"] == "failed" and report[name]["error_code"] == code, report[name]
+            assert reason in report[name]["reason"]
+            assert not looks_finished(corrected)
+        else:
+            assert report[name]["status"] == "corrected" and report[name]["reason"] is None
+            assert looks_finished(corrected)
+            assert (tmp_path / "results" / f"flatfield_data_process_{name}.json").exists()
+        assert (tmp_path / "results" / f"config_{name}.json").exists()
+    whole = read_json(tmp_path / "results" / "run_report.json")
+    assert whole["exit_code"] == TILES_FAILED
+    assert whole["counts"] == {"corrected": 21, "background_only": 0, "skipped": 0, "failed": 3}
+    assert sum("24 tiles: 21 corrected" in line for line in result.err.splitlines()) == 1
+
+    # Once the bad ones are mended, the same command does what is left.
+    for index in (3, 11, 17):
+        make_tile(tmp_path, names[index], seed=index)
+    again = run_batch(tmp_path, tiles, "--overwrite=false")
+    statuses = [record["status"] for record in records(tmp_path).values()]
+    assert statuses.count("skipped") == 21
+    # What had been begun says so; a tile that failed while it was learnt from has left nothing.
+    assert again.code == TILES_FAILED and statuses.count("failed") == 1, again.err
+    assert records(tmp_path)[names[3]]["error_code"] == "output_exists"
+
+
+def test_channels_of_a_tile_share_the_mask_of_the_first(tmp_path):
+    counts, mask = phantom(SHAPE)
+    write_mask(tmp_path / "masks" / "asset_tile_000001_ch_488.zarr_pred.tif", mask[::2, ::2, ::2])
+    first = counts.copy()
+    first[:, :20] = 0  # v_low is 0 there: not in the mask of the first channel
+    tiles = [write_tile(tmp_path / "in" / name, array, CHUNKS, n_levels=2)
+             for name, array in [("tile_000001_ch_488.zarr", first), ("tile_000001_ch_561.zarr", counts)]]
+    assert run_batch(tmp_path, tiles, "--estimation-res", 1).code == 0
+    masks = [read_volume(tmp_path / "out" / "mask" / "SPIM.ome.zarr" / tile.name) for tile in tiles]
+    np.testing.assert_array_equal(masks[0], masks[1])
+    assert not masks[0][:, :20].any() and masks[0][:, 20:].any()
+
+
+def test_tiles_are_taken_from_the_first_tile_list(tmp_path):
+    tiles = [make_tile(tmp_path, f"tile_{i:06}_ch_488.zarr") for i in range(2)]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "tile_list.json").write_text(json.dumps({
+        "tile_paths": [str(tile) for tile in tiles], "output_zarr": str(tmp_path / "out" / "SPIM.ome.zarr"),
+        "method": "fitting", "resolution": "1", "binned_channel": None}))
+    (tmp_path / "code").mkdir()
+    result = call("run", "--mask-dir", tmp_path / "masks", cwd=tmp_path / "code")
+    assert result.code == 0, result.err
+    for tile in tiles:
+        corrected = read_volume(tmp_path / "out" / "SPIM.ome.zarr" / tile.name)
+        assert corrected.shape == tuple(n // 2 for n in SHAPE)
+    assert (tmp_path / "code" / "results" / "run_report.json").exists()
+
+
+def test_a_resolved_configuration_repeats_the_run_of_its_tile(tmp_path):
+    tiles = [make_tile(tmp_path, f"tile_{i:06}_ch_488.zarr", seed=i) for i in range(2)]
+    assert run_batch(tmp_path, tiles, "--n-levels", 2).code == 0
+    again = call("run", "--config", tmp_path / "results" / f"config_{tiles[1].name}.json", "--output",
+                 tmp_path / "again", "--results-dir", tmp_path / "results_again", cwd=tmp_path)
+    assert again.code == 0, again.err
+    before = read_levels(tmp_path / "out" / "SPIM.ome.zarr" / tiles[1].name)
+    after = read_levels(tmp_path / "again" / tiles[1].name)
+    assert list(before) == list(after) == ["0", "1"]
+    for level, volume in before.items():
+        np.testing.assert_array_equal(after[level], volume)
+    assert [path.name for path in (tmp_path / "again").iterdir()] == [tiles[1].name]
+
+
+def test_tiles_of_one_name_are_refused(tmp_path):
+    first = make_tile(tmp_path, "tile_000001_ch_488.zarr")
+    result = run_batch(tmp_path, [first, tmp_path / "elsewhere" / first.name])
+    assert result.code == USAGE and "same name" in result.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_single_tile_ends_with_its_own_exit_code(tmp_path):
+    (tmp_path / "masks").mkdir()
+    assert run_batch(tmp_path, [tmp_path / "tile_000001_ch_488.zarr"]).code == NOT_FOUND
+
+
+def test_batches_report_after_every_tile(tmp_path):
+    tiles = [make_tile(tmp_path, f"tile_{i:06}_ch_488.zarr") for i in range(2)]
+    result = run_batch(tmp_path, tiles, "--log-format", "json")
+    events = [json.loads(line) for line in result.err.splitlines()]
+    finished = [event for event in events if event["event"] == "tile_finished"]
+    assert [event["tile"] for event in finished] == [tile.name for tile in tiles]
+    assert [event["corrected"] for event in events if event["event"] == "run_finished"] == [2]

@@ -1,0 +1,195 @@
+"""Methods, backgrounds and levels other than the usual ones, through the command line, against their formulas."""
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from skimage.transform import resize
+
+from support.program import (BAD_INPUT, NOT_FOUND, UNSUPPORTED, USAGE, attempt, correct, read_json, read_volume)
+from support.tiles import phantom, phantom_tile, write_mask, write_tile
+
+SHAPE, CHUNKS = (48, 70, 90), (16, 32, 32)
+NAME = "tile_000001_ch_488.zarr"
+
+
+@pytest.fixture(scope="module")
+def tile(tmp_path_factory):
+    return phantom_tile(tmp_path_factory.mktemp("asset") / "denoised" / "SPIM.ome.zarr", SHAPE, CHUNKS, n_levels=4)
+
+
+def smooth_flatfield(height, width):
+    y, x = np.mgrid[-1:1:height * 1j, -1:1:width * 1j]
+    return 900 * (1 - 0.4 * y ** 2) * (1 - 0.3 * (x - 0.2) ** 2)
+
+
+def normalized(image, shape):
+    image = image.astype(np.float32)
+    if image.shape != shape:
+        image = resize(image, shape, order=3, mode="reflect", anti_aliasing=False, preserve_range=True)
+    image = image.astype(np.float32)
+    return image / image.max()
+
+
+def rounded(values):
+    return np.rint(np.clip(values, 0, 65535)).astype(np.uint16)
+
+
+def assert_nearly_equal(found, expected):
+    """All voxels equal but for those that one ulp of the resized flatfield moves across a half."""
+    difference = np.abs(found.astype(np.int64) - expected)
+    assert difference.max() <= 1 and np.count_nonzero(difference) < 1e-3 * difference.size
+
+
+# ---------------------------------------------------------------------------------------------
+# Reference
+
+
+@pytest.mark.parametrize("dtype, options", [
+    (np.uint8, {}), (np.uint16, {"compression": "zlib"}), (np.float32, {"tile": (32, 32)}),
+    (np.float64, {"tile": (16, 32), "compression": "zlib"})])
+@pytest.mark.parametrize("shape", [SHAPE[1:], (35, 45)])
+def test_reference_divides_by_the_normalized_image(tile, tmp_path, dtype, options, shape):
+    image = smooth_flatfield(*shape) / (900 / 250 if dtype == np.uint8 else 1)
+    image = (np.rint(image) if np.dtype(dtype).kind == "u" else image).astype(dtype)
+    tifffile.imwrite(tmp_path / "flatfield.tif", image, **options)
+    made = correct(tile, tmp_path, "--method", "reference", "--flatfield-path", "flatfield.tif",
+                   "--save-outputs", masks=False)
+    background = tifffile.imread(made.results / f"{NAME}_bkg.tif")
+    v = np.maximum(read_volume(tile).astype(np.float32) - background, 0)
+    assert_nearly_equal(read_volume(made.corrected), rounded(v / normalized(image, SHAPE[1:])))
+    assert made.report["status"] == "corrected"
+    assert not made.mask.exists()
+
+
+def test_reference_takes_the_first_of_several_pages(tile, tmp_path):
+    first = smooth_flatfield(*SHAPE[1:]).astype(np.float32)
+    tifffile.imwrite(tmp_path / "one.tif", first)
+    tifffile.imwrite(tmp_path / "two.tif", np.stack([first, first[::-1]]), photometric="minisblack")
+    one, two = (correct(tile, tmp_path / name, "--method", "reference", "--flatfield-path",
+                        tmp_path / f"{name}.tif", masks=False) for name in ("one", "two"))
+    np.testing.assert_array_equal(read_volume(one.corrected), read_volume(two.corrected))
+
+
+@pytest.mark.parametrize("spoil, message", [
+    (lambda image: image.__setitem__((3, 4), 0), "1 of 6300 pixels of the flatfield are not greater than 0"),
+    (lambda image: image.__setitem__((slice(2), 4), -1), "2 of 6300 pixels"),
+    (lambda image: image.__setitem__((3, 4), np.nan), "1 of 6300 pixels of the flatfield are not finite"),
+    (lambda image: image.__setitem__((3, slice(5)), np.inf), "5 of 6300 pixels of the flatfield are not finite"),
+    (lambda image: image.fill(0), "6300 of 6300 pixels")])
+def test_flatfield_with_unusable_pixels_is_refused_before_anything_is_written(tile, tmp_path, spoil, message):
+    image = smooth_flatfield(*SHAPE[1:]).astype(np.float32)
+    spoil(image)
+    tifffile.imwrite(tmp_path / "flatfield.tif", image)
+    made = attempt(tile, tmp_path, "--method", "reference", "--flatfield-path", "flatfield.tif", masks=False)
+    assert made.result.code == BAD_INPUT
+    assert len(made.result.error_lines) == 1 and message in made.result.error_lines[0]
+    assert "flatfield.tif" in made.result.error_lines[0]
+    assert not made.corrected.exists()
+
+
+def test_flatfield_that_is_missing_or_no_image_is_one_clear_error(tile, tmp_path):
+    (tmp_path / "text.tif").write_text("no image")
+    tifffile.imwrite(tmp_path / "signed.tif", np.ones((8, 8), np.int16))
+    tifffile.imwrite(tmp_path / "color.tif", np.ones((8, 8, 3), np.uint8), photometric="rgb")
+    for name, code in [("missing.tif", NOT_FOUND), ("text.tif", BAD_INPUT), ("signed.tif", UNSUPPORTED),
+                       ("color.tif", UNSUPPORTED)]:
+        made = attempt(tile, tmp_path, "--method", "reference", "--flatfield-path", name, masks=False)
+        assert (made.result.code, len(made.result.error_lines)) == (code, 1), made.result.err
+        assert name in made.result.error_lines[0]
+
+
+def test_reference_without_background_subtraction_takes_a_pedestal(tile, tmp_path):
+    image = smooth_flatfield(*SHAPE[1:]).astype(np.float32)
+    tifffile.imwrite(tmp_path / "flatfield.tif", image)
+    raw = read_volume(tile).astype(np.float32)
+    for pedestal in (0, 90.5):
+        made = correct(tile, tmp_path / str(pedestal), "--method", "reference", "--flatfield-path",
+                       tmp_path / "flatfield.tif", "--skip-bkg-sub", "--pedestal", pedestal, masks=False)
+        expected = rounded(np.maximum(raw - np.float32(pedestal), 0) / normalized(image, SHAPE[1:]))
+        np.testing.assert_array_equal(read_volume(made.corrected), expected)
+
+
+def test_pedestal_is_subtracted_where_nothing_else_is(tile, tmp_path):
+    made = correct(tile, tmp_path, "--skip-bkg-sub", "--skip-flat-field", "--pedestal", 100, masks=False)
+    np.testing.assert_array_equal(read_volume(made.corrected), np.maximum(read_volume(tile), 100) - 100)
+
+
+# ---------------------------------------------------------------------------------------------
+# Reference background
+
+
+@pytest.mark.parametrize("shape", [SHAPE[1:], (24, 31)])
+def test_reference_background_is_subtracted(tmp_path, shape):
+    tile = phantom_tile(tmp_path / "denoised" / "SPIM.ome.zarr", SHAPE, CHUNKS, n_levels=4)
+    image = (95 + np.random.default_rng(1).random(shape)).astype(np.float32)
+    (tmp_path / "denoised" / "derivatives").mkdir()
+    tifffile.imwrite(tmp_path / "denoised" / "derivatives" / "tile_000001_ch_488_background_collection.tiff", image)
+    made = correct(tile, tmp_path, "--use-reference-bkg", "--skip-flat-field", "--save-outputs", masks=False)
+    if shape != SHAPE[1:]:
+        image = resize(image, SHAPE[1:], order=3, mode="reflect", anti_aliasing=False, preserve_range=True)
+    np.testing.assert_array_max_ulp(tifffile.imread(made.results / f"{NAME}_bkg.tif"), image.astype(np.float32), 1)
+    assert_nearly_equal(read_volume(made.corrected), rounded(read_volume(tile).astype(np.float32) - image))
+    fitted = correct(tile, tmp_path, "--use-reference-bkg", "--overwrite")
+    assert fitted.report["status"] == "corrected"
+    assert "planes kept" not in fitted.result.err
+
+
+def test_reference_background_that_is_missing_is_an_error_that_lists_the_names(tile, tmp_path):
+    made = attempt(tile, tmp_path, "--use-reference-bkg")
+    assert made.result.code == NOT_FOUND
+    assert "tile_000001_ch_488_background_collection.tiff" in made.result.error_lines[0]
+
+
+# ---------------------------------------------------------------------------------------------
+# Median summary
+
+
+@pytest.mark.parametrize("summary, options, factor, warns", [
+    ({"488": {"tile_medians": [40, 46.4], "mean_of_medians": 43.2}}, [], 43.2, False),
+    ({"561": {"mean_of_medians": 50}}, [], 50, True),
+    ({"488": {"mean_of_medians": None}, "561": {"mean_of_medians": 50}}, [], 50, True),
+    ({"561": {"mean_of_medians": 50}, "488": {"mean_of_medians": 43.2}}, ["--is-binned"], 43.2, False),
+    ({"561": {"mean_of_medians": 50}, "488": {"mean_of_medians": 43.2}},
+     ["--is-binned", "--binned-channel", "561"], 50, False),
+    ({"488": {}}, [], 100, True),
+    ({}, ["--is-binned"], 3200, True)])
+def test_median_summary_replaces_the_global_factor(tile, tmp_path, summary, options, factor, warns):
+    (tmp_path / "medians.json").write_text(json.dumps(summary))
+    made = correct(tile, tmp_path, "--median-summary-path", "medians.json", "--save-outputs", *options)
+    curves = read_json(made.results / f"{NAME}_corr_curves.json")
+    assert curves["ratio"] == pytest.approx(factor / curves["g"], rel=1e-6)
+    assert any("median summary" in w or "mean_of_medians" in w for w in made.result.warnings) == warns
+
+
+def test_median_summary_that_cannot_be_read_is_one_clear_error(tile, tmp_path):
+    (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / "half.json").write_text('{"488": {')
+    for name, code in [("missing.json", NOT_FOUND), ("list.json", BAD_INPUT), ("half.json", BAD_INPUT)]:
+        made = attempt(tile, tmp_path, "--median-summary-path", name)
+        assert (made.result.code, len(made.result.error_lines)) == (code, 1), made.result.err
+        assert name in made.result.error_lines[0]
+
+
+def test_options_of_another_method_are_warned_about(tile, tmp_path):
+    made = correct(tile, tmp_path, "--flatfield-path", "unused.tif")
+    assert any("--flatfield-path has no effect with --method fitting" in w for w in made.result.warnings)
+    assert read_json(made.results / "run_report.json")["warnings"]
+
+
+# ---------------------------------------------------------------------------------------------
+# Provenance of schema 1
+
+
+def test_provenance_of_schema_1_has_its_own_names_and_fields(tile, tmp_path):
+    made = correct(tile, tmp_path, "--metadata-schema", 1)
+    record = read_json(made.results / f"process_out_{NAME}.json")
+    assert sorted(record) == sorted([
+        "name", "software_version", "start_date_time", "end_date_time", "input_location", "output_location", "code_url",
+        "code_version", "parameters", "outputs", "notes", "resources"])
+    assert record["input_location"] == str(tile.parent) and record["output_location"] == "out/SPIM.ome.zarr"
+    assert record["parameters"]["metadata_schema"] == 1
+    paths = read_json(made.results / f"metadata_paths_out_{NAME}.json")
+    assert paths == {"input_metadata": str(tile.parent.parent), "output_metadata": "out"}
+    assert not (made.results / f"flatfield_data_process_{NAME}.json").exists()
+    assert read_json(made.corrected / ".zattrs")["exaspim_flatfield"] == record
