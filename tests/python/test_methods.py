@@ -193,3 +193,10 @@ def test_provenance_of_schema_1_has_its_own_names_and_fields(tile, tmp_path):
     assert paths == {"input_metadata": str(tile.parent.parent), "output_metadata": "out"}
     assert not (made.results / f"flatfield_data_process_{NAME}.json").exists()
     assert read_json(made.corrected / ".zattrs")["exaspim_flatfield"] == record
+
+
+def test_overwriting_removes_the_mask_of_the_output_that_was_there(tile, tmp_path):
+    made = correct(tile, tmp_path)
+    assert made.mask.exists()
+    again = correct(tile, tmp_path, "--skip-flat-field", "--overwrite")
+    assert not again.mask.exists() and again.corrected.exists()

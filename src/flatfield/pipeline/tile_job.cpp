@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -75,6 +76,7 @@ class Job {
     plans_ = plan_tile_outputs(tile, name_, levels, input, config_, context_.log);
     const std::vector<LearnedVolume> learned = learn_all(tile, levels);
     for (const std::string& place : places) clear_place(*storage::open_store(place));
+    if (config_.overwrite) clear_stale(places);
     write(tile, levels, learned, corrected_store);
     return std::move(result_);
   }
@@ -91,6 +93,18 @@ class Job {
         all.push_back({id, std::move(learned)});
       }
     return all;
+  }
+
+  /// Images of the run that is overwritten which this one does not write again: beside the new output they would
+  /// pass for its mask and its probability.
+  void clear_stale(const std::vector<std::string>& places) {
+    for (const std::string& place : {outputs_.mask, outputs_.probability}) {
+      if (std::find(places.begin(), places.end(), place) != places.end()) continue;
+      const auto store = storage::open_store(place);
+      if (output_state(*store) != OutputState::kFinished) continue;
+      clear_place(*store);
+      context_.log.info("removed, as it belongs to the output that is overwritten: " + place);
+    }
   }
 
   void note_learned(const Learned& learned, const TileLevels& levels, ome::VolumeId id) {

@@ -1,0 +1,38 @@
+"""Python environments with packages that Debian does not have, for comparisons that need them."""
+import functools
+import json
+import subprocess
+
+import pytest
+
+from support.program import REPOSITORY
+
+
+@functools.cache
+def oracle(requirement):
+    """The Python of an environment with a package of PyPI, e.g. "numpy==2.2.0"; made below build/oracles when it is
+    first asked for. The test is skipped where that cannot be done.
+    """
+    folder = REPOSITORY / "build" / "oracles" / requirement.replace("==", "-")
+    python = folder / "bin" / "python"
+    finished = folder / "installed"  # so that an environment that was half made is made again
+    if not finished.exists():
+        commands = [["/usr/bin/python3", "-m", "venv", "--clear", str(folder)],
+                    [str(python), "-m", "pip", "install", "--quiet", "--retries", "1", requirement]]
+        for command in commands:
+            try:
+                made = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            except subprocess.TimeoutExpired:
+                pytest.skip(f"{requirement} could not be installed in time")
+            if made.returncode != 0:
+                pytest.skip(f"{requirement} cannot be installed here: {made.stderr.strip().splitlines()[-1:]}")
+        finished.touch()
+    return python
+
+
+def ask(python, program, value):
+    """Runs a Python program that reads JSON from its input and prints JSON; what it printed."""
+    done = subprocess.run([str(python), "-c", program], input=json.dumps(value), capture_output=True, text=True,
+                          timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
