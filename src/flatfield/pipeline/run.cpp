@@ -185,21 +185,69 @@ std::vector<std::string> tiles_of(const config::RunConfig& config) {
   return tiles;
 }
 
-Json report_json(const std::vector<std::string>& warnings, const std::vector<Json>& records, int exit) {
-  Json report;
-  report["program"] = "exaspim-flatfield";
-  report["version"] = FLATFIELD_VERSION;
-  Json counts = Json::object();
-  for (const char* status : {"corrected", "background_only", "skipped", "failed"})
-    counts[status] = std::count_if(records.begin(), records.end(), [&](const Json& record) {
-      return record.find("status")->as_string() == status;
-    });
-  report["counts"] = std::move(counts);
-  report["warnings"] = Json(warnings);  // of the run as a whole
-  report["tiles"] = Json(Json::Array(records.begin(), records.end()));
-  report["exit_code"] = exit;
-  return report;
+/// How much the corrected tiles differ where they overlap. A number that cannot be had fails no run.
+Json overlap_report(RunContext& context) {
+  try {
+    Json overlap = measure_overlaps(context.placed, context.pool);
+    if (overlap.is_null()) return overlap;
+    const auto text = [&](const char* key) {
+      const Json& value = *overlap.find(key);
+      return value.is_null() ? std::string("not measured") : fmt::format("{:.4f}", value.as_double());
+    };
+    context.log.info(fmt::format("overlap residual of {} pairs of tiles: before {}, after {}",
+                                 overlap.find("pairs")->as_int64(), text("residual_before"), text("residual_after")));
+    return overlap;
+  } catch (const std::exception& error) {
+    context.log.warning(std::string("the overlaps of the tiles could not be measured: ") + error.what());
+    return {};
+  }
 }
+
+/// The run report; written anew after every tile, so that a run that is killed has reported those before.
+class RunReport {
+ public:
+  RunReport(std::string path, std::vector<std::string> warnings)
+      : path_(std::move(path)), warnings_(std::move(warnings)) {}
+
+  void add(Json record, int exit) {
+    records_.push_back(std::move(record));
+    exit_ = exit;
+    write();
+  }
+  void add_overlap(Json overlap, std::vector<std::string> warnings) {
+    overlap_ = std::move(overlap);
+    warnings_.insert(warnings_.end(), warnings.begin(), warnings.end());
+    write();
+  }
+
+  [[nodiscard]] Json counts() const {
+    Json counts = Json::object();
+    for (const char* status : {"corrected", "background_only", "skipped", "failed"})
+      counts[status] = std::count_if(records_.begin(), records_.end(), [&](const Json& record) {
+        return record.find("status")->as_string() == status;
+      });
+    return counts;
+  }
+
+ private:
+  void write() const {
+    Json report;
+    report["program"] = "exaspim-flatfield";
+    report["version"] = FLATFIELD_VERSION;
+    report["counts"] = counts();
+    report["warnings"] = Json(warnings_);  // of the run as a whole
+    report["tiles"] = Json(Json::Array(records_.begin(), records_.end()));
+    report["overlap"] = overlap_;
+    report["exit_code"] = exit_;
+    write_json(path_, report);
+  }
+
+  std::string path_;
+  std::vector<std::string> warnings_;
+  std::vector<Json> records_;
+  Json overlap_;
+  int exit_ = 0;
+};
 
 int run_checked(config::RunConfig& config, report::Log& log) {
   config::check_run_config(config);
@@ -214,30 +262,29 @@ int run_checked(config::RunConfig& config, report::Log& log) {
   execution::ThreadPool pool(config.num_workers);
   const std::int64_t memory =
       config.memory_limit_bytes > 0 ? config.memory_limit_bytes : execution::default_memory_ceiling();
-  RunContext context{config, pool, log, memory, {}, {}, {}};
+  RunContext context{config, pool, log, memory, {}, {}, {}, {}};
   prepare(context);
-  const std::vector<std::string> warnings = log.take_warnings();
+  RunReport report(config.results_dir + "/run_report.json", log.take_warnings());
 
   int exit = 0;
-  std::vector<Json> records;
   for (std::size_t i = 0; i < tiles.size(); ++i) {
     if (tiles.size() > 1) log.info(fmt::format("tile {} of {}: {}", i + 1, tiles.size(), tiles[i]));
     int tile_exit = 0;
-    records.push_back(run_tile(context, tiles[i], tile_exit));
+    Json record = run_tile(context, tiles[i], tile_exit);
     if (tile_exit != 0) exit = tiles.size() > 1 ? exit_code(ErrorCode::kTilesFailed) : tile_exit;
+    report.add(std::move(record), exit);
     if (context.masks) context.masks->forget_all_but(std::span(tiles).subspan(i + 1));
-    // After every tile, so that a run that is killed has reported those before.
-    write_json(config.results_dir + "/run_report.json", report_json(warnings, records, exit));
   }
-  if (tiles.size() > 1) {
-    const Json counts = *report_json(warnings, records, exit).find("counts");
-    log.event(exit == 0 ? report::LogLevel::kInfo : report::LogLevel::kError, "run_finished",
-              fmt::format("{} tiles: {} corrected, {} with background subtraction only, {} skipped, {} failed",
-                          tiles.size(), counts.find("corrected")->as_int64(),
-                          counts.find("background_only")->as_int64(), counts.find("skipped")->as_int64(),
-                          counts.find("failed")->as_int64()),
-              counts);
-  }
+  if (tiles.size() == 1) return exit;
+  Json overlap = overlap_report(context);
+  report.add_overlap(std::move(overlap), log.take_warnings());
+  const Json counts = report.counts();
+  log.event(exit == 0 ? report::LogLevel::kInfo : report::LogLevel::kError, "run_finished",
+            fmt::format("{} tiles: {} corrected, {} with background subtraction only, {} skipped, {} failed",
+                        tiles.size(), counts.find("corrected")->as_int64(),
+                        counts.find("background_only")->as_int64(), counts.find("skipped")->as_int64(),
+                        counts.find("failed")->as_int64()),
+            counts);
   return exit;
 }
 

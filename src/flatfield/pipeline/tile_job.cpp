@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "flatfield/core/error.h"
+#include "flatfield/numerics/spline_resize.h"
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/correct_stage.h"
 #include "flatfield/pipeline/learn_stage.h"
@@ -145,9 +146,30 @@ class Job {
     if (mask) mask->finish(Json(), record);
     if (probability) probability->finish(Json(), record);
     corrected.finish(tile.attributes(), record);
+    // A tile of several volumes lies beside itself: overlaps are those of tiles of one.
+    if (all.size() == 1) note_place(tile, levels, all.front().learned.correction);
     context_.log.info("written: " + outputs_.corrected);
     if (mask) context_.log.info("written: " + outputs_.mask);
     if (probability) context_.log.info("written: " + outputs_.probability);
+  }
+
+  void note_place(const ome::Tile& tile, const TileLevels& levels, const methods::Correction& correction) {
+    const ome::Level& level = tile.level(levels.estimation);
+    const std::vector<double> scale = tile.output_scale(level);
+    const std::vector<double> translation = tile.output_translation(level);
+    PlacedTile placed;
+    placed.name = name_;
+    placed.channel = tile_channel(name_).value_or("");
+    placed.input = location_;
+    placed.output = outputs_.corrected;
+    placed.level = levels.estimation;
+    placed.scale = {scale[2], scale[3], scale[4]};
+    placed.translation = {translation[2], translation[3], translation[4]};
+    placed.shape = tile.spatial_shape(levels.estimation);
+    if (correction.background)
+      placed.background = numerics::resize_plane(correction.background->view(), placed.shape.y, placed.shape.x,
+                                                 context_.pool.as_parallel_for());
+    context_.placed.push_back(std::move(placed));
   }
 
   static std::unique_ptr<OutputImage> open_output(const std::string& location, const OutputPlan& plan) {
