@@ -3,21 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <map>
-#include <new>
 #include <span>
 #include <vector>
 
 #include "flatfield/core/error.h"
-#include "flatfield/core/stage_clock.h"
 #include "flatfield/execution/memory_ceiling.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/run_context.h"
+#include "flatfield/pipeline/run_report.h"
 #include "flatfield/pipeline/tiff_file.h"
-#include "flatfield/pipeline/tile_job.h"
 #include "flatfield/pipeline/tile_paths.h"
+#include "flatfield/pipeline/tile_record.h"
+#include "flatfield/pipeline/translate_errors.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -56,110 +55,6 @@ void make_results_dir(const std::string& path) {
   if (error || !fs::is_directory(path))
     throw Error(ErrorCode::kWriteFailed, "cannot make the results directory: " + error.message(), path,
                 "choose another --results-dir");
-}
-
-Json stages_json(const StageTotals& totals) {
-  Json out = Json::object();
-  for (int i = 0; i < kStageCount; ++i) {
-    const auto k = static_cast<std::size_t>(i);
-    Json stage;
-    stage["cpu_seconds"] = 1e-9 * static_cast<double>(totals.cpu_nanoseconds[k].load());
-    stage["wall_seconds"] = 1e-9 * static_cast<double>(totals.wall_nanoseconds[k].load());
-    out[stage_name(static_cast<Stage>(i))] = std::move(stage);
-  }
-  return out;
-}
-
-double total_cpu_seconds(const StageTotals& totals) {
-  double seconds = 0.0;
-  for (const auto& stage : totals.cpu_nanoseconds) seconds += 1e-9 * static_cast<double>(stage.load());
-  return seconds;
-}
-
-/// Runs `work`, turning every failure into an Error. std::bad_alloc is memory, the rest a defect.
-template <class F>
-void with_errors(F work) {
-  try {
-    work();
-  } catch (const Error&) {
-    throw;
-  } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::kMemory, "there is not enough memory", "",
-                "give the job more memory, or use fewer workers (--num-workers)");
-  } catch (const fs::filesystem_error& error) {
-    throw Error(ErrorCode::kReadFailed, error.what());
-  } catch (const std::exception& error) {
-    throw Error(ErrorCode::kInternal, error.what(), "", "please report this");
-  }
-}
-
-/// The resolved configuration as one tile sees it: running again with it corrects this tile.
-Json tile_config(const config::RunConfig& config, const std::string& tile) {
-  config::RunConfig own = config;
-  own.zarr = tile;
-  return config::resolved_config(own);
-}
-
-/// What is written about a tile before it is read.
-void write_tile_configs(const config::RunConfig& config, const std::string& tile, const Json& resolved) {
-  const std::string suffix = "_" + location_name(tile) + ".json";
-  write_json(config.results_dir + "/config" + suffix, resolved);
-  if (config.method == "fitting" && !config.skip_flat_field)
-    write_json(config.results_dir + "/fitting_config" + suffix, *resolved.find("fitting"));
-}
-
-/// One tile, measured: its record in the run report. `exit` becomes the exit code of its error, if there is one.
-Json run_tile(RunContext& context, const std::string& tile, int& exit) {
-  const std::string name = location_name(tile);
-  const auto start = std::chrono::steady_clock::now();
-  const double cpu_before = execution::process_cpu_seconds();
-  StageTotals totals;
-  Json record;
-  record["tile"] = name;
-  record["status"] = "failed";
-  record["reason"] = Json();
-  Json quality;
-  {
-    const StageBinding binding(totals, Stage::kArithmetic);
-    try {
-      with_errors([&] {
-        const Json resolved = tile_config(context.config, tile);
-        write_tile_configs(context.config, tile, resolved);
-        TileResult result = correct_tile(context, tile, resolved);
-        record["status"] = status_name(result.status);
-        if (!result.reason.empty()) record["reason"] = result.reason;
-        quality = std::move(result.quality);
-      });
-    } catch (const Error& error) {
-      exit = exit_code(error.code());
-      record["reason"] = error.what();
-      record["error_code"] = error_code_name(error.code());
-      context.log.event(report::LogLevel::kError, "tile_failed", error.what());
-    }
-  }
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  record["seconds"] = seconds;
-  record["cpu_seconds"] = execution::process_cpu_seconds() - cpu_before;
-  record["stage_cpu_seconds_total"] = total_cpu_seconds(totals);
-  record["stages"] = stages_json(totals);
-  record["bytes_read"] = totals.bytes_read.load();
-  record["bytes_written"] = totals.bytes_written.load();
-  record["peak_memory_bytes"] = execution::peak_resident_bytes();
-  record["warnings"] = Json(context.log.take_warnings());
-  record["qc"] = std::move(quality);
-  Json fields;
-  fields["tile"] = name;
-  fields["status"] = *record.find("status");
-  fields["seconds"] = seconds;
-  context.log.event(report::LogLevel::kInfo, "tile_finished",
-                    fmt::format("{}: {} in {:.1f} s ({:.0f} MB read, {:.0f} MB written, peak memory {:.0f} MB)",
-                                name, record.find("status")->as_string(), seconds,
-                                static_cast<double>(totals.bytes_read.load()) / 1e6,
-                                static_cast<double>(totals.bytes_written.load()) / 1e6,
-                                static_cast<double>(execution::peak_resident_bytes()) / 1e6),
-                    fields);
-  return record;
 }
 
 /// What all tiles need is read once, before the first of them.
@@ -203,52 +98,6 @@ Json overlap_report(RunContext& context) {
   }
 }
 
-/// The run report; written anew after every tile, so that a run that is killed has reported those before.
-class RunReport {
- public:
-  RunReport(std::string path, std::vector<std::string> warnings)
-      : path_(std::move(path)), warnings_(std::move(warnings)) {}
-
-  void add(Json record, int exit) {
-    records_.push_back(std::move(record));
-    exit_ = exit;
-    write();
-  }
-  void add_overlap(Json overlap, std::vector<std::string> warnings) {
-    overlap_ = std::move(overlap);
-    warnings_.insert(warnings_.end(), warnings.begin(), warnings.end());
-    write();
-  }
-
-  [[nodiscard]] Json counts() const {
-    Json counts = Json::object();
-    for (const char* status : {"corrected", "background_only", "skipped", "failed"})
-      counts[status] = std::count_if(records_.begin(), records_.end(), [&](const Json& record) {
-        return record.find("status")->as_string() == status;
-      });
-    return counts;
-  }
-
- private:
-  void write() const {
-    Json report;
-    report["program"] = "exaspim-flatfield";
-    report["version"] = FLATFIELD_VERSION;
-    report["counts"] = counts();
-    report["warnings"] = Json(warnings_);  // of the run as a whole
-    report["tiles"] = Json(Json::Array(records_.begin(), records_.end()));
-    report["overlap"] = overlap_;
-    report["exit_code"] = exit_;
-    write_json(path_, report);
-  }
-
-  std::string path_;
-  std::vector<std::string> warnings_;
-  std::vector<Json> records_;
-  Json overlap_;
-  int exit_ = 0;
-};
-
 int run_checked(config::RunConfig& config, report::Log& log) {
   config::check_run_config(config);
   const std::vector<std::string> tiles = tiles_of(config);
@@ -269,10 +118,10 @@ int run_checked(config::RunConfig& config, report::Log& log) {
   int exit = 0;
   for (std::size_t i = 0; i < tiles.size(); ++i) {
     if (tiles.size() > 1) log.info(fmt::format("tile {} of {}: {}", i + 1, tiles.size(), tiles[i]));
-    int tile_exit = 0;
-    Json record = run_tile(context, tiles[i], tile_exit);
-    if (tile_exit != 0) exit = tiles.size() > 1 ? exit_code(ErrorCode::kTilesFailed) : tile_exit;
-    report.add(std::move(record), exit);
+    TileRecord record = run_tile(context, tiles[i]);
+    if (record.exit_code != 0)
+      exit = tiles.size() > 1 ? exit_code(ErrorCode::kTilesFailed) : record.exit_code;
+    report.add(std::move(record.report), exit);
     if (context.masks) context.masks->forget_all_but(std::span(tiles).subspan(i + 1));
   }
   if (tiles.size() == 1) return exit;
