@@ -10,6 +10,7 @@
 #include "flatfield/numerics/spline_resize.h"
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/correct_stage.h"
+#include "flatfield/pipeline/learn_quality.h"
 #include "flatfield/pipeline/learn_stage.h"
 #include "flatfield/pipeline/provenance.h"
 #include "flatfield/pipeline/results.h"
@@ -118,7 +119,7 @@ class Job {
       result_.status = TileStatus::kBackgroundOnly;
       result_.reason = learned.fallback;
     }
-    Json quality = quality_json(learned, levels);
+    Json quality = quality_json(learned, levels, config_.skip_bkg_sub ? config_.pedestal : 0.0);
     if (!quality.is_null()) result_.quality[label] = std::move(quality);
   }
 
