@@ -103,4 +103,35 @@ double histogram_percentile(std::span<const std::int64_t> counts, double q) {
   return edge + (target - static_cast<double>(before)) / static_cast<double>(counts[bin]);
 }
 
+float weighted_percentile(std::span<WeightedValue> samples, double q) {
+  expect_percent(q);
+  std::sort(samples.begin(), samples.end(), [](const WeightedValue& a, const WeightedValue& b) {
+    return a.value != b.value ? a.value < b.value : a.weight < b.weight;
+  });
+  double total = 0;
+  for (const WeightedValue& sample : samples) total += sample.weight;
+  if (!(total > 0) || !std::isfinite(total))
+    throw Error(
+        ErrorCode::kInternal,
+        "weighted_percentile: expected a positive total weight, found " + std::to_string(total));
+  double cumulative = 0;
+  for (const WeightedValue& sample : samples) {
+    cumulative += sample.weight;
+    if (cumulative > 0 && cumulative / total >= q / 100) return sample.value;
+  }
+  return samples.back().value;
+}
+
+double weighted_histogram_percentile(std::span<const double> weights, double q) {
+  expect_values(!weights.empty(), "weighted_histogram_percentile");
+  expect_percent(q);
+  double total = 0;
+  for (const double weight : weights) total += weight;
+  const double target = q / 100 * total;
+  double cumulative = 0;
+  std::size_t bin = 0;
+  while (bin + 1 < weights.size() && (cumulative += weights[bin]) < target) ++bin;
+  return static_cast<double>(bin);
+}
+
 }  // namespace flatfield::numerics
