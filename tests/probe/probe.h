@@ -60,6 +60,7 @@ using ProbeOperations = std::map<std::string, std::function<void(const ProbeCall
 
 // Each file of this folder adds the operations of one group of functions.
 void add_filter_operations(ProbeOperations& operations);
+void add_mixture_operations(ProbeOperations& operations);
 void add_spline_operations(ProbeOperations& operations);
 void add_zarr_operations(ProbeOperations& operations);
 
