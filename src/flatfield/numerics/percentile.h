@@ -39,7 +39,7 @@ struct WeightedValue {
 };
 
 /// numpy.percentile(values, q, weights=weights, method="inverted_cdf") of numpy 2 in double: the
-/// values in order (ties: the smaller weight first), the first whose cumulative weight, as a share
+/// values in order (ties as given), the first whose cumulative weight, as a share
 /// of the total, reaches q/100; values before any weight are passed over. `samples` is sorted; must
 /// hold no NaN. Throws Error(kInternal) if the total weight is not positive and finite, or q lies
 /// outside [0, 100].
