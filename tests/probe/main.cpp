@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
     add_filter_operations(operations);
     add_mixture_operations(operations);
     add_spline_operations(operations);
+    add_weight_operations(operations);
     add_zarr_operations(operations);
     const std::filesystem::path folder = argv[2];
     std::stringstream text;

@@ -93,7 +93,12 @@ def test_every_shared_golden_file_has_a_case():
     assert files == {case.expected for case in cases.SHARED_CASES + cases.SHARED_WEIGHTS_CASES}
 
 
-@pytest.mark.parametrize("data, case", PROJECT + SHARED)
+# The program does not make these yet, the reference does.
+REFERENCE_WEIGHTS = [pytest.param(SHARED_DATA, case, id=f"shared-{case.expected}")
+                     for case in cases.SHARED_WEIGHTS_CASES]
+
+
+@pytest.mark.parametrize("data, case", PROJECT + SHARED + REFERENCE_WEIGHTS)
 def test_reference_equals_every_golden_array(data, case):
     expected = load_expected(data, case)
     actual = correct_tile(data / case.tile, data / "masks", case.reference_settings())
