@@ -5,9 +5,9 @@
 
 namespace flatfield::pipeline {
 
-/// The fitting method on one volume (algorithms.md 4): `v_low` is its estimation level without the background.
-/// Leaves `learned` with background subtraction only, and says why, where there is nothing to fit.
-void learn_axis_curves(const VolumeRequest& request, const Block<float>& v_low,
+/// The fitting method on one volume (algorithms.md 4): `low` is its estimation level, `v_low` the same without the
+/// background. Leaves `learned` with background subtraction only, and says why, where there is nothing to fit.
+void learn_axis_curves(const VolumeRequest& request, const Block<float>& low, const Block<float>& v_low,
                        RunContext& context, Learned& learned);
 
 }  // namespace flatfield::pipeline

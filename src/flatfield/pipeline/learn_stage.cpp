@@ -59,7 +59,7 @@ Learned learn(const VolumeRequest& request, RunContext& context) {
   if (config.method == "reference") {
     learn_reference(context, learned);
   } else {
-    learn_axis_curves(request, v_low, context, learned);
+    learn_axis_curves(request, low, v_low, context, learned);
   }
   learn_quality(low, v_low, context, learned);
   return learned;
