@@ -45,7 +45,8 @@ std::string configuration_document() {
          table_text(run_table(), "key", {OptionUse::kEverywhere, OptionUse::kFileOnly}, false) +
          "\nKeys of the Python program that mean nothing here are accepted with a notice: " + ignored +
          ".\n\n## `--fitting-config`\n\n" +
-         table_text(fitting_table(), "key", {OptionUse::kEverywhere}, false);
+         table_text(fitting_table(), "key", {OptionUse::kEverywhere}, false) + "\n## `--basic-config`\n\n" +
+         table_text(basic_table(), "key", {OptionUse::kEverywhere}, false);
 }
 
 }  // namespace flatfield::config
