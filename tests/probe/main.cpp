@@ -12,7 +12,9 @@ int main(int argc, char** argv) {
     ProbeOperations operations;
     add_basic_operations(operations);
     add_filter_operations(operations);
+    add_mixture_operations(operations);
     add_spline_operations(operations);
+    add_weight_operations(operations);
     add_zarr_operations(operations);
     const std::filesystem::path folder = argv[2];
     std::stringstream text;

@@ -61,7 +61,9 @@ using ProbeOperations = std::map<std::string, std::function<void(const ProbeCall
 // Each file of this folder adds the operations of one group of functions.
 void add_basic_operations(ProbeOperations& operations);
 void add_filter_operations(ProbeOperations& operations);
+void add_mixture_operations(ProbeOperations& operations);
 void add_spline_operations(ProbeOperations& operations);
+void add_weight_operations(ProbeOperations& operations);
 void add_zarr_operations(ProbeOperations& operations);
 
 }  // namespace flatfield::test

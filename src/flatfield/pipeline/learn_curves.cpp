@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <array>
 
+#include "flatfield/core/error.h"
+#include "flatfield/methods/foreground_weight.h"
 #include "flatfield/methods/tissue_mask.h"
+#include "flatfield/pipeline/learn_background.h"
 #include "flatfield/pipeline/tile_paths.h"
 
 namespace flatfield::pipeline {
@@ -71,6 +74,28 @@ void measure_quality(const Block<float>& low, const Block<float>& v_low, const B
   learned.quality = quality;
 }
 
+/// How much each voxel counts in the fit (algorithms.md 4.3).
+Block<float> foreground_weights(const VolumeRequest& request, const Block<float>& low,
+                                const Block<float>& v_low, const Block<std::uint8_t>& mask,
+                                RunContext& context, Learned& learned) {
+  const methods::FittingOptions& options = context.config.fitting;
+  // A background image from elsewhere was made without them.
+  if (context.config.use_reference_bkg) learn_background_planes(low, context, learned);
+  // In an empty mask nothing is foreground, and there is nothing to fit a mixture to.
+  if (options.probability_model == methods::ProbabilityModel::kGaussianMixture &&
+      methods::count_foreground(mask.view()) == 0)
+    return Block<float>(v_low.shape(), 0.0F);
+  Block<float> weights =
+      methods::foreground_weight(v_low.view(), mask.view(), learned.background_planes.planes, options,
+                                 context.pool.as_parallel_for());
+  context.log.info(fmt::format("foreground weights: {} at level {}",
+                               options.probability_model == methods::ProbabilityModel::kPercentile
+                                   ? "percentile ramp"
+                                   : "mixture model",
+                               request.levels.estimation));
+  return weights;
+}
+
 /// The level that the tile is scaled to: that of the median summary if it has one, else that of the options.
 double global_factor(const VolumeRequest& request, RunContext& context) {
   const methods::FittingOptions& options = context.config.fitting;
@@ -118,18 +143,29 @@ void learn_axis_curves(const VolumeRequest& request, const Block<float>& low, co
                             "tissue, so the background is not background",
                             share, kMostTissue));
 
+  if (options.enable_gmm_refinement) {
+    try {
+      learned.weights = foreground_weights(request, low, v_low, mask, context, learned);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kBadInput) throw;
+      return fall_back("foreground weights: " + error.message());
+    }
+  }
+  const methods::VoxelWeights weights =
+      learned.weights ? methods::VoxelWeights(std::as_const(*learned.weights).view()) : std::nullopt;
+
   std::optional<Block<std::uint8_t>> reduced;
   if (options.exclude_background_planes_from_mask)
     reduced = without_planes(mask, learned.background_planes.planes);
   const BlockView<const std::uint8_t> fit_mask = reduced ? std::as_const(*reduced).view() : mask.view();
   if (methods::count_foreground(fit_mask) == 0) return fall_back("the mask is empty where the tile is not 0");
 
-  const double g = methods::global_level(v_low.view(), fit_mask, options.profile_percentile);
+  const double g = methods::global_level(v_low.view(), fit_mask, options.profile_percentile, weights);
   log.info(fmt::format("g: {}", g));
   if (g == 0.0) return fall_back("the global level g is 0");
   learned.fit = methods::fit_axes(v_low.view(), fit_mask, g,
                                   levels.binned ? options.med_factor_binned : options.med_factor_unbinned,
-                                  options, parallel_for);
+                                  options, parallel_for, weights);
   learned.global_factor = global_factor(request, context);
   const methods::GlobalRatio ratio =
       methods::global_ratio(learned.global_factor, g, options.global_ratio_limits);

@@ -65,7 +65,8 @@ void prepare(RunContext& context) {
   if (!config.mask_dir.empty() && !config.skip_flat_field) context.masks.emplace(config.mask_dir);
   if (config.skip_flat_field) return;
   if (config.method == "reference") context.flatfield_image = read_plane_tiff(config.flatfield_path);
-  const std::string& summary = config.median_summary_path;
+  const std::string& summary = config.median_summary_path.empty() ? config.fitting.median_summary_path
+                                                                  : config.median_summary_path;
   if (config.method == "fitting" && !summary.empty()) {
     context.medians.emplace(read_json(summary, "check --median-summary-path"), summary);
     for (const std::string& warning : context.medians->warnings()) context.log.warning(warning);

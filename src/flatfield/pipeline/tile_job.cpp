@@ -54,7 +54,7 @@ class Job {
         result_(result),
         started_(report::utc_timestamp()),
         fits_(config_.method == "fitting" && !config_.skip_flat_field),
-        refines_(false) {}
+        refines_(fits_ && config_.fitting.enable_gmm_refinement) {}
 
   void run() {
     // Every place that this run may write to, so that all are known to be free before anything is written.

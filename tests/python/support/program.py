@@ -75,6 +75,10 @@ class Correction:
         return self.folder / "out" / "mask" / "SPIM.ome.zarr" / self.tile
 
     @property
+    def probability(self):
+        return self.folder / "out" / "probability" / "SPIM.ome.zarr" / self.tile
+
+    @property
     def results(self):
         return self.folder / "results"
 
