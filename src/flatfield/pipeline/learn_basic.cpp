@@ -92,7 +92,9 @@ void learn_basic(const VolumeRequest& request, const Block<float>& v_low, RunCon
   methods::BasicFit fit;
   try {
     if (options.autotune) {
-      const methods::BasicTuning tuned = methods::autotune_basic(frames, std::nullopt, options, {}, parallel_for);
+      // Unweighted, as the program that this one takes over from does it.
+      const methods::BasicAutotune tuned =
+          methods::autotune_basic(frames, std::nullopt, options, {}, parallel_for);
       options.smoothness_flatfield = tuned.best.flatfield;
       options.smoothness_darkfield = tuned.best.darkfield;
       options.sparse_cost_darkfield = tuned.best.sparse_cost_darkfield;
