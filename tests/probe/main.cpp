@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
     add_basic_operations(operations);
     add_filter_operations(operations);
     add_mixture_operations(operations);
+    add_quality_operations(operations);
     add_spline_operations(operations);
     add_weight_operations(operations);
     add_zarr_operations(operations);

@@ -62,6 +62,7 @@ using ProbeOperations = std::map<std::string, std::function<void(const ProbeCall
 void add_basic_operations(ProbeOperations& operations);
 void add_filter_operations(ProbeOperations& operations);
 void add_mixture_operations(ProbeOperations& operations);
+void add_quality_operations(ProbeOperations& operations);
 void add_spline_operations(ProbeOperations& operations);
 void add_weight_operations(ProbeOperations& operations);
 void add_zarr_operations(ProbeOperations& operations);

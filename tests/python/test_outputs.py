@@ -294,8 +294,11 @@ def test_peak_memory_is_that_of_the_program_and_not_of_its_parent(tile, tmp_path
 
 
 def test_quality_numbers_name_their_level_mask_and_pedestal(run):
-    qc = run.fitting
-    assert qc["level"] == "3" and qc["mask"] and qc["pedestal"] == 0
+    block = run.quality
+    assert block["level"] == "3" and block["mask"] == "the foreground mask of the tile" and block["pedestal"] == 0
+    for number in block["numbers"].values():
+        assert set(number) == {"value", "verdict", "warn", "fail"}
+    qc = run.numbers
     for axis in "zyx":
         for state in ("raw", "before", "after"):
             assert qc[f"profile_cv_{axis}_{state}"] > 0
@@ -478,7 +481,7 @@ def test_phantom_is_a_tile_that_can_be_corrected(tmp_path):
     assert [len(truth[f"f{axis}"]) for axis in "zyx"] == [64, 96, 96]
     assert tifffile.imread(tmp_path / "made" / f"{NAME}.truth_background.tif").shape == (96, 96)
     for axis in "zyx":
-        assert run.fitting[f"profile_cv_{axis}_after"] < run.fitting[f"profile_cv_{axis}_before"]
+        assert run.numbers[f"profile_cv_{axis}_after"] < run.numbers[f"profile_cv_{axis}_before"]
 
 
 def test_mask_is_found_in_a_folder_below_behind_a_link_and_by_its_identifier(tile, tmp_path):

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "flatfield/core/error.h"
 #include "flatfield/methods/foreground_weight.h"
@@ -27,51 +26,6 @@ std::string limits_text(const std::vector<float>& curve) {
   if (curve.empty()) return "not corrected";
   const auto [lo, hi] = std::minmax_element(curve.begin(), curve.end());
   return fmt::format("{:.4f}..{:.4f}", *lo, *hi);
-}
-
-/// v_low with the correction applied: what the quality "after" is measured on.
-Block<float> corrected_low(const Block<float>& v_low, const Block<std::uint8_t>& mask,
-                           const methods::AxisFit& fit, float ratio, const ParallelFor& parallel_for) {
-  const Extent3& shape = v_low.shape();
-  std::array<std::vector<float>, 3> gains;
-  for (int axis = 0; axis < 3; ++axis) {
-    std::vector<float>& gain = gains[static_cast<std::size_t>(axis)];
-    gain = methods::evaluate_curve(fit.axes[static_cast<std::size_t>(axis)], shape[axis]);
-    for (float& c : gain) c = 1.0F / c;
-    if (gain.empty()) gain.assign(static_cast<std::size_t>(shape[axis]), 1.0F);
-  }
-  Block<float> out = v_low.clone();
-  parallel_for(shape.z, [&](std::int64_t z) {
-    for (std::int64_t y = 0; y < shape.y; ++y) {
-      float* row = out.view().row(z, y);
-      const std::uint8_t* inside = mask.view().row(z, y);
-      const float gain = gains[1][static_cast<std::size_t>(y)] * gains[0][static_cast<std::size_t>(z)] * ratio;
-      for (std::int64_t x = 0; x < shape.x; ++x)
-        if (inside[x] != 0) row[x] *= gains[2][static_cast<std::size_t>(x)] * gain;
-    }
-  });
-  return out;
-}
-
-void measure_quality(const Block<float>& low, const Block<float>& v_low, const Block<std::uint8_t>& mask,
-                     const ParallelFor& parallel_for, report::Log& log, Learned& learned) {
-  methods::QualityNumbers quality;
-  quality.profile_cv_raw = methods::profile_cv(low.view(), mask.view(), parallel_for);
-  quality.profile_cv_before = methods::profile_cv(v_low.view(), mask.view(), parallel_for);
-  const methods::AxisCurves& curves = *learned.correction.curves;
-  const Block<float> after = corrected_low(v_low, mask, *learned.fit, curves.ratio, parallel_for);
-  quality.profile_cv_after = methods::profile_cv(after.view(), mask.view(), parallel_for);
-  for (const auto* curve : {&curves.z, &curves.y, &curves.x})
-    for (const float c : *curve) {
-      quality.axis_gain_min = std::min(quality.axis_gain_min, 1.0 / static_cast<double>(c));
-      quality.axis_gain_max = std::max(quality.axis_gain_max, 1.0 / static_cast<double>(c));
-    }
-  constexpr const char* kAxes[] = {"z", "y", "x"};
-  for (std::size_t axis = 0; axis < 3; ++axis)
-    log.info(fmt::format("profile CV along {}: raw {:.2f} %, before {:.2f} %, after {:.2f} %", kAxes[axis],
-                         quality.profile_cv_raw[axis], quality.profile_cv_before[axis],
-                         quality.profile_cv_after[axis]));
-  learned.quality = quality;
 }
 
 /// How much each voxel counts in the fit (algorithms.md 4.3).
@@ -136,13 +90,6 @@ void learn_axis_curves(const VolumeRequest& request, const Block<float>& low, co
   learned.correction.mask = std::move(*found);
   const Block<std::uint8_t>& mask = *learned.correction.mask;
 
-  constexpr double kMostTissue = 0.01;
-  const double share = methods::share_in_mask(learned.background_planes.planes, mask.view());
-  if (share > kMostTissue)
-    log.warning(fmt::format("background_planes_in_mask = {:.3f} (more than {}): the background planes hold "
-                            "tissue, so the background is not background",
-                            share, kMostTissue));
-
   if (options.enable_gmm_refinement) {
     try {
       learned.weights = foreground_weights(request, low, v_low, mask, context, learned);
@@ -182,8 +129,6 @@ void learn_axis_curves(const VolumeRequest& request, const Block<float>& low, co
   log.info(fmt::format("curves: z {}, y {}, x {}", limits_text(curves.z), limits_text(curves.y),
                        limits_text(curves.x)));
   learned.correction.curves = std::move(curves);
-  measure_quality(low, v_low, mask, parallel_for, log, learned);
-  learned.quality->background_planes_in_mask = share;
 }
 
 }  // namespace flatfield::pipeline

@@ -8,6 +8,7 @@
 #include "flatfield/pipeline/learn_background.h"
 #include "flatfield/pipeline/learn_basic.h"
 #include "flatfield/pipeline/learn_curves.h"
+#include "flatfield/pipeline/learn_quality.h"
 #include "flatfield/pipeline/level_reader.h"
 
 namespace flatfield::pipeline {
@@ -63,6 +64,7 @@ Learned learn(const VolumeRequest& request, RunContext& context) {
   } else {
     learn_axis_curves(request, low, v_low, context, learned);
   }
+  learn_quality(low, v_low, context, learned);
   return learned;
 }
 

@@ -10,6 +10,7 @@
 #include "flatfield/numerics/spline_resize.h"
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/correct_stage.h"
+#include "flatfield/pipeline/learn_quality.h"
 #include "flatfield/pipeline/learn_stage.h"
 #include "flatfield/pipeline/provenance.h"
 #include "flatfield/pipeline/results.h"
@@ -93,9 +94,25 @@ class Job {
         const ome::VolumeId id{t, c};
         Learned learned = learn({tile, location_, name_, id, levels}, context_);
         note_learned(learned, levels, id);
+        pass_gate(learned);
         all.push_back({id, std::move(learned)});
       }
     return all;
+  }
+
+  /// --on-qc-fail: what becomes of a correction whose quality numbers fail. They are in the result already.
+  void pass_gate(Learned& learned) {
+    if (!learned.quality || learned.quality->verdict != methods::Verdict::kFail) return;
+    const std::string reason = "quality: " + learned.quality->reasons.front();
+    if (config_.on_qc_fail == "error")
+      throw Error(ErrorCode::kQualityFailed, reason, location_,
+                  "mend its cause, or choose another --on-qc-fail; nothing was written");
+    if (config_.on_qc_fail != "background-only") return;
+    context_.log.warning(reason + ": background subtraction only");
+    learned.correction.curves.reset();
+    learned.correction.image.reset();
+    result_.status = TileStatus::kBackgroundOnly;
+    result_.reason = reason;
   }
 
   /// Images of the run that is overwritten which this one does not write again: beside the new output they would
@@ -118,7 +135,7 @@ class Job {
       result_.status = TileStatus::kBackgroundOnly;
       result_.reason = learned.fallback;
     }
-    Json quality = quality_json(learned, levels);
+    Json quality = quality_json(learned, levels, config_.skip_bkg_sub ? config_.pedestal : 0.0);
     if (!quality.is_null()) result_.quality[label] = std::move(quality);
   }
 
