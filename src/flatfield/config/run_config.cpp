@@ -10,11 +10,6 @@ namespace {
 
 using RunRows = Rows<RunConfig>;
 
-OptionRow<RunConfig> with_use(OptionRow<RunConfig> row, OptionUse use) {
-  row.use = use;
-  return row;
-}
-
 }  // namespace
 
 const OptionTable<RunConfig>& run_table() {

@@ -16,10 +16,9 @@ namespace {
 
 constexpr std::int64_t kMaskedFrames = 100;
 
-/// Some planes of a volume, one after the other.
-template <class From, class To = From>
-Block<To> gather(BlockView<const From> volume, const std::vector<std::int64_t>& planes) {
-  Block<To> out({static_cast<std::int64_t>(planes.size()), volume.shape.y, volume.shape.x});
+template <class T>
+Block<float> gather(BlockView<const T> volume, const std::vector<std::int64_t>& planes) {
+  Block<float> out({static_cast<std::int64_t>(planes.size()), volume.shape.y, volume.shape.x});
   for (std::size_t i = 0; i < planes.size(); ++i)
     for (std::int64_t y = 0; y < volume.shape.y; ++y)
       std::copy_n(volume.row(planes[i], y), volume.shape.x,
@@ -44,6 +43,14 @@ std::int64_t count_not_positive(const Block<float>& plane) {
 }
 
 }  // namespace
+
+Block<float> gather_planes(BlockView<const float> volume, const std::vector<std::int64_t>& planes) {
+  return gather(volume, planes);
+}
+
+Block<float> gather_planes(BlockView<const std::uint8_t> mask, const std::vector<std::int64_t>& planes) {
+  return gather(mask, planes);
+}
 
 std::vector<std::int64_t> evenly_spaced_planes(std::int64_t planes, std::int64_t max_frames) {
   const std::int64_t count = std::min(planes, max_frames);
@@ -79,10 +86,10 @@ void learn_basic(const VolumeRequest& request, const Block<float>& v_low, RunCon
                       : evenly_spaced_planes(v_low.shape().z, options.max_frames);
   context.log.info(fmt::format("BaSiC frames: {} of {} planes{}", basic.planes.size(), v_low.shape().z,
                                mask ? ", weighted by the mask" : ""));
-  const Block<float> images = gather<float>(v_low.view(), basic.planes);
+  const Block<float> images = gather_planes(v_low.view(), basic.planes);
   const methods::FrameStack frames(images.view());
   std::optional<Block<float>> weights;
-  if (mask) weights = gather<std::uint8_t, float>(mask->view(), basic.planes);
+  if (mask) weights = gather_planes(mask->view(), basic.planes);
   const auto weight_frames = weights ? std::optional(methods::FrameStack(std::as_const(*weights).view())) : std::nullopt;
 
   const auto fall_back = [&](const std::string& reason) {
@@ -106,9 +113,9 @@ void learn_basic(const VolumeRequest& request, const Block<float>& v_low, RunCon
   } catch (const Error& error) {
     // What the data do not hold is no failure of the run; what was asked wrongly is.
     if (error.code() != ErrorCode::kBadInput) throw;
-    return fall_back("BaSiC: " + error.message());
+    return fall_back(error.message());
   }
-  for (const std::string& warning : fit.warnings) context.log.warning("BaSiC: " + warning);
+  for (const std::string& warning : fit.warnings) context.log.warning(warning);
 
   const Extent3& shape = learned.correction.shape;
   methods::ImageFlatfield image;
