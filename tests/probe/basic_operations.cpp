@@ -1,8 +1,8 @@
 // BaSiC and what it is made of, as operations of the probe.
-#include <thread>
 #include <vector>
 
 #include "flatfield/config/basic_config.h"
+#include "flatfield/execution/thread_pool.h"
 #include "flatfield/methods/basic.h"
 #include "flatfield/numerics/ball_erosion.h"
 #include "flatfield/numerics/dct.h"
@@ -13,16 +13,8 @@
 namespace flatfield::test {
 namespace {
 
-/// Index i of each loop runs on thread i mod `threads`.
-ParallelFor threaded_for(std::int64_t threads) {
-  if (threads == 1) return serial_for;
-  return [threads](std::int64_t count, const std::function<void(std::int64_t)>& body) {
-    std::vector<std::jthread> pool;
-    for (std::int64_t t = 0; t < threads; ++t)
-      pool.emplace_back([=, &body] {
-        for (std::int64_t i = t; i < count; i += threads) body(i);
-      });
-  };
+int threads_of(const ProbeCall& call) {
+  return static_cast<int>(call.argument("threads").as_int64());
 }
 
 /// (t, y, x) or (t, z, y, x) values as frames; `values` must stay.
@@ -60,9 +52,9 @@ void basic_fit(const ProbeCall& call) {
   const config::BasicConfig config = config::read_basic_config(call.argument("config"), "config");
   const auto output = call.argument("baseline").as_bool() ? methods::BasicOutput::kFieldsAndBaseline
                                                           : methods::BasicOutput::kFields;
+  execution::ThreadPool pool(threads_of(call));
   const methods::BasicFit fit =
-      methods::fit_basic(frames_of(images), weight_frames, config, output,
-                         threaded_for(call.argument("threads").as_int64()));
+      methods::fit_basic(frames_of(images), weight_frames, config, output, pool.as_parallel_for());
   call.put("flatfield", fit.flatfield);
   call.put("darkfield", fit.darkfield);
   call.put("baseline", fit.baseline);
@@ -75,11 +67,11 @@ void basic_fit(const ProbeCall& call) {
 void run_dct(const ProbeCall& call) {
   Block<double> values = call.block<double>("values");
   const numerics::Dct dct(values.shape());
-  const ParallelFor threads = threaded_for(call.argument("threads").as_int64());
+  execution::ThreadPool pool(threads_of(call));
   if (call.argument("inverse").as_bool())
-    dct.inverse(values.span(), threads);
+    dct.inverse(values.span(), pool.as_parallel_for());
   else
-    dct.forward(values.span(), threads);
+    dct.forward(values.span(), pool.as_parallel_for());
   call.put("transformed", values);
 }
 
@@ -87,9 +79,8 @@ void run_resize_linear(const ProbeCall& call) {
   const Block<float> plane = call.block<float>("plane");
   const auto mode = call.argument("mode").as_string() == "jax" ? numerics::LinearResize::kJax
                                                                : numerics::LinearResize::kSkimage;
-  call.put("resized",
-           numerics::resize_linear(plane.view(), call.argument("height").as_int64(),
-                                   call.argument("width").as_int64(), mode, serial_for));
+  call.put("resized", numerics::resize_linear(plane.view(), call.argument("height").as_int64(),
+                                              call.argument("width").as_int64(), mode, serial_for));
 }
 
 void run_otsu_threshold(const ProbeCall& call) {
@@ -99,7 +90,8 @@ void run_otsu_threshold(const ProbeCall& call) {
 
 void run_erode_inside_border(const ProbeCall& call) {
   const Block<std::uint8_t> mask = call.block<std::uint8_t>("mask");
-  call.put("eroded", numerics::erode_inside_border(mask.view(), call.argument("radius").as_int64()));
+  call.put("eroded",
+           numerics::erode_inside_border(mask.view(), call.argument("radius").as_int64()));
 }
 
 }  // namespace

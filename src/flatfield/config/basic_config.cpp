@@ -18,7 +18,10 @@ constexpr std::int64_t kLargestSize = 65536;
 constexpr double kLargestCount = std::numeric_limits<std::int32_t>::max();
 
 Row positive_row(std::string key, double BasicConfig::*member, std::string help) {
-  return {std::move(key), OptionKind::kNumber, "> 0", std::move(help),
+  return {std::move(key),
+          OptionKind::kNumber,
+          "> 0",
+          std::move(help),
           [member](BasicConfig& config, const Json& value) {
             if (!value.is_number() || !(value.as_double() > 0.0))
               throw std::invalid_argument("expected a number > 0");
@@ -54,16 +57,19 @@ std::optional<WorkingSize> parse_working_size(const Json& value) {
 }
 
 Row working_size_row() {
-  return {"working_size", OptionKind::kLimits, "N, [y, x] or null",
-          "Size that frames are resized to for the fit, not keeping their aspect; null = not resized.",
-          [](BasicConfig& config, const Json& value) {
-            config.working_size = parse_working_size(value);
-          },
-          [](const BasicConfig& config) {
-            const auto& size = config.working_size;
-            if (!size) return Json();
-            return size->y == size->x ? Json(size->y) : Json(Json::Array{size->y, size->x});
-          }};
+  return {
+      "working_size",
+      OptionKind::kLimits,
+      "N, [y, x] or null",
+      "Size that frames are resized to for the fit, not keeping their aspect; null = not resized.",
+      [](BasicConfig& config, const Json& value) {
+        config.working_size = parse_working_size(value);
+      },
+      [](const BasicConfig& config) {
+        const auto& size = config.working_size;
+        if (!size) return Json();
+        return size->y == size->x ? Json(size->y) : Json(Json::Array{size->y, size->x});
+      }};
 }
 
 /// A choice whose values have names; the first name of a value is the one that is printed.
@@ -72,7 +78,10 @@ Row named_row(std::string key, Value BasicOptions::*member,
               std::vector<std::pair<std::string, Value>> names, std::string help) {
   std::string listed;
   for (const auto& [name, value] : names) listed += (listed.empty() ? "" : ", ") + name;
-  return {std::move(key), OptionKind::kText, listed, std::move(help),
+  return {std::move(key),
+          OptionKind::kText,
+          listed,
+          std::move(help),
           [member, names, listed](BasicConfig& config, const Json& value) {
             for (const auto& [name, choice] : names)
               if (value.is_string() && value.as_string() == name) {
@@ -101,9 +110,10 @@ BasicConfig::BasicConfig() {
 
 const OptionTable<BasicConfig>& basic_table() {
   static const OptionTable<BasicConfig> table{
-      named_row<BasicMode>("fitting_mode", &BasicOptions::fitting_mode,
-                           {{"ladmap", BasicMode::kLadmap}, {"approximate", BasicMode::kApproximate}},
-                           "Solver: ladmap, or approximate, which is that of the first BaSiC."),
+      named_row<BasicMode>(
+          "fitting_mode", &BasicOptions::fitting_mode,
+          {{"ladmap", BasicMode::kLadmap}, {"approximate", BasicMode::kApproximate}},
+          "Solver: ladmap, or approximate, which is that of the first BaSiC."),
       BasicRows::flag("get_darkfield", &BasicOptions::get_darkfield, "Also estimate a darkfield."),
       BasicRows::number("smoothness_flatfield", &BasicOptions::smoothness_flatfield, {0},
                         "Smoothness of the flatfield; larger is smoother."),
@@ -111,12 +121,14 @@ const OptionTable<BasicConfig>& basic_table() {
                         "Smoothness of the darkfield."),
       BasicRows::number("sparse_cost_darkfield", &BasicOptions::sparse_cost_darkfield, {0},
                         "Sparsity of the darkfield; larger has more zeros."),
-      positive_row("epsilon", &BasicOptions::epsilon, "Regularises the weights of the reweighting."),
-      count_row("max_iterations", &BasicOptions::max_iterations, 1, "Iterations of one solve at most."),
+      positive_row("epsilon", &BasicOptions::epsilon,
+                   "Regularises the weights of the reweighting."),
+      count_row("max_iterations", &BasicOptions::max_iterations, 1,
+                "Iterations of one solve at most."),
       count_row("max_reweight_iterations", &BasicOptions::max_reweight_iterations, 1,
                 "Solves with new weights at most."),
-      count_row("max_reweight_iterations_baseline", &BasicOptions::max_reweight_iterations_baseline, 0,
-                "Solves for the baseline of sorted frames; all are run."),
+      count_row("max_reweight_iterations_baseline", &BasicOptions::max_reweight_iterations_baseline,
+                0, "Solves for the baseline of sorted frames; all are run."),
       BasicRows::number("rho", &BasicOptions::rho, {1}, "Growth of mu per iteration."),
       positive_row("mu_coef", &BasicOptions::mu_coef, "Coefficient of the first mu."),
       BasicRows::number("max_mu_coef", &BasicOptions::max_mu_coef, {1},
@@ -130,11 +142,12 @@ const OptionTable<BasicConfig>& basic_table() {
       BasicRows::flag("sort_intensity", &BasicOptions::sort_intensity,
                       "Sort the values of each pixel over the frames before the fit."),
       working_size_row(),
-      named_row<LinearResize>("resize_mode", &BasicOptions::resize_mode,
-                              {{"skimage", LinearResize::kSkimage},
-                               {"jax", LinearResize::kJax},
-                               {"skimage_dask", LinearResize::kSkimage}},
-                              "Resizing as scikit-image or as jax does it; skimage_dask is skimage."),
+      named_row<LinearResize>(
+          "resize_mode", &BasicOptions::resize_mode,
+          {{"skimage", LinearResize::kSkimage},
+           {"jax", LinearResize::kJax},
+           {"skimage_dask", LinearResize::kSkimage}},
+          "Resizing as scikit-image or as jax does it; skimage_dask is skimage."),
       BasicRows::flag("autosegment", &BasicOptions::autosegment,
                       "Fit only pixels darker than Otsu's threshold."),
       BasicRows::integer<std::int64_t>("autosegment_margin", &BasicOptions::autosegment_margin,

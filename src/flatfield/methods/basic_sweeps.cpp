@@ -4,26 +4,28 @@
 #include <array>
 #include <cmath>
 
+#include "flatfield/numerics/double_pair.h"
 #include "flatfield/numerics/ordered_sum.h"
 
 namespace flatfield::methods {
 namespace {
 
+using numerics::DoublePair;
+using numerics::for_each_pair;
+
 /// Pixels of a block: its sums and its part of the model stay in the first-level cache.
 constexpr std::int64_t kBlock = 1024;
-constexpr std::int64_t kLanes = 8;
+constexpr std::int64_t kLanes = 4;
 
-/// A sum in eight parts, so that the loop around it can be vectorised.
+/// A sum in four parts, so that the loop around it can be vectorised. More of them would not fit
+/// into the registers.
 struct LaneSum {
   std::array<double, kLanes> part{};
 
-  [[nodiscard]] double total() const {
-    return ((part[0] + part[1]) + (part[2] + part[3])) +
-           ((part[4] + part[5]) + (part[6] + part[7]));
-  }
+  [[nodiscard]] double total() const { return (part[0] + part[1]) + (part[2] + part[3]); }
 };
 
-/// Calls step(i, lane) for each i in [0, count), eight in a row at a time.
+/// Calls step(i, lane) for each i in [0, count), four in a row at a time.
 template <class Step>
 inline void for_lanes(std::int64_t count, Step step) {
   std::int64_t i = 0;
@@ -33,18 +35,12 @@ inline void for_lanes(std::int64_t count, Step step) {
   for (std::int64_t lane = 0; i < count; ++i, ++lane) step(i, static_cast<std::size_t>(lane));
 }
 
-/// sign(x) max(|x| - threshold, 0), with a single comparison.
-inline double shrunk(double x, double threshold) {
-  const double beyond = std::abs(x) - threshold;
-  return std::copysign(beyond > 0.0 ? beyond : 0.0, x);
-}
-
 /// One block of pixels of one frame.
 struct Rows {
-  const float* __restrict images;
-  float* __restrict explained;
-  float* __restrict multiplier;
-  const float* __restrict weights;
+  const float* images;
+  float* explained;
+  float* multiplier;
+  const float* weights;
 };
 Rows rows_of(BasicArrays& arrays, std::int64_t n, std::int64_t begin) {
   const std::int64_t at = n * arrays.pixels() + begin;
@@ -54,8 +50,8 @@ Rows rows_of(BasicArrays& arrays, std::int64_t n, std::int64_t begin) {
 
 /// The part of a model in one block of pixels.
 struct ModelBlock {
-  const double* __restrict flatfield;
-  const double* __restrict darkfield;
+  const double* flatfield;
+  const double* darkfield;
 };
 ModelBlock block_of(const BasicModel& model, std::int64_t begin) {
   return {model.flatfield.data() + begin, model.darkfield.data() + begin};
@@ -65,53 +61,62 @@ double baseline_of(const BasicModel& model, std::int64_t n) {
   return model.baseline[static_cast<std::size_t>(n)];
 }
 
+/// I_B of the pixels that `access` reads at i.
+template <class Access>
+inline DoublePair modelled(ModelBlock model, DoublePair baseline, std::int64_t i,
+                           Access access) {
+  return baseline * access.load(model.flatfield + i) + access.load(model.darkfield + i);
+}
+
+template <class Access>
+inline void add_to(double* sums, DoublePair value, Access access) {
+  access.store(access.load(sums) + value, sums);
+}
+
 struct FrameShrinkSums {
   double change_squared;
   double projection;
 };
 
 template <bool kPixelSums>
-FrameShrinkSums shrink_row(const Rows& rows, const ModelBlock& model, double baseline,
+FrameShrinkSums shrink_row(Rows rows, ModelBlock model, double baseline,
                            double inverse_mu, double threshold, std::int64_t count,
-                           double* __restrict explained_sum, double* __restrict multiplier_sum) {
-  LaneSum change;
-  LaneSum projection;
-  for_lanes(count, [&](std::int64_t i, std::size_t lane) {
-    const double image = rows.images[i];
-    const double multiplier = rows.multiplier[i];
-    const double pull = multiplier * inverse_mu;
-    const double modelled = baseline * model.flatfield[i] + model.darkfield[i];
-    const double residual =
-        shrunk(image - modelled + pull, threshold * static_cast<double>(rows.weights[i]));
-    const auto explained = static_cast<float>(image - residual);
-    const double difference =
-        static_cast<double>(explained) - static_cast<double>(rows.explained[i]);
-    rows.explained[i] = explained;
-    change.part[lane] += difference * difference;
-    projection.part[lane] += model.flatfield[i] * (static_cast<double>(explained) + pull);
+                           double* explained_sum, double* multiplier_sum) {
+  DoublePair change = 0.0;
+  DoublePair projection = 0.0;
+  for_each_pair(count, [&](std::int64_t i, auto access) {
+    const DoublePair image = access.load(rows.images + i);
+    const DoublePair multiplier = access.load(rows.multiplier + i);
+    const DoublePair pull = multiplier * inverse_mu;
+    const DoublePair residual = shrink(image - modelled(model, baseline, i, access) + pull,
+                                       access.load(rows.weights + i) * threshold);
+    const DoublePair explained = image - residual;
+    const DoublePair difference = explained - access.load(rows.explained + i);
+    access.store(explained, rows.explained + i);
+    change += difference * difference;
+    projection += access.load(model.flatfield + i) * (explained + pull);
     if constexpr (kPixelSums) {
-      explained_sum[i] += static_cast<double>(explained);
-      multiplier_sum[i] += multiplier;
+      add_to(explained_sum + i, explained, access);
+      add_to(multiplier_sum + i, multiplier, access);
     }
   });
-  return {change.total(), projection.total()};
+  return {change.sum(), projection.sum()};
 }
 
 template <bool kGradient>
-double update_row(const Rows& rows, const ModelBlock& model, double baseline, double mu,
-                  double inverse_next_mu, std::int64_t count, double* __restrict gradient) {
-  LaneSum misfit_squared;
-  for_lanes(count, [&](std::int64_t i, std::size_t lane) {
-    const double modelled = baseline * model.flatfield[i] + model.darkfield[i];
-    const double misfit = static_cast<double>(rows.explained[i]) - modelled;
-    const auto multiplier =
-        static_cast<float>(static_cast<double>(rows.multiplier[i]) + mu * misfit);
-    rows.multiplier[i] = multiplier;
-    misfit_squared.part[lane] += misfit * misfit;
+double update_row(Rows rows, ModelBlock model, double baseline, double mu,
+                  double inverse_next_mu, std::int64_t count, double* gradient) {
+  DoublePair misfit_squared = 0.0;
+  for_each_pair(count, [&](std::int64_t i, auto access) {
+    const DoublePair misfit =
+        access.load(rows.explained + i) - modelled(model, baseline, i, access);
+    const DoublePair multiplier = access.load(rows.multiplier + i) + misfit * mu;
+    access.store(multiplier, rows.multiplier + i);
+    misfit_squared += misfit * misfit;
     if constexpr (kGradient)
-      gradient[i] += baseline * (misfit + static_cast<double>(multiplier) * inverse_next_mu);
+      add_to(gradient + i, (misfit + multiplier * inverse_next_mu) * baseline, access);
   });
-  return misfit_squared.total();
+  return misfit_squared.sum();
 }
 
 struct FrameApproximateSums {
@@ -119,30 +124,30 @@ struct FrameApproximateSums {
   double explained;
 };
 
-FrameApproximateSums shrink_and_update_row(const Rows& rows, const ModelBlock& model,
+FrameApproximateSums shrink_and_update_row(Rows rows, ModelBlock model,
                                            double baseline, double mu, double threshold,
-                                           std::int64_t count, double* __restrict explained_sum,
-                                           double* __restrict multiplier_sum) {
-  LaneSum misfit_squared;
-  LaneSum frame_sum;
+                                           std::int64_t count, double* explained_sum,
+                                           double* multiplier_sum) {
+  DoublePair misfit_squared = 0.0;
+  DoublePair frame_sum = 0.0;
   const double inverse_mu = 1.0 / mu;
-  for_lanes(count, [&](std::int64_t i, std::size_t lane) {
-    const double image = rows.images[i];
-    const double before = rows.multiplier[i];
-    const double modelled = baseline * model.flatfield[i] + model.darkfield[i];
-    const double residual = shrunk(image - modelled + before * inverse_mu,
-                                   threshold * static_cast<double>(rows.weights[i]));
-    const auto explained = static_cast<float>(image - residual);
-    const double misfit = static_cast<double>(explained) - modelled;
-    const auto multiplier = static_cast<float>(before + mu * misfit);
-    rows.explained[i] = explained;
-    rows.multiplier[i] = multiplier;
-    misfit_squared.part[lane] += misfit * misfit;
-    frame_sum.part[lane] += static_cast<double>(explained);
-    explained_sum[i] += static_cast<double>(explained);
-    multiplier_sum[i] += static_cast<double>(multiplier);
+  for_each_pair(count, [&](std::int64_t i, auto access) {
+    const DoublePair image = access.load(rows.images + i);
+    const DoublePair before = access.load(rows.multiplier + i);
+    const DoublePair model_value = modelled(model, baseline, i, access);
+    const DoublePair residual = shrink(image - model_value + before * inverse_mu,
+                                       access.load(rows.weights + i) * threshold);
+    const DoublePair explained = image - residual;
+    const DoublePair misfit = explained - model_value;
+    const DoublePair multiplier = before + misfit * mu;
+    access.store(explained, rows.explained + i);
+    access.store(multiplier, rows.multiplier + i);
+    misfit_squared += misfit * misfit;
+    frame_sum += explained;
+    add_to(explained_sum + i, explained, access);
+    add_to(multiplier_sum + i, multiplier, access);
   });
-  return {misfit_squared.total(), frame_sum.total()};
+  return {misfit_squared.sum(), frame_sum.sum()};
 }
 
 std::vector<double> zeros(std::int64_t count) {
@@ -291,8 +296,8 @@ namespace {
 
 /// Writes the weights of one frame in a block, times `base`; returns the sum before that product.
 template <class Ratio>
-double weigh_row(Rows rows, float* __restrict weights, const float* __restrict base, double epsilon,
-                 std::int64_t count, Ratio ratio) {
+double weigh_row(Rows rows, float* weights, const float* base, double epsilon, std::int64_t count,
+                 Ratio ratio) {
   LaneSum sum;
   for_lanes(count, [&](std::int64_t i, std::size_t lane) {
     const double residual =
