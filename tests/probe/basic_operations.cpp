@@ -4,6 +4,9 @@
 #include "flatfield/config/basic_config.h"
 #include "flatfield/execution/thread_pool.h"
 #include "flatfield/methods/basic.h"
+#include "flatfield/methods/basic_autotune.h"
+#include "flatfield/methods/basic_cost.h"
+#include "flatfield/methods/basic_transform.h"
 #include "flatfield/numerics/ball_erosion.h"
 #include "flatfield/numerics/dct.h"
 #include "flatfield/numerics/linear_resize.h"
@@ -40,21 +43,29 @@ void put_solves(const ProbeCall& call, const methods::BasicFit& fit) {
   call.put("reweight_score", std::vector<double>{fit.reweight_score});
 }
 
-/// `images`, `weights` if the argument `weighted` says so; `config` as for --basic-config.
-void basic_fit(const ProbeCall& call) {
-  const Npy<float> images = call.array<float>("images");
-  Npy<float> weights;
-  std::optional<methods::FrameStack> weight_frames;
-  if (call.argument("weighted").as_bool()) {
-    weights = call.array<float>("weights");
-    weight_frames = frames_of(weights);
+/// The frames of `images`, and those of `weights` if the argument `weighted` says so.
+struct Frames {
+  explicit Frames(const ProbeCall& call)
+      : image_values(call.array<float>("images")), images(frames_of(image_values)) {
+    if (!call.argument("weighted").as_bool()) return;
+    weight_values = call.array<float>("weights");
+    weights = frames_of(weight_values);
   }
+  Npy<float> image_values;
+  Npy<float> weight_values;
+  methods::FrameStack images;
+  std::optional<methods::FrameStack> weights;
+};
+
+/// `config` is read as --basic-config.
+void basic_fit(const ProbeCall& call) {
+  const Frames frames(call);
   const config::BasicConfig config = config::read_basic_config(call.argument("config"), "config");
   const auto output = call.argument("baseline").as_bool() ? methods::BasicOutput::kFieldsAndBaseline
                                                           : methods::BasicOutput::kFields;
   execution::ThreadPool pool(threads_of(call));
   const methods::BasicFit fit =
-      methods::fit_basic(frames_of(images), weight_frames, config, output, pool.as_parallel_for());
+      methods::fit_basic(frames.images, frames.weights, config, output, pool.as_parallel_for());
   call.put("flatfield", fit.flatfield);
   call.put("darkfield", fit.darkfield);
   call.put("baseline", fit.baseline);
@@ -62,6 +73,63 @@ void basic_fit(const ProbeCall& call) {
   call.put("B_working", fit.working_baseline);
   put_solves(call, fit);
   call.put("warnings", std::vector<std::int64_t>{static_cast<std::int64_t>(fit.warnings.size())});
+}
+
+void basic_transform(const ProbeCall& call) {
+  const Npy<float> images = call.array<float>("images");
+  methods::BasicFit fit;
+  fit.flatfield = call.block<float>("flatfield");
+  fit.darkfield = call.block<float>("darkfield");
+  fit.baseline = call.array<float>("baseline").values;
+  const std::string& timelapse = call.argument("timelapse").as_string();
+  std::vector<std::int64_t> indices;
+  for (const Json& index : call.argument("frames").as_array()) indices.push_back(index.as_int64());
+  std::vector<float> out(images.values.size());
+  methods::transform_basic(
+      frames_of(images), fit,
+      timelapse == "additive"         ? methods::Timelapse::kAdditive
+      : timelapse == "multiplicative" ? methods::Timelapse::kMultiplicative
+                                      : methods::Timelapse::kNone,
+      indices,
+      call.argument("clip").as_bool() ? methods::Clipping::kToUint16 : methods::Clipping::kNone,
+      out, serial_for);
+  call.put<float>("transformed", images.shape, out);
+}
+
+/// The cost of the given fields at a given range, and what range they would give.
+void basic_cost(const ProbeCall& call) {
+  const Frames frames(call);
+  const Block<float> flatfield = call.block<float>("flatfield");
+  const Block<float> darkfield = call.block<float>("darkfield");
+  const methods::BasicCostOptions options;
+  const methods::BasicCost cost =
+      methods::measure_cost(frames.images, frames.weights, flatfield.view(), darkfield.view(),
+                            call.argument("range").as_double(), options, serial_for);
+  call.put("cost", std::vector<double>{cost.entropy, cost.fourier_l0_norm, cost.cost});
+  call.put("range", std::vector<double>{methods::entropy_range(
+                        frames.images, flatfield.view(), darkfield.view(), options, serial_for)});
+  call.put("quantiles", methods::CorrectedFrames(frames.images, flatfield.view(), darkfield.view())
+                            .quantiles({0.0, 0.01, 0.3, 0.5, 0.99, 1.0}, serial_for));
+}
+
+/// One row per candidate: the three parameters, entropy, Fourier L0 norm, cost.
+void basic_autotune(const ProbeCall& call) {
+  const Frames frames(call);
+  const config::BasicConfig config = config::read_basic_config(call.argument("config"), "config");
+  methods::BasicAutotuneOptions options;
+  options.max_evaluations = call.argument("max_evaluations").as_int64();
+  options.seed = static_cast<std::uint64_t>(call.argument("seed").as_int64());
+  execution::ThreadPool pool(threads_of(call));
+  const methods::BasicAutotune tuned = methods::autotune_basic(
+      frames.images, frames.weights, config, options, pool.as_parallel_for());
+  std::vector<double> rows;
+  for (const methods::BasicCandidate& candidate : tuned.candidates)
+    rows.insert(rows.end(), {candidate.smoothness.flatfield, candidate.smoothness.darkfield,
+                             candidate.smoothness.sparse_cost_darkfield, candidate.cost.entropy,
+                             candidate.cost.fourier_l0_norm, candidate.cost.cost});
+  call.put<double>("candidates", {static_cast<std::int64_t>(tuned.candidates.size()), 6}, rows);
+  call.put("best", std::vector<double>{tuned.best.flatfield, tuned.best.darkfield,
+                                       tuned.best.sparse_cost_darkfield});
 }
 
 void run_dct(const ProbeCall& call) {
@@ -98,6 +166,9 @@ void run_erode_inside_border(const ProbeCall& call) {
 
 void add_basic_operations(ProbeOperations& operations) {
   operations["basic_fit"] = basic_fit;
+  operations["basic_transform"] = basic_transform;
+  operations["basic_cost"] = basic_cost;
+  operations["basic_autotune"] = basic_autotune;
   operations["dct"] = run_dct;
   operations["resize_linear"] = run_resize_linear;
   operations["otsu_threshold"] = run_otsu_threshold;

@@ -63,8 +63,7 @@ double baseline_of(const BasicModel& model, std::int64_t n) {
 
 /// I_B of the pixels that `access` reads at i.
 template <class Access>
-inline DoublePair modelled(ModelBlock model, DoublePair baseline, std::int64_t i,
-                           Access access) {
+inline DoublePair modelled(ModelBlock model, DoublePair baseline, std::int64_t i, Access access) {
   return baseline * access.load(model.flatfield + i) + access.load(model.darkfield + i);
 }
 
@@ -79,9 +78,9 @@ struct FrameShrinkSums {
 };
 
 template <bool kPixelSums>
-FrameShrinkSums shrink_row(Rows rows, ModelBlock model, double baseline,
-                           double inverse_mu, double threshold, std::int64_t count,
-                           double* explained_sum, double* multiplier_sum) {
+FrameShrinkSums shrink_row(Rows rows, ModelBlock model, double baseline, double inverse_mu,
+                           double threshold, std::int64_t count, double* explained_sum,
+                           double* multiplier_sum) {
   DoublePair change = 0.0;
   DoublePair projection = 0.0;
   for_each_pair(count, [&](std::int64_t i, auto access) {
@@ -104,8 +103,8 @@ FrameShrinkSums shrink_row(Rows rows, ModelBlock model, double baseline,
 }
 
 template <bool kGradient>
-double update_row(Rows rows, ModelBlock model, double baseline, double mu,
-                  double inverse_next_mu, std::int64_t count, double* gradient) {
+double update_row(Rows rows, ModelBlock model, double baseline, double mu, double inverse_next_mu,
+                  std::int64_t count, double* gradient) {
   DoublePair misfit_squared = 0.0;
   for_each_pair(count, [&](std::int64_t i, auto access) {
     const DoublePair misfit =
@@ -124,10 +123,9 @@ struct FrameApproximateSums {
   double explained;
 };
 
-FrameApproximateSums shrink_and_update_row(Rows rows, ModelBlock model,
-                                           double baseline, double mu, double threshold,
-                                           std::int64_t count, double* explained_sum,
-                                           double* multiplier_sum) {
+FrameApproximateSums shrink_and_update_row(Rows rows, ModelBlock model, double baseline, double mu,
+                                           double threshold, std::int64_t count,
+                                           double* explained_sum, double* multiplier_sum) {
   DoublePair misfit_squared = 0.0;
   DoublePair frame_sum = 0.0;
   const double inverse_mu = 1.0 / mu;

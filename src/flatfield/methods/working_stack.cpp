@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 
 #include "flatfield/core/error.h"
 #include "flatfield/numerics/ball_erosion.h"
+#include "flatfield/numerics/float_order.h"
 #include "flatfield/numerics/linear_resize.h"
 #include "flatfield/numerics/ordered_sum.h"
 #include "flatfield/numerics/otsu_threshold.h"
@@ -88,15 +88,6 @@ void segment(WorkingStack& stack, std::int64_t margin, const ParallelFor& parall
   });
 }
 
-/// Unsigned integers in the order of the floats.
-std::uint32_t ordered_bits(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value + 0.0F);  // -0 becomes 0
-  return (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
-}
-float from_ordered_bits(std::uint32_t bits) {
-  return std::bit_cast<float>((bits & 0x80000000U) != 0 ? bits & 0x7FFFFFFFU : ~bits);
-}
-
 /// Sorts the columns [begin, end) by value, then by frame.
 void sort_columns(WorkingStack& stack, std::int64_t begin, std::int64_t end) {
   const auto frames = static_cast<std::size_t>(stack.frames);
@@ -105,8 +96,8 @@ void sort_columns(WorkingStack& stack, std::int64_t begin, std::int64_t end) {
   std::vector<float> weights(stack.weights ? frames * count : 0);
   for (std::size_t n = 0; n < frames; ++n) {
     const float* values = stack.images.view().row(0, static_cast<std::int64_t>(n)) + begin;
-    for (std::size_t i = 0; i < count; ++i)
-      keys[i * frames + n] = std::uint64_t{ordered_bits(values[i])} << 32 | n;
+    for (std::size_t i = 0; i < count; ++i)  // adding 0 makes 0 of -0, which are equal
+      keys[i * frames + n] = std::uint64_t{numerics::ordered_bits(values[i] + 0.0F)} << 32 | n;
     if (stack.weights)
       std::copy_n(stack.weights->view().row(0, static_cast<std::int64_t>(n)) + begin, count,
                   weights.data() + n * count);
@@ -117,7 +108,7 @@ void sort_columns(WorkingStack& stack, std::int64_t begin, std::int64_t end) {
     float* values = stack.images.view().row(0, static_cast<std::int64_t>(n)) + begin;
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint64_t key = keys[i * frames + n];
-      values[i] = from_ordered_bits(static_cast<std::uint32_t>(key >> 32));
+      values[i] = numerics::from_ordered_bits(static_cast<std::uint32_t>(key >> 32));
       if (stack.weights)
         stack.weights->at(0, static_cast<std::int64_t>(n), begin + static_cast<std::int64_t>(i)) =
             weights[(key & 0xFFFFFFFFU) * count + i];
