@@ -41,12 +41,7 @@ class Search {
         options_(options),
         cost_(cost),
         parallel_for_(parallel_for),
-        fitter_(images, weights, options, parallel_for) {
-    const std::optional<BasicFit> first = fitter_.fit(smoothness_at(kStart), BasicOutput::kFields);
-    if (!first) return;
-    range_ = entropy_range(images_, first->flatfield.view(), first->darkfield.view(), cost_,
-                           parallel_for_);
-  }
+        fitter_(images, weights, options, parallel_for) {}
 
   double cost_at(const Point& point) {
     const auto known = costs_.find(point);
@@ -83,9 +78,12 @@ class Search {
 
   BasicCandidate evaluate(const Point& point) {
     BasicCandidate candidate{smoothness_at(point), {0.0, 0.0, kInfinity}};
-    if (!range_) return candidate;
     const std::optional<BasicFit> fit = fitter_.fit(candidate.smoothness, BasicOutput::kFields);
-    if (!fit || is_one_everywhere(fit->flatfield)) return candidate;
+    if (!fit) return candidate;
+    if (!range_)
+      range_ = entropy_range(images_, fit->flatfield.view(), fit->darkfield.view(), cost_,
+                             parallel_for_);
+    if (is_one_everywhere(fit->flatfield)) return candidate;
     candidate.cost = measure_cost(images_, weights_, fit->flatfield.view(), fit->darkfield.view(),
                                   *range_, cost_, parallel_for_);
     if (std::isnan(candidate.cost.cost)) candidate.cost.cost = kInfinity;
@@ -98,7 +96,7 @@ class Search {
   BasicCostOptions cost_;
   ParallelFor parallel_for_;
   BasicFitter fitter_;
-  std::optional<double> range_;  ///< none if the first flatfield is zero
+  std::optional<double> range_;  ///< of all histograms, by the first point that gives a flatfield
   std::map<Point, double> costs_;
   BasicAutotune result_;
   Point best_point_ = kStart;
@@ -122,7 +120,6 @@ void search_with_darkfield(const BasicAutotuneOptions& autotune, Search& search)
   constexpr int kSample = 16;
   std::mt19937_64 random(autotune.seed);
   const auto exhausted = [&] { return search.evaluations() >= autotune.max_evaluations; };
-  search.cost_at(kStart);
   for (const Point& point : even_sample(kSample, random))
     if (!exhausted()) search.cost_at(point);
   for (const int step : {4, 2, 1})
@@ -149,6 +146,7 @@ BasicAutotune autotune_basic(const FrameStack& images, const std::optional<Frame
   if (images.shape.z != 1)
     throw Error(ErrorCode::kUsage, "BaSiC: autotune takes planes, not volumes");
   Search search(images, weights, options, autotune.cost, parallel_for);
+  search.cost_at(kStart);
   if (options.get_darkfield)
     search_with_darkfield(autotune, search);
   else

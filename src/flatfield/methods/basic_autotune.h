@@ -24,7 +24,7 @@ struct BasicCandidate {
 };
 
 struct BasicAutotune {
-  BasicSmoothness best;                    ///< the first of the candidates of smallest cost
+  BasicSmoothness best;                    ///< the first candidate of smallest cost
   std::vector<BasicCandidate> candidates;  ///< in the order of their evaluation
 };
 
