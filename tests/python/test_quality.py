@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from support.program import call, correct, read_json, shared_data
+from support.program import QUALITY_FAILED, attempt, call, correct, files_below, read_json, read_volume, shared_data
 from support.tiles import phantom_tile, write_mask, write_tile
 
 NAME = "tile_000001_ch_488.zarr"
@@ -191,3 +191,51 @@ def test_reasons_name_the_number_its_value_and_its_threshold(tmp_path):
         assert rest.startswith(f"{number['value']:.4g} ({number[number['verdict']]})"), reason
     assert {number["verdict"] for number in block["numbers"].values()} <= {"pass", "warn", "fail", "context",
                                                                           "not measured"}
+
+
+# ---------------------------------------------------------------------------------------------
+# What a failure does
+
+
+@pytest.fixture
+def failing(tmp_path):
+    """A tile with a mask that is not its own: the tile, and the folder of the mask."""
+    tile = phantom_tile(tmp_path / "in", (48, 64, 80), (16, 32, 32), n_levels=4, name=NAME)
+    masks = tmp_path / "wrong"
+    write_mask(masks / f"asset_{NAME}_pred.tif", shifted(mask_of(tile), 1, True))
+    return tile, masks
+
+
+def test_failing_quality_is_written_and_warned_about_by_default(failing, tmp_path):
+    tile, masks = failing
+    made = correct(tile, tmp_path, masks=masks)
+    assert made.quality["verdict"] == "fail" and made.report["status"] == "corrected"
+    assert any(made.quality["reasons"][0] in line for line in made.result.warnings)
+
+
+def test_failing_quality_can_stop_the_tile_before_anything_is_written(failing, tmp_path):
+    tile, masks = failing
+    before = correct(tile, tmp_path)
+    kept = files_below(before.corrected)
+    made = attempt(tile, tmp_path, "--on-qc-fail", "error", "--overwrite", masks=masks)
+    assert made.result.code == QUALITY_FAILED and len(made.result.error_lines) == 1
+    assert made.report["status"] == "failed" and made.report["error_code"] == "quality_failed"
+    assert made.quality["verdict"] == "fail" and made.quality["reasons"][0] in made.report["reason"]
+    assert files_below(before.corrected) == kept, "the output that was there is untouched"
+    fresh = attempt(tile, tmp_path / "fresh", "--on-qc-fail", "error", masks=masks)
+    assert not fresh.corrected.exists() and not fresh.mask.exists()
+
+
+def test_failing_quality_can_leave_background_subtraction_only(failing, tmp_path):
+    tile, masks = failing
+    made = correct(tile, tmp_path / "gate", "--on-qc-fail", "background-only", masks=masks)
+    plain = correct(tile, tmp_path / "plain", "--skip-flat-field")
+    np.testing.assert_array_equal(read_volume(made.corrected), read_volume(plain.corrected))
+    assert made.report["status"] == "background_only" and made.report["reason"].startswith("quality: ")
+    assert made.quality["verdict"] == "fail"
+
+
+def test_passing_quality_is_not_held_up(tmp_path):
+    tile = phantom_tile(tmp_path / "in", (48, 64, 80), (16, 32, 32), n_levels=4, name=NAME)
+    for choice in ("error", "background-only"):
+        assert correct(tile, tmp_path / choice, "--on-qc-fail", choice).report["status"] == "corrected"

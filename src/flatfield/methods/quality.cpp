@@ -231,14 +231,20 @@ void measure_curves(const AxisCurves& curves, const std::optional<AxisFit>& fit,
 }
 
 void measure_flatfield(const Block<float>& flatfield, QualityNumbers& out) {
-  const numerics::Moments moments = numerics::moments(flatfield.span());
-  const auto [least, most] = std::minmax_element(flatfield.span().begin(), flatfield.span().end());
-  out.flat_std = moments.deviation / moments.mean;
-  out.flat_span = (double{*most} - double{*least}) / moments.mean;
-  out.flat_min = double{*least} / moments.mean;
+  const FlatNumbers flat = flat_numbers(flatfield);
+  out.flat_std = flat.deviation;
+  out.flat_span = flat.span;
+  out.flat_min = flat.least;
 }
 
 }  // namespace
+
+FlatNumbers flat_numbers(const Block<float>& flatfield) {
+  const numerics::Moments moments = numerics::moments(flatfield.span());
+  const auto [least, most] = std::minmax_element(flatfield.span().begin(), flatfield.span().end());
+  return {moments.deviation / moments.mean, (double{*most} - double{*least}) / moments.mean,
+          double{*least} / moments.mean};
+}
 
 AxisNumbers profile_cv(BlockView<const float> volume, BlockView<const std::uint8_t> mask,
                        const ParallelFor& parallel_for) {

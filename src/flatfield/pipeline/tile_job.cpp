@@ -95,9 +95,25 @@ class Job {
         const ome::VolumeId id{t, c};
         Learned learned = learn({tile, location_, name_, id, levels}, context_);
         note_learned(learned, levels, id);
+        pass_gate(learned);
         all.push_back({id, std::move(learned)});
       }
     return all;
+  }
+
+  /// --on-qc-fail: what becomes of a correction whose quality numbers fail. They are in the result already.
+  void pass_gate(Learned& learned) {
+    if (!learned.quality || learned.quality->verdict != methods::Verdict::kFail) return;
+    const std::string reason = "quality: " + learned.quality->reasons.front();
+    if (config_.on_qc_fail == "error")
+      throw Error(ErrorCode::kQualityFailed, reason, location_,
+                  "mend its cause, or choose another --on-qc-fail; nothing was written");
+    if (config_.on_qc_fail != "background-only") return;
+    context_.log.warning(reason + ": background subtraction only");
+    learned.correction.curves.reset();
+    learned.correction.image.reset();
+    result_.status = TileStatus::kBackgroundOnly;
+    result_.reason = reason;
   }
 
   /// Images of the run that is overwritten which this one does not write again: beside the new output they would
