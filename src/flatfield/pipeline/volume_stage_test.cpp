@@ -33,10 +33,20 @@ class CountingStore : public storage::Store {
     note(reads, key);
     return store_.get_range(key, range, into);
   }
+  std::optional<std::uint64_t> get_tail(std::string_view key, std::uint64_t length,
+                                        Buffer& into) const override {
+    note(reads, key);
+    return store_.get_tail(key, length, into);
+  }
   void put(std::string_view key, std::span<const std::byte> bytes) override {
     if (key == refused_key) throw Error(ErrorCode::kWriteFailed, "refused", key);
     note(writes, key);
     store_.put(key, bytes);
+  }
+  std::unique_ptr<storage::ObjectWriter> create(std::string_view key) override {
+    if (key == refused_key) throw Error(ErrorCode::kWriteFailed, "refused", key);
+    note(writes, key);
+    return store_.create(key);
   }
   std::optional<std::uint64_t> size(std::string_view key) const override {
     return store_.size(key);
