@@ -36,8 +36,8 @@ int synth_command(const config::SynthConfig& config) {
   return 0;
 }
 
-int inspect_command(const std::string& location) {
-  std::fputs(pipeline::inspect(location).c_str(), stdout);
+int inspect_command(const std::string& location, const pipeline::InspectOptions& options) {
+  std::fputs(pipeline::inspect(location, options).c_str(), stdout);
   return 0;
 }
 
@@ -50,9 +50,17 @@ int dispatch(std::vector<std::string> arguments) {
   const CommandOptions<config::RunConfig> run_options(*run, config::run_table());
   CLI::App* synth = app.add_subcommand("synth", "Make a phantom tile with known illumination.");
   const CommandOptions<config::SynthConfig> synth_options(*synth, config::synth_table(), {"output"});
-  CLI::App* inspect = app.add_subcommand("inspect", "Say what a tile is.");
+  CLI::App* inspect = app.add_subcommand("inspect", "Say what a tile is, or any Zarr array or group.");
   std::string location;
-  inspect->add_option("tile", location, "OME-Zarr tile.")->required();
+  pipeline::InspectOptions inspect_options;
+  inspect->add_option("path", location, "OME-Zarr tile, or a Zarr array or group.")->required();
+  inspect->add_flag("--checksum", inspect_options.checksum,
+                    "Add the SHA-256 of the content of each array: its elements in C order, little-endian.");
+  inspect->add_flag("--json", inspect_options.json, "Print everything as a JSON document.");
+  inspect->add_option("--zarr-format", inspect_options.zarr_format,
+                      "Which metadata to read where those of both formats are there (default 3).")
+      ->check(CLI::IsMember({2, 3}))
+      ->type_name("N");
 
   CLI::App* options = app.add_subcommand("options", "Print the options of run as a Markdown table.");
   bool keys = false;
@@ -71,7 +79,7 @@ int dispatch(std::vector<std::string> arguments) {
     std::fputs((keys ? config::configuration_document() : config::option_document()).c_str(), stdout);
     return 0;
   }
-  return inspect_command(location);
+  return inspect_command(location, inspect_options);
 }
 
 }  // namespace

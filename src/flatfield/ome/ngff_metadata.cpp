@@ -19,6 +19,20 @@ const std::vector<Axis> kOutputAxes{{"t", "time", "millisecond"},
                                     {"y", "space", "micrometer"},
                                     {"x", "space", "micrometer"}};
 
+/// The object that has the members of NGFF, and its place in the attributes of the group: NGFF 0.5
+/// keeps them in `ome`, earlier versions side by side with other attributes.
+struct Members {
+  const Json* object;
+  std::string path;
+};
+
+Members members_of(const Json& group_attributes) {
+  const Json* ome = group_attributes.find("ome");
+  if (ome != nullptr && ome->is_object() && group_attributes.find("multiscales") == nullptr)
+    return {ome, "ome"};
+  return {&group_attributes, ""};
+}
+
 /// NGFF before 0.3 has no axes: images are t, c, z, y, x. In 0.3 they are plain names.
 std::vector<Axis> read_axes(const ObjectReader& image) {
   if (!image.has("axes")) return kOutputAxes;
@@ -146,13 +160,18 @@ const Level* Multiscale::find_level(std::string_view path) const {
   return it == levels.end() ? nullptr : &*it;
 }
 
+bool has_multiscale(const Json& group_attributes) {
+  return members_of(group_attributes).object->find("multiscales") != nullptr;
+}
+
 Multiscale read_multiscale(const Json& group_attributes, const std::string& where) {
-  const ObjectReader attributes(group_attributes, where);
+  const Members members = members_of(group_attributes);
+  const ObjectReader attributes(*members.object, where, members.path);
   if (!attributes.has("multiscales"))
     attributes.fail("multiscales", "missing: this group is not an OME-Zarr image, or is an unfinished output");
   const Json::Array& images = attributes.get_array("multiscales");
   if (images.empty()) attributes.fail("multiscales", "the list is empty");
-  const ObjectReader image(images.front(), where, "multiscales[0]");
+  const ObjectReader image(images.front(), where, attributes.path_of("multiscales") + "[0]");
 
   Multiscale multiscale;
   if (image.optional("name") != nullptr) multiscale.name = image.get_string("name");
@@ -160,7 +179,7 @@ Multiscale read_multiscale(const Json& group_attributes, const std::string& wher
   const std::size_t ndim = multiscale.axes.size();
   std::size_t index = 0;
   for (const Json& entry : image.get_array("datasets")) {
-    const ObjectReader dataset(entry, where, fmt::format("multiscales[0].datasets[{}]", index++));
+    const ObjectReader dataset(entry, where, fmt::format("{}[{}]", image.path_of("datasets"), index++));
     Level level;
     level.path = read_level_path(dataset);
     level.scale.assign(ndim, 1.0);

@@ -34,7 +34,11 @@ struct Multiscale {
   [[nodiscard]] const Level* find_level(std::string_view path) const;
 };
 
-/// Reads the first `multiscales` entry of NGFF 0.1-0.4 group attributes. Versions before 0.4, which have no
+/// True if a group with these attributes is an image: they have `multiscales`, which NGFF 0.5 keeps
+/// in `ome`.
+[[nodiscard]] bool has_multiscale(const Json& group_attributes);
+
+/// Reads the first `multiscales` entry of NGFF 0.1-0.5 group attributes. Versions before 0.4, which have no
 /// transformations, give levels without scale. Throws Error(kBadInput) naming `where` and the member.
 [[nodiscard]] Multiscale read_multiscale(const Json& group_attributes, const std::string& where);
 

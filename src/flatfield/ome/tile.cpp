@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "flatfield/core/error.h"
+#include "flatfield/zarr/group.h"
 
 namespace flatfield::ome {
 namespace {

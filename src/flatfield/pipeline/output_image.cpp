@@ -4,6 +4,7 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/zarr/array.h"
+#include "flatfield/zarr/group.h"
 #include "flatfield/zarr/metadata_v2.h"
 
 namespace flatfield::pipeline {
@@ -46,7 +47,7 @@ OutputImage::OutputImage(std::shared_ptr<storage::Store> store, OutputPlan plan)
     metadata.chunk_shape = {1, 1, chunk.z, chunk.y, chunk.x};
     metadata.dtype = plan_.dtype;
     metadata.fill_value.assign(size_of(plan_.dtype), std::byte{0});
-    metadata.compressors = plan_.compressors;
+    metadata.codecs.compressors = plan_.compressors;
     arrays_.push_back(zarr::Array::create(store_, std::to_string(level++), metadata));
   }
 }

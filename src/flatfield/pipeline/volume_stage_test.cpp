@@ -169,7 +169,7 @@ struct Output {
       metadata.shape = {1, 2, shape.z, shape.y, shape.x};
       metadata.chunk_shape = {1, 1, chunk.z, chunk.y, chunk.x};
       metadata.dtype = DTypeOf<T>::value;
-      if (c.compressed) metadata.compressors = {zarr::Compressor{"blosc", 1}};
+      if (c.compressed) metadata.codecs.compressors = {zarr::Compressor{"blosc", 1}};
       target.levels.emplace_back(zarr::Array::create(store, std::to_string(level++), metadata),
                                  std::vector<std::int64_t>{0, 1});
     }
@@ -189,7 +189,7 @@ struct Output {
       for (std::int64_t i = 0; i < grid.volume(); ++i)
         keys.insert(
             std::to_string(level) + "/" +
-            zarr::chunk_key(volume.array().metadata(), volume.chunk_index(unravel(i, grid))));
+            zarr::object_key(volume.array().metadata(), volume.chunk_index(unravel(i, grid))));
     }
     return keys;
   }
