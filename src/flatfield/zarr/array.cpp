@@ -141,7 +141,7 @@ std::string Array::describe_chunk(const Shape& index) const {
 }
 
 bool Array::get_encoded(const Shape& index, const std::string& key, ChunkScratch& scratch) const {
-  if (shards_) return shards_->get(key, number_in_shard(index), scratch.encoded, scratch.codec);
+  if (shards_) return shards_->get(key, number_in_object(index), scratch.encoded, scratch.codec);
   const StageScope reading(Stage::kRead);
   if (!store_->get(key, scratch.encoded)) return false;
   count_bytes_read(static_cast<std::int64_t>(scratch.encoded.size()));
@@ -214,7 +214,7 @@ void Array::read_chunks(
     by_shard[chunk_object_key(indices[i])].push_back(i);
   for (const auto& [key, members] : by_shard) {
     std::vector<std::size_t> numbers;
-    for (const std::size_t i : members) numbers.push_back(number_in_shard(indices[i]));
+    for (const std::size_t i : members) numbers.push_back(number_in_object(indices[i]));
     naming(indices[members.front()], key, [&, &key = key, &members = members] {
       shards_->get_many(key, numbers, scratch.encoded, scratch.codec,
                         [&](std::size_t position, const std::span<const std::byte>* encoded) {
@@ -289,7 +289,7 @@ std::string Array::chunk_object_key(const Shape& index) const {
   return join_key(path_, object_key(*metadata_, shard));
 }
 
-std::size_t Array::number_in_shard(const Shape& index) const {
+std::size_t Array::number_in_object(const Shape& index) const {
   const Shape count = metadata_->chunks_per_object();
   std::int64_t number = 0;
   for (std::size_t i = 0; i < index.size(); ++i) number = number * count[i] + index[i] % count[i];

@@ -81,8 +81,11 @@ class Array {
   [[nodiscard]] bool is_fill(std::span<const std::byte> chunk) const;
   /// The store, and the key in it of the object that holds a chunk; Error(kInternal) if the array
   /// has no such chunk.
-  [[nodiscard]] storage::Store& store() const { return *store_; }
+  [[nodiscard]] const std::shared_ptr<storage::Store>& shared_store() const { return store_; }
   [[nodiscard]] std::string chunk_object_key(const Shape& index) const;
+
+  /// Place of a chunk in the object that holds it, in C order.
+  [[nodiscard]] std::size_t number_in_object(const Shape& index) const;
 
  private:
   Array(std::shared_ptr<storage::Store> store, std::string path, ArrayMetadata metadata,
@@ -90,8 +93,6 @@ class Array {
 
   void check_index(const Shape& index) const;
   void check_chunk_size(std::size_t size) const;
-  /// Place of a chunk in its shard, in C order.
-  [[nodiscard]] std::size_t number_in_shard(const Shape& index) const;
   [[nodiscard]] bool get_encoded(const Shape& index, const std::string& key,
                                  ChunkScratch& scratch) const;
   /// Reads the encoded chunk into scratch.encoded and has `decode` decode it into `into`; fills
