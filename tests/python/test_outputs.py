@@ -257,7 +257,11 @@ def test_fitting_configuration_is_written_as_it_was_used(tile, run, tmp_path):
         "med_factor_binned": 2, "med_factor_unbinned": 2, "gaussian_sigma": 2, "profile_percentile": 50,
         "profile_min_voxels": 0, "spline_smoothing": 0, "limits_x": [0.25, 1.2], "limits_y": [0.25, 1.2],
         "limits_z": [0.25, 1.2], "global_factor_binned": 3200, "global_factor_unbinned": 100,
-        "global_ratio_limits": None, "exclude_background_planes_from_mask": False}
+        "global_ratio_limits": None, "exclude_background_planes_from_mask": False, "median_summary_path": None,
+        "enable_gmm_refinement": False, "probability_model": "percentile", "probability_bg_low_percentile": 50,
+        "probability_bg_high_percentile": 99.9, "probability_ramp_eps": 1e-4, "probability_ramp_start_frac": 0.2,
+        "probability_ramp_nu": 1, "probability_smooth_sigma": 1, "gmm_n_components": 3, "gmm_max_samples": 2000000,
+        "gmm_batch_size": 200000, "erosion_radius": 2, "gmm_random_state": 0}
     mine = {"limits_x": None, "limits_y": [1, 1], "global_ratio_limits": [0.5, 2], "profile_percentile": 40}
     other = correct(tile, tmp_path, "--fitting-config", fitting_config(tmp_path, mine))
     assert read_json(other.results / f"fitting_config_{NAME}.json") == {**defaults, **mine}
@@ -290,8 +294,11 @@ def test_peak_memory_is_that_of_the_program_and_not_of_its_parent(tile, tmp_path
 
 
 def test_quality_numbers_name_their_level_mask_and_pedestal(run):
-    qc = run.fitting
-    assert qc["level"] == "3" and qc["mask"] and qc["pedestal"] == 0
+    block = run.quality
+    assert block["level"] == "3" and block["mask"] == "the foreground mask of the tile" and block["pedestal"] == 0
+    for number in block["numbers"].values():
+        assert set(number) == {"value", "verdict", "warn", "fail"}
+    qc = run.numbers
     for axis in "zyx":
         for state in ("raw", "before", "after"):
             assert qc[f"profile_cv_{axis}_{state}"] > 0
@@ -474,7 +481,7 @@ def test_phantom_is_a_tile_that_can_be_corrected(tmp_path):
     assert [len(truth[f"f{axis}"]) for axis in "zyx"] == [64, 96, 96]
     assert tifffile.imread(tmp_path / "made" / f"{NAME}.truth_background.tif").shape == (96, 96)
     for axis in "zyx":
-        assert run.fitting[f"profile_cv_{axis}_after"] < run.fitting[f"profile_cv_{axis}_before"]
+        assert run.numbers[f"profile_cv_{axis}_after"] < run.numbers[f"profile_cv_{axis}_before"]
 
 
 def test_mask_is_found_in_a_folder_below_behind_a_link_and_by_its_identifier(tile, tmp_path):

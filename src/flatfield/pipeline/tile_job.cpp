@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "flatfield/core/error.h"
+#include "flatfield/numerics/spline_resize.h"
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/correct_stage.h"
+#include "flatfield/pipeline/learn_quality.h"
 #include "flatfield/pipeline/learn_stage.h"
 #include "flatfield/pipeline/provenance.h"
 #include "flatfield/pipeline/results.h"
@@ -43,18 +45,19 @@ struct LearnedVolume {
 
 class Job {
  public:
-  Job(RunContext& context, const std::string& location, const Json& parameters)
+  Job(RunContext& context, const std::string& location, const Json& parameters, TileResult& result)
       : context_(context),
         config_(context.config),
         location_(trimmed_location(location)),
         name_(location_name(location_)),
         outputs_(output_locations(config_.output, name_)),
         parameters_(parameters),
+        result_(result),
         started_(report::utc_timestamp()),
         fits_(config_.method == "fitting" && !config_.skip_flat_field),
-        refines_(false) {}
+        refines_(fits_ && config_.fitting.enable_gmm_refinement) {}
 
-  TileResult run() {
+  void run() {
     // Every place that this run may write to, so that all are known to be free before anything is written.
     std::vector<std::string> places{outputs_.corrected};
     if (fits_) places.push_back(outputs_.mask);
@@ -67,7 +70,9 @@ class Job {
     const auto corrected_store = storage::open_store(outputs_.corrected);
     if (!config_.overwrite && output_state(*corrected_store) == OutputState::kFinished) {
       context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
-      return {TileStatus::kSkipped, "the output was finished already", {}};
+      result_.status = TileStatus::kSkipped;
+      result_.reason = "the output was finished already";
+      return;
     }
     for (const std::string& place : places) check_place(*storage::open_store(place), config_.overwrite);
     if (config_.skip_flat_field && config_.skip_bkg_sub)
@@ -78,7 +83,6 @@ class Job {
     for (const std::string& place : places) clear_place(*storage::open_store(place));
     if (config_.overwrite) clear_stale(places);
     write(tile, levels, learned, corrected_store);
-    return std::move(result_);
   }
 
  private:
@@ -90,9 +94,25 @@ class Job {
         const ome::VolumeId id{t, c};
         Learned learned = learn({tile, location_, name_, id, levels}, context_);
         note_learned(learned, levels, id);
+        pass_gate(learned);
         all.push_back({id, std::move(learned)});
       }
     return all;
+  }
+
+  /// --on-qc-fail: what becomes of a correction whose quality numbers fail. They are in the result already.
+  void pass_gate(Learned& learned) {
+    if (!learned.quality || learned.quality->verdict != methods::Verdict::kFail) return;
+    const std::string reason = "quality: " + learned.quality->reasons.front();
+    if (config_.on_qc_fail == "error")
+      throw Error(ErrorCode::kQualityFailed, reason, location_,
+                  "mend its cause, or choose another --on-qc-fail; nothing was written");
+    if (config_.on_qc_fail != "background-only") return;
+    context_.log.warning(reason + ": background subtraction only");
+    learned.correction.curves.reset();
+    learned.correction.image.reset();
+    result_.status = TileStatus::kBackgroundOnly;
+    result_.reason = reason;
   }
 
   /// Images of the run that is overwritten which this one does not write again: beside the new output they would
@@ -115,7 +135,7 @@ class Job {
       result_.status = TileStatus::kBackgroundOnly;
       result_.reason = learned.fallback;
     }
-    Json quality = quality_json(learned, levels);
+    Json quality = quality_json(learned, levels, config_.skip_bkg_sub ? config_.pedestal : 0.0);
     if (!quality.is_null()) result_.quality[label] = std::move(quality);
   }
 
@@ -145,9 +165,30 @@ class Job {
     if (mask) mask->finish(Json(), record);
     if (probability) probability->finish(Json(), record);
     corrected.finish(tile.attributes(), record);
+    // A tile of several volumes lies beside itself: overlaps are those of tiles of one.
+    if (all.size() == 1) note_place(tile, levels, all.front().learned.correction);
     context_.log.info("written: " + outputs_.corrected);
     if (mask) context_.log.info("written: " + outputs_.mask);
     if (probability) context_.log.info("written: " + outputs_.probability);
+  }
+
+  void note_place(const ome::Tile& tile, const TileLevels& levels, const methods::Correction& correction) {
+    const ome::Level& level = tile.level(levels.estimation);
+    const std::vector<double> scale = tile.output_scale(level);
+    const std::vector<double> translation = tile.output_translation(level);
+    PlacedTile placed;
+    placed.name = name_;
+    placed.channel = tile_channel(name_).value_or("");
+    placed.input = location_;
+    placed.output = outputs_.corrected;
+    placed.level = levels.estimation;
+    placed.scale = {scale[2], scale[3], scale[4]};
+    placed.translation = {translation[2], translation[3], translation[4]};
+    placed.shape = tile.spatial_shape(levels.estimation);
+    if (correction.background)
+      placed.background = numerics::resize_plane(correction.background->view(), placed.shape.y, placed.shape.x,
+                                                 context_.pool.as_parallel_for());
+    context_.placed.push_back(std::move(placed));
   }
 
   static std::unique_ptr<OutputImage> open_output(const std::string& location, const OutputPlan& plan) {
@@ -193,11 +234,11 @@ class Job {
   std::string name_;
   OutputLocations outputs_;
   const Json& parameters_;
+  TileResult& result_;
   std::string started_;
   bool fits_;
   bool refines_;
   TileOutputs plans_;
-  TileResult result_;
 };
 
 }  // namespace
@@ -211,8 +252,9 @@ std::string_view status_name(TileStatus status) noexcept {
   return "corrected";
 }
 
-TileResult correct_tile(RunContext& context, const std::string& tile_location, const Json& parameters) {
-  return Job(context, tile_location, parameters).run();
+void correct_tile(RunContext& context, const std::string& tile_location, const Json& parameters,
+                  TileResult& result) {
+  Job(context, tile_location, parameters, result).run();
 }
 
 }  // namespace flatfield::pipeline
