@@ -49,11 +49,12 @@ struct Downscaler {
   Json arguments;      ///< object
 };
 
-/// Attributes of an output group in NGFF 0.4: those of the input (`inherited`, may be null) with
-/// `multiscales` replaced, and `omero` built where there is none.
+/// Attributes of an output group, in NGFF 0.4 for Zarr format 2 and NGFF 0.5 for format 3: those of the input
+/// (`inherited`, of either version, may be null) with `multiscales` replaced, and `omero` built where there is
+/// none. Attributes that are not NGFF's stay as they are.
 [[nodiscard]] Json write_group_attributes(const Multiscale& multiscale, const Downscaler& downscaler,
                                           const Json& inherited, std::int64_t channels,
-                                          double display_maximum);
+                                          double display_maximum, int zarr_format);
 
 /// The axes of every output: t, c, z, y, x.
 [[nodiscard]] std::vector<Axis> output_axes();

@@ -16,13 +16,13 @@ constexpr std::size_t kNotListed = std::numeric_limits<std::size_t>::max();
 }  // namespace
 
 ShardWriter::ShardWriter(const Array& array, const Shape& index, std::vector<std::size_t> order,
-                         std::size_t buffer_bytes)
+                         std::shared_ptr<ReorderBuffer> buffer)
     : store_(array.shared_store()),
       key_(array.chunk_object_key(index)),
       index_codec_(array.metadata().shard_index, array.metadata().chunks_per_object()),
       order_(std::move(order)),
       ranks_(index_codec_.size(), kNotListed),
-      buffer_bytes_(buffer_bytes),
+      buffer_(std::move(buffer)),
       places_(index_codec_.size(), kAbsentChunk) {
   for (std::size_t rank = 0; rank < order_.size(); ++rank) {
     const std::size_t number = order_[rank];
@@ -45,15 +45,15 @@ void ShardWriter::skip(std::size_t number) { add(number, nullptr); }
 void ShardWriter::add(std::size_t number, const std::span<const std::byte>* encoded) {
   const std::size_t rank = number < ranks_.size() ? ranks_[number] : kNotListed;
   const std::size_t bytes = encoded == nullptr ? 0 : encoded->size();
-  Lock lock(mutex_);
+  Lock lock(buffer_->mutex_);
   if (rank == kNotListed || rank < next_ || waiting_.contains(rank))
     throw Error(ErrorCode::kInternal, fmt::format("chunk {} of a shard came unasked", number),
                 store_->describe(key_));
   const auto is_next = [&] { return rank == next_ && !writing_; };
   {
     const StageScope waiting(Stage::kWait);
-    changed_.wait(lock,
-                  [&] { return failure_ || is_next() || waiting_bytes_ + bytes <= buffer_bytes_; });
+    buffer_->changed_.wait(lock,
+                  [&] { return failure_ || is_next() || buffer_->used_ + bytes <= buffer_->bytes_; });
   }
   throw_if_failed();
   if (is_next()) return drain(lock, encoded);
@@ -65,8 +65,8 @@ void ShardWriter::add(std::size_t number, const std::span<const std::byte>* enco
   }
   if (!kept) kept.emplace();
   kept->assign(encoded->begin(), encoded->end());
-  waiting_bytes_ += bytes;
-  most_waiting_bytes_ = std::max(most_waiting_bytes_, waiting_bytes_);
+  buffer_->used_ += bytes;
+  buffer_->most_used_ = std::max(buffer_->most_used_, buffer_->used_);
 }
 
 void ShardWriter::drain(Lock& lock, const std::span<const std::byte>* encoded) {
@@ -78,14 +78,14 @@ void ShardWriter::drain(Lock& lock, const std::span<const std::byte>* encoded) {
     waiting_.erase(it);
     if (kept) {
       write_next(lock, *kept);
-      waiting_bytes_ -= kept->size();
+      buffer_->used_ -= kept->size();
       spare_.push_back(std::move(*kept));
     }
     ++next_;
-    changed_.notify_all();
+    buffer_->changed_.notify_all();
   }
   writing_ = false;
-  changed_.notify_all();
+  buffer_->changed_.notify_all();
 }
 
 void ShardWriter::write_next(Lock& lock, std::span<const std::byte> encoded) {
@@ -97,7 +97,7 @@ void ShardWriter::write_next(Lock& lock, std::span<const std::byte> encoded) {
     lock.lock();
     writing_ = false;
     if (!failure_) failure_.emplace(error);
-    changed_.notify_all();
+    buffer_->changed_.notify_all();
     throw;
   }
   lock.lock();
@@ -113,7 +113,7 @@ void ShardWriter::append(std::size_t number, std::span<const std::byte> encoded)
 }
 
 void ShardWriter::finish() {
-  const Lock lock(mutex_);
+  const Lock lock(buffer_->mutex_);
   throw_if_failed();
   if (next_ != order_.size())
     throw Error(ErrorCode::kInternal,
@@ -130,15 +130,10 @@ void ShardWriter::finish() {
 }
 
 void ShardWriter::abandon() {
-  const Lock lock(mutex_);
+  const Lock lock(buffer_->mutex_);
   if (!failure_)
     failure_.emplace(ErrorCode::kWriteFailed, "the shard was given up", store_->describe(key_));
-  changed_.notify_all();
-}
-
-std::size_t ShardWriter::most_buffered_bytes() const {
-  const Lock lock(mutex_);
-  return most_waiting_bytes_;
+  buffer_->changed_.notify_all();
 }
 
 void ShardWriter::throw_if_failed() const {

@@ -18,6 +18,25 @@
 
 namespace flatfield::zarr {
 
+/// Memory for chunks that came too early, shared by the shards that are written at the same time.
+class ReorderBuffer {
+ public:
+  explicit ReorderBuffer(std::size_t bytes) : bytes_(bytes) {}
+  /// The most bytes that were in use.
+  [[nodiscard]] std::size_t most_used() const {
+    const std::scoped_lock lock(mutex_);
+    return most_used_;
+  }
+
+ private:
+  friend class ShardWriter;
+  std::size_t bytes_;
+  mutable std::mutex mutex_;  ///< of the buffer, and of what the writers that share it know
+  std::condition_variable changed_;
+  std::size_t used_ = 0;
+  std::size_t most_used_ = 0;
+};
+
 /// Writes one shard of an array while its chunks are being made. They may come in any order and
 /// from several threads, and lie in the shard in the order that was said at the beginning: its
 /// bytes depend on neither. What has come goes to the store at once and is never read back; only
@@ -32,7 +51,7 @@ class ShardWriter {
   /// the shard in C order, in the order in which they are stored. Chunks that are not listed are
   /// left out. The index of the shard comes at its end.
   ShardWriter(const Array& array, const Shape& index, std::vector<std::size_t> order,
-              std::size_t buffer_bytes);
+              std::shared_ptr<ReorderBuffer> buffer);
   ~ShardWriter();
 
   /// Adds the encoded bytes of the chunk at `number` (each once). Throws Error(kWriteFailed), also
@@ -45,9 +64,6 @@ class ShardWriter {
   void finish();
   /// Gives up the shard: threads that wait get Error(kWriteFailed), and so do later calls.
   void abandon();
-
-  /// The most bytes that were in the buffer.
-  [[nodiscard]] std::size_t most_buffered_bytes() const;
 
  private:
   using Bytes = std::vector<std::byte>;
@@ -67,20 +83,17 @@ class ShardWriter {
   ShardIndexCodec index_codec_;
   std::vector<std::size_t> order_;
   std::vector<std::size_t> ranks_;  ///< place of each chunk in order_
-  std::size_t buffer_bytes_;
+  std::shared_ptr<ReorderBuffer> buffer_;
 
   std::unique_ptr<storage::ObjectWriter> writer_;  ///< null until the first chunk
   std::uint64_t written_bytes_ = 0;
   std::vector<storage::ByteRange> places_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  // Under the lock of the buffer:
   std::size_t next_ = 0;                                 ///< rank of the chunk that is written next
   bool writing_ = false;                                 ///< a thread is writing chunk next_
   std::map<std::size_t, std::optional<Bytes>> waiting_;  ///< by rank; none = left out
   std::vector<Bytes> spare_;                             ///< memory for those to come
-  std::size_t waiting_bytes_ = 0;
-  std::size_t most_waiting_bytes_ = 0;
   std::optional<Error> failure_;
 };
 

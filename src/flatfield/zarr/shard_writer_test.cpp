@@ -42,6 +42,10 @@ class ShardWriterTest : public testing::Test {
     return {bytes.begin(), bytes.end()};
   }
 
+  static std::shared_ptr<ReorderBuffer> buffer_of(std::size_t bytes) {
+    return std::make_shared<ReorderBuffer>(bytes);
+  }
+
   std::string object(const std::string& key) const {
     return storage::get_text(*store_, key).value_or("none");
   }
@@ -68,7 +72,7 @@ TEST_F(ShardWriterTest, chunks_read_back_whatever_order_they_came_in) {
   do {
     const std::string path = "a" + std::to_string(round++);
     const Array array = make_array(path);
-    ShardWriter writer(array, {0, 0}, {0, 2, 1, 3}, 1000);
+    ShardWriter writer(array, {0, 0}, {0, 2, 1, 3}, buffer_of(1000));
     for (const std::size_t number : arrivals) writer.put(number, encoded(array, number));
     EXPECT_EQ(object(path + "/c/0/0"), "none");
     writer.finish();
@@ -88,7 +92,7 @@ TEST_F(ShardWriterTest, chunks_read_back_whatever_order_they_came_in) {
 
 TEST_F(ShardWriterTest, chunks_that_are_left_out_read_as_the_fill_value) {
   const Array array = make_array("a");
-  ShardWriter writer(array, {2, 3}, {0}, 0);  // chunks [2, 3] and [3, 2] and [3, 3] are not listed
+  ShardWriter writer(array, {2, 3}, {0}, buffer_of(0));  // chunks [2, 3] and [3, 2] and [3, 3] are not listed
   writer.put(0, encoded(array, 0));
   writer.finish();
   Values values(6);
@@ -96,7 +100,7 @@ TEST_F(ShardWriterTest, chunks_that_are_left_out_read_as_the_fill_value) {
   EXPECT_FALSE(array.read_chunk({3, 3}, std::as_writable_bytes(std::span(values)), scratch_));
   EXPECT_EQ(values, Values(6, 9));
 
-  ShardWriter skipping(array, {0, 0}, {0, 1, 2, 3}, 1000);
+  ShardWriter skipping(array, {0, 0}, {0, 1, 2, 3}, buffer_of(1000));
   skipping.skip(3);
   skipping.put(1, encoded(array, 1));
   skipping.skip(0);
@@ -109,7 +113,7 @@ TEST_F(ShardWriterTest, chunks_that_are_left_out_read_as_the_fill_value) {
 
 TEST_F(ShardWriterTest, a_shard_without_chunks_is_no_object) {
   const Array array = make_array("a");
-  ShardWriter writer(array, {0, 0}, {0, 1, 2, 3}, 1000);
+  ShardWriter writer(array, {0, 0}, {0, 1, 2, 3}, buffer_of(1000));
   for (const std::size_t number : {2U, 0U, 3U, 1U}) writer.skip(number);
   writer.finish();
   EXPECT_EQ(store_->list("a"), std::vector<std::string>{"zarr.json"});
@@ -130,7 +134,8 @@ TEST_F(ShardWriterTest, keeps_no_more_than_its_buffer) {
   constexpr std::size_t kChunkBytes = 16;
   std::string first;
   for (const int threads : {1, 2, 7}) {
-    ShardWriter writer(array, {0, 0}, order, 3 * kChunkBytes);
+    const auto buffer = buffer_of(3 * kChunkBytes);
+    ShardWriter writer(array, {0, 0}, order, buffer);
     std::atomic<std::size_t> next{0};
     std::vector<std::thread> workers;
     for (int t = 0; t < threads; ++t)
@@ -143,7 +148,7 @@ TEST_F(ShardWriterTest, keeps_no_more_than_its_buffer) {
       });
     for (auto& worker : workers) worker.join();
     writer.finish();
-    EXPECT_LE(writer.most_buffered_bytes(), 3 * kChunkBytes);
+    EXPECT_LE(buffer->most_used(), 3 * kChunkBytes);
     if (first.empty()) first = object("a/c/0/0");
     EXPECT_EQ(object("a/c/0/0"), first);
   }
@@ -156,9 +161,9 @@ TEST_F(ShardWriterTest, keeps_no_more_than_its_buffer) {
 
 TEST_F(ShardWriterTest, refuses_chunks_that_it_was_not_told_of) {
   const Array array = make_array("a");
-  EXPECT_EQ(code_of([&] { ShardWriter(array, {0, 0}, {0, 4}, 0); }), ErrorCode::kInternal);
-  EXPECT_EQ(code_of([&] { ShardWriter(array, {0, 0}, {1, 1}, 0); }), ErrorCode::kInternal);
-  ShardWriter writer(array, {0, 0}, {0, 1}, 1000);
+  EXPECT_EQ(code_of([&] { ShardWriter(array, {0, 0}, {0, 4}, buffer_of(0)); }), ErrorCode::kInternal);
+  EXPECT_EQ(code_of([&] { ShardWriter(array, {0, 0}, {1, 1}, buffer_of(0)); }), ErrorCode::kInternal);
+  ShardWriter writer(array, {0, 0}, {0, 1}, buffer_of(1000));
   EXPECT_EQ(code_of([&] { writer.put(2, {}); }), ErrorCode::kInternal);
   EXPECT_EQ(code_of([&] { writer.put(9, {}); }), ErrorCode::kInternal);
   writer.put(1, encoded(array, 1));
@@ -172,7 +177,7 @@ TEST_F(ShardWriterTest, refuses_chunks_that_it_was_not_told_of) {
 TEST_F(ShardWriterTest, a_shard_that_is_given_up_wakes_who_waits_and_leaves_nothing) {
   const Array array = make_array("a");
   {
-    ShardWriter writer(array, {0, 0}, {0, 1, 2, 3}, 0);
+    ShardWriter writer(array, {0, 0}, {0, 1, 2, 3}, buffer_of(0));
     writer.put(0, encoded(array, 0));
     const std::vector<std::byte> content_bytes(5);
     std::thread waiting([&] {
