@@ -39,10 +39,11 @@ OutputPlan at_level(const OutputPlan& like, const ome::Tile& tile, const std::st
   return plan;
 }
 
-/// Shards of a volume: whole chunks, at least one. None where the format has no shards, or none are wanted.
+/// Shards of a volume: whole chunks, at least one, and no more than it has. None where the format has no shards, or none are wanted.
 std::optional<Extent3> shard_shape(const OutputPlan& plan, const std::optional<Extent3>& size) {
   if (!size || plan.zarr_format != 3) return std::nullopt;
-  const Extent3 chunks = max(floor_div(*size, plan.chunk_shape), {1, 1, 1});
+  const Extent3 chunks = min(max(floor_div(*size, plan.chunk_shape), {1, 1, 1}),
+                             ceil_div(plan.shape, plan.chunk_shape));
   return chunks * plan.chunk_shape;
 }
 

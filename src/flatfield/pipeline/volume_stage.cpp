@@ -71,7 +71,6 @@ class Pass {
     levels_.assign(target.levels.begin() + static_cast<std::ptrdiff_t>(first_level),
                    target.levels.begin() + static_cast<std::ptrdiff_t>(last) + 1);
     memory_.resize(static_cast<std::size_t>(workers));
-    part_order_ = morton_order(parts(std::min(kPartLevel, top())));
   }
 
   /// Makes an array for the carries if there are levels after this pass, and opens it.
@@ -246,7 +245,6 @@ class Pass {
   std::vector<ome::Volume> levels_;
   std::optional<ome::Volume> carry_;
   std::vector<WorkerMemory<T>> memory_;
-  std::vector<Extent3> part_order_;
 };
 
 /// The parts of an item make the levels up to kPartLevel. What is above is gathered in one block that they share:
@@ -255,7 +253,7 @@ template <class T>
 class Pass<T>::Item : public WorkItem {
  public:
   Item(Pass& pass, std::int64_t number, const Extent3& index)
-      : pass_(pass), number_(number), index_(index) {}
+      : pass_(pass), number_(number), index_(index), parts_(parts_in_volume()) {}
 
   [[nodiscard]] std::string id() const override {
     return pass_.name_ + " level " + std::to_string(pass_.first_level_) + " item " +
@@ -273,9 +271,10 @@ class Pass<T>::Item : public WorkItem {
     return tile_box(index_, pass_.geometry_.item, pass_.levels_.front().shape()).shape.volume() *
            static_cast<std::int64_t>(sizeof(T));
   }
-  [[nodiscard]] std::int64_t part_count() const override { return pass_.parts(part_level()).volume(); }
+  [[nodiscard]] std::int64_t part_count() const override { return parts_.volume(); }
 
   void open() override {
+    part_order_ = morton_order(parts_);
     if (gathers()) {
       gathered_ = Block<T>(gathered_shape());
       // Chunks and carries are stored whole: what lies beyond the volume must be defined.
@@ -315,9 +314,16 @@ class Pass<T>::Item : public WorkItem {
       pass_.write_carry(index_, gathered_, worker);
     }
     gathered_ = Block<T>();
+    part_order_.clear();
   }
 
  private:
+  /// Cells of part_level() that hold voxels of the volume.
+  [[nodiscard]] Extent3 parts_in_volume() const {
+    const Extent3 rest = pass_.levels_.front().shape() - index_ * pass_.geometry_.item;
+    return min(pass_.parts(part_level()),
+               ceil_div(rest, pass_.geometry_.cell * (std::int64_t{1} << part_level())));
+  }
   [[nodiscard]] int part_level() const { return std::min(kPartLevel, pass_.top()); }
   [[nodiscard]] bool gathers_a_level() const { return pass_.top() == kDeepest; }
   [[nodiscard]] bool gathers() const {
@@ -337,7 +343,7 @@ class Pass<T>::Item : public WorkItem {
   }
   /// Cell of part_level() that a part makes, counted from the beginning of the item.
   [[nodiscard]] Extent3 place_of(std::int64_t part) const {
-    return pass_.part_order_[static_cast<std::size_t>(part)];
+    return part_order_[static_cast<std::size_t>(part)];
   }
   [[nodiscard]] Extent3 cell_of(std::int64_t part) const {
     return index_ * pass_.parts(part_level()) + place_of(part);
@@ -354,6 +360,8 @@ class Pass<T>::Item : public WorkItem {
   Pass& pass_;
   std::int64_t number_;
   Extent3 index_;
+  Extent3 parts_;  ///< along each axis
+  std::vector<Extent3> part_order_;
   Block<T> gathered_;
   std::unique_ptr<ItemShards> shards_;  ///< null without shards, and while the item is not open
 };
