@@ -133,3 +133,34 @@ def test_batches_report_after_every_tile(tmp_path):
     finished = [event for event in events if event["event"] == "tile_finished"]
     assert [event["tile"] for event in finished] == [tile.name for tile in tiles]
     assert [event["corrected"] for event in events if event["event"] == "run_finished"] == [2]
+
+
+def test_overlap_residual_of_tiles_at_known_positions_falls(tmp_path):
+    """Two tiles of one scene, 24 voxels of overlap, each seen under the same uneven light."""
+    random = np.random.default_rng(5)
+    scene = 400 + 150 * np.kron(random.random((6, 10, 20)), np.ones((8, 8, 8)))[:48, :80, :136]
+    light = (1 - 0.5 * np.linspace(0, 1, 80))[None, None, :]
+    tiles, starts = [], [0, 56]
+    for i, start in enumerate(starts):
+        counts = 100 + scene[:, :, start:start + 80] * light
+        counts[:5] = 100 + random.normal(0, 2, (5, 80, 80))
+        mask = np.ones(counts.shape, bool)
+        mask[:5] = False
+        name = f"tile_{i:06}_ch_488.zarr"
+        write_mask(tmp_path / "masks" / f"asset_{name}_pred.tif", mask)
+        tiles.append(write_tile(tmp_path / "in" / name, np.rint(counts).astype(np.uint16), CHUNKS, n_levels=2))
+        group = zarr.open_group(str(tiles[-1]))
+        multiscales = group.attrs["multiscales"]
+        for dataset in multiscales[0]["datasets"]:
+            dataset["coordinateTransformations"][1]["translation"][4] += start * 0.748
+        group.attrs["multiscales"] = multiscales
+    result = run_batch(tmp_path, tiles, "--estimation-res", 1, "--n-levels", 2)
+    assert result.code == 0, result.err
+    overlap = read_json(tmp_path / "results" / "run_report.json")["overlap"]
+    assert overlap["pairs"] == 1 and overlap["tiles"][0]["tiles"] == [tile.name for tile in tiles]
+    assert overlap["tiles"][0]["voxels"] == 24 * 40 * 12
+    assert overlap["residual_before"] > 0.3 and overlap["residual_after"] < 0.1, overlap
+    without_levels = run_batch(tmp_path, tiles, "--estimation-res", 1, "--overwrite")
+    assert without_levels.code == 0
+    overlap = read_json(tmp_path / "results" / "run_report.json")["overlap"]
+    assert overlap["residual_before"] > 0.3 and overlap["residual_after"] is None

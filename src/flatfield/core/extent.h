@@ -61,6 +61,10 @@ template <class F>
   return {ceil_div(a.z, b.z), ceil_div(a.y, b.y), ceil_div(a.x, b.x)};
 }
 /// floor(a / d) per axis, for non-negative a: the shape of the next pyramid level for d = 2.
+/// Componentwise; the components of `a` are not negative.
+[[nodiscard]] inline Extent3 floor_div(const Extent3& a, const Extent3& b) {
+  return {a.z / b.z, a.y / b.y, a.x / b.x};
+}
 [[nodiscard]] inline Extent3 floor_div(const Extent3& a, std::int64_t d) {
   return {a.z / d, a.y / d, a.x / d};
 }

@@ -3,21 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <map>
-#include <new>
 #include <span>
 #include <vector>
 
 #include "flatfield/core/error.h"
-#include "flatfield/core/stage_clock.h"
 #include "flatfield/execution/memory_ceiling.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/run_context.h"
+#include "flatfield/pipeline/run_report.h"
 #include "flatfield/pipeline/tiff_file.h"
-#include "flatfield/pipeline/tile_job.h"
 #include "flatfield/pipeline/tile_paths.h"
+#include "flatfield/pipeline/tile_record.h"
+#include "flatfield/pipeline/translate_errors.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -58,110 +57,6 @@ void make_results_dir(const std::string& path) {
                 "choose another --results-dir");
 }
 
-Json stages_json(const StageTotals& totals) {
-  Json out = Json::object();
-  for (int i = 0; i < kStageCount; ++i) {
-    const auto k = static_cast<std::size_t>(i);
-    Json stage;
-    stage["cpu_seconds"] = 1e-9 * static_cast<double>(totals.cpu_nanoseconds[k].load());
-    stage["wall_seconds"] = 1e-9 * static_cast<double>(totals.wall_nanoseconds[k].load());
-    out[stage_name(static_cast<Stage>(i))] = std::move(stage);
-  }
-  return out;
-}
-
-double total_cpu_seconds(const StageTotals& totals) {
-  double seconds = 0.0;
-  for (const auto& stage : totals.cpu_nanoseconds) seconds += 1e-9 * static_cast<double>(stage.load());
-  return seconds;
-}
-
-/// Runs `work`, turning every failure into an Error. std::bad_alloc is memory, the rest a defect.
-template <class F>
-void with_errors(F work) {
-  try {
-    work();
-  } catch (const Error&) {
-    throw;
-  } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::kMemory, "there is not enough memory", "",
-                "give the job more memory, or use fewer workers (--num-workers)");
-  } catch (const fs::filesystem_error& error) {
-    throw Error(ErrorCode::kReadFailed, error.what());
-  } catch (const std::exception& error) {
-    throw Error(ErrorCode::kInternal, error.what(), "", "please report this");
-  }
-}
-
-/// The resolved configuration as one tile sees it: running again with it corrects this tile.
-Json tile_config(const config::RunConfig& config, const std::string& tile) {
-  config::RunConfig own = config;
-  own.zarr = tile;
-  return config::resolved_config(own);
-}
-
-/// What is written about a tile before it is read.
-void write_tile_configs(const config::RunConfig& config, const std::string& tile, const Json& resolved) {
-  const std::string suffix = "_" + location_name(tile) + ".json";
-  write_json(config.results_dir + "/config" + suffix, resolved);
-  if (config.method == "fitting" && !config.skip_flat_field)
-    write_json(config.results_dir + "/fitting_config" + suffix, *resolved.find("fitting"));
-}
-
-/// One tile, measured: its record in the run report. `exit` becomes the exit code of its error, if there is one.
-Json run_tile(RunContext& context, const std::string& tile, int& exit) {
-  const std::string name = location_name(tile);
-  const auto start = std::chrono::steady_clock::now();
-  const double cpu_before = execution::process_cpu_seconds();
-  StageTotals totals;
-  Json record;
-  record["tile"] = name;
-  record["status"] = "failed";
-  record["reason"] = Json();
-  Json quality;
-  {
-    const StageBinding binding(totals, Stage::kArithmetic);
-    try {
-      with_errors([&] {
-        const Json resolved = tile_config(context.config, tile);
-        write_tile_configs(context.config, tile, resolved);
-        TileResult result = correct_tile(context, tile, resolved);
-        record["status"] = status_name(result.status);
-        if (!result.reason.empty()) record["reason"] = result.reason;
-        quality = std::move(result.quality);
-      });
-    } catch (const Error& error) {
-      exit = exit_code(error.code());
-      record["reason"] = error.what();
-      record["error_code"] = error_code_name(error.code());
-      context.log.event(report::LogLevel::kError, "tile_failed", error.what());
-    }
-  }
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  record["seconds"] = seconds;
-  record["cpu_seconds"] = execution::process_cpu_seconds() - cpu_before;
-  record["stage_cpu_seconds_total"] = total_cpu_seconds(totals);
-  record["stages"] = stages_json(totals);
-  record["bytes_read"] = totals.bytes_read.load();
-  record["bytes_written"] = totals.bytes_written.load();
-  record["peak_memory_bytes"] = execution::peak_resident_bytes();
-  record["warnings"] = Json(context.log.take_warnings());
-  record["qc"] = std::move(quality);
-  Json fields;
-  fields["tile"] = name;
-  fields["status"] = *record.find("status");
-  fields["seconds"] = seconds;
-  context.log.event(report::LogLevel::kInfo, "tile_finished",
-                    fmt::format("{}: {} in {:.1f} s ({:.0f} MB read, {:.0f} MB written, peak memory {:.0f} MB)",
-                                name, record.find("status")->as_string(), seconds,
-                                static_cast<double>(totals.bytes_read.load()) / 1e6,
-                                static_cast<double>(totals.bytes_written.load()) / 1e6,
-                                static_cast<double>(execution::peak_resident_bytes()) / 1e6),
-                    fields);
-  return record;
-}
-
 /// What all tiles need is read once, before the first of them.
 void prepare(RunContext& context) {
   const config::RunConfig& config = context.config;
@@ -185,20 +80,22 @@ std::vector<std::string> tiles_of(const config::RunConfig& config) {
   return tiles;
 }
 
-Json report_json(const std::vector<std::string>& warnings, const std::vector<Json>& records, int exit) {
-  Json report;
-  report["program"] = "exaspim-flatfield";
-  report["version"] = FLATFIELD_VERSION;
-  Json counts = Json::object();
-  for (const char* status : {"corrected", "background_only", "skipped", "failed"})
-    counts[status] = std::count_if(records.begin(), records.end(), [&](const Json& record) {
-      return record.find("status")->as_string() == status;
-    });
-  report["counts"] = std::move(counts);
-  report["warnings"] = Json(warnings);  // of the run as a whole
-  report["tiles"] = Json(Json::Array(records.begin(), records.end()));
-  report["exit_code"] = exit;
-  return report;
+/// How much the corrected tiles differ where they overlap. A number that cannot be had fails no run.
+Json overlap_report(RunContext& context) {
+  try {
+    Json overlap = measure_overlaps(context.placed, context.pool);
+    if (overlap.is_null()) return overlap;
+    const auto text = [&](const char* key) {
+      const Json& value = *overlap.find(key);
+      return value.is_null() ? std::string("not measured") : fmt::format("{:.4f}", value.as_double());
+    };
+    context.log.info(fmt::format("overlap residual of {} pairs of tiles: before {}, after {}",
+                                 overlap.find("pairs")->as_int64(), text("residual_before"), text("residual_after")));
+    return overlap;
+  } catch (const std::exception& error) {
+    context.log.warning(std::string("the overlaps of the tiles could not be measured: ") + error.what());
+    return {};
+  }
 }
 
 int run_checked(config::RunConfig& config, report::Log& log) {
@@ -214,30 +111,29 @@ int run_checked(config::RunConfig& config, report::Log& log) {
   execution::ThreadPool pool(config.num_workers);
   const std::int64_t memory =
       config.memory_limit_bytes > 0 ? config.memory_limit_bytes : execution::default_memory_ceiling();
-  RunContext context{config, pool, log, memory, {}, {}, {}};
+  RunContext context{config, pool, log, memory, {}, {}, {}, {}};
   prepare(context);
-  const std::vector<std::string> warnings = log.take_warnings();
+  RunReport report(config.results_dir + "/run_report.json", log.take_warnings());
 
   int exit = 0;
-  std::vector<Json> records;
   for (std::size_t i = 0; i < tiles.size(); ++i) {
     if (tiles.size() > 1) log.info(fmt::format("tile {} of {}: {}", i + 1, tiles.size(), tiles[i]));
-    int tile_exit = 0;
-    records.push_back(run_tile(context, tiles[i], tile_exit));
-    if (tile_exit != 0) exit = tiles.size() > 1 ? exit_code(ErrorCode::kTilesFailed) : tile_exit;
+    TileRecord record = run_tile(context, tiles[i]);
+    if (record.exit_code != 0)
+      exit = tiles.size() > 1 ? exit_code(ErrorCode::kTilesFailed) : record.exit_code;
+    report.add(std::move(record.report), exit);
     if (context.masks) context.masks->forget_all_but(std::span(tiles).subspan(i + 1));
-    // After every tile, so that a run that is killed has reported those before.
-    write_json(config.results_dir + "/run_report.json", report_json(warnings, records, exit));
   }
-  if (tiles.size() > 1) {
-    const Json counts = *report_json(warnings, records, exit).find("counts");
-    log.event(exit == 0 ? report::LogLevel::kInfo : report::LogLevel::kError, "run_finished",
-              fmt::format("{} tiles: {} corrected, {} with background subtraction only, {} skipped, {} failed",
-                          tiles.size(), counts.find("corrected")->as_int64(),
-                          counts.find("background_only")->as_int64(), counts.find("skipped")->as_int64(),
-                          counts.find("failed")->as_int64()),
-              counts);
-  }
+  if (tiles.size() == 1) return exit;
+  Json overlap = overlap_report(context);
+  report.add_overlap(std::move(overlap), log.take_warnings());
+  const Json counts = report.counts();
+  log.event(exit == 0 ? report::LogLevel::kInfo : report::LogLevel::kError, "run_finished",
+            fmt::format("{} tiles: {} corrected, {} with background subtraction only, {} skipped, {} failed",
+                        tiles.size(), counts.find("corrected")->as_int64(),
+                        counts.find("background_only")->as_int64(), counts.find("skipped")->as_int64(),
+                        counts.find("failed")->as_int64()),
+            counts);
   return exit;
 }
 

@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "flatfield/config/run_config.h"
 #include "flatfield/core/block.h"
 #include "flatfield/execution/thread_pool.h"
 #include "flatfield/pipeline/mask_catalog.h"
 #include "flatfield/pipeline/median_summary.h"
+#include "flatfield/pipeline/tile_overlap.h"
 #include "flatfield/report/log.h"
 
 namespace flatfield::pipeline {
@@ -21,6 +23,7 @@ struct RunContext {
   std::optional<MaskCatalog> masks;          ///< where --mask-dir is given
   std::optional<MedianSummary> medians;      ///< where --median-summary-path is given
   std::optional<Block<float>> flatfield_image;  ///< of method reference, as its file holds it
+  std::vector<PlacedTile> placed;            ///< the tiles that were corrected so far, for their overlaps
 };
 
 }  // namespace flatfield::pipeline

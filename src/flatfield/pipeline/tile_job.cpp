@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "flatfield/core/error.h"
+#include "flatfield/numerics/spline_resize.h"
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/correct_stage.h"
 #include "flatfield/pipeline/learn_stage.h"
@@ -43,18 +44,19 @@ struct LearnedVolume {
 
 class Job {
  public:
-  Job(RunContext& context, const std::string& location, const Json& parameters)
+  Job(RunContext& context, const std::string& location, const Json& parameters, TileResult& result)
       : context_(context),
         config_(context.config),
         location_(trimmed_location(location)),
         name_(location_name(location_)),
         outputs_(output_locations(config_.output, name_)),
         parameters_(parameters),
+        result_(result),
         started_(report::utc_timestamp()),
         fits_(config_.method == "fitting" && !config_.skip_flat_field),
         refines_(false) {}
 
-  TileResult run() {
+  void run() {
     // Every place that this run may write to, so that all are known to be free before anything is written.
     std::vector<std::string> places{outputs_.corrected};
     if (fits_) places.push_back(outputs_.mask);
@@ -67,7 +69,9 @@ class Job {
     const auto corrected_store = storage::open_store(outputs_.corrected);
     if (!config_.overwrite && output_state(*corrected_store) == OutputState::kFinished) {
       context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
-      return {TileStatus::kSkipped, "the output was finished already", {}};
+      result_.status = TileStatus::kSkipped;
+      result_.reason = "the output was finished already";
+      return;
     }
     for (const std::string& place : places) check_place(*storage::open_store(place), config_.overwrite);
     if (config_.skip_flat_field && config_.skip_bkg_sub)
@@ -78,7 +82,6 @@ class Job {
     for (const std::string& place : places) clear_place(*storage::open_store(place));
     if (config_.overwrite) clear_stale(places);
     write(tile, levels, learned, corrected_store);
-    return std::move(result_);
   }
 
  private:
@@ -145,9 +148,30 @@ class Job {
     if (mask) mask->finish(Json(), record);
     if (probability) probability->finish(Json(), record);
     corrected.finish(tile.attributes(), record);
+    // A tile of several volumes lies beside itself: overlaps are those of tiles of one.
+    if (all.size() == 1) note_place(tile, levels, all.front().learned.correction);
     context_.log.info("written: " + outputs_.corrected);
     if (mask) context_.log.info("written: " + outputs_.mask);
     if (probability) context_.log.info("written: " + outputs_.probability);
+  }
+
+  void note_place(const ome::Tile& tile, const TileLevels& levels, const methods::Correction& correction) {
+    const ome::Level& level = tile.level(levels.estimation);
+    const std::vector<double> scale = tile.output_scale(level);
+    const std::vector<double> translation = tile.output_translation(level);
+    PlacedTile placed;
+    placed.name = name_;
+    placed.channel = tile_channel(name_).value_or("");
+    placed.input = location_;
+    placed.output = outputs_.corrected;
+    placed.level = levels.estimation;
+    placed.scale = {scale[2], scale[3], scale[4]};
+    placed.translation = {translation[2], translation[3], translation[4]};
+    placed.shape = tile.spatial_shape(levels.estimation);
+    if (correction.background)
+      placed.background = numerics::resize_plane(correction.background->view(), placed.shape.y, placed.shape.x,
+                                                 context_.pool.as_parallel_for());
+    context_.placed.push_back(std::move(placed));
   }
 
   static std::unique_ptr<OutputImage> open_output(const std::string& location, const OutputPlan& plan) {
@@ -193,11 +217,11 @@ class Job {
   std::string name_;
   OutputLocations outputs_;
   const Json& parameters_;
+  TileResult& result_;
   std::string started_;
   bool fits_;
   bool refines_;
   TileOutputs plans_;
-  TileResult result_;
 };
 
 }  // namespace
@@ -211,8 +235,9 @@ std::string_view status_name(TileStatus status) noexcept {
   return "corrected";
 }
 
-TileResult correct_tile(RunContext& context, const std::string& tile_location, const Json& parameters) {
-  return Job(context, tile_location, parameters).run();
+void correct_tile(RunContext& context, const std::string& tile_location, const Json& parameters,
+                  TileResult& result) {
+  Job(context, tile_location, parameters, result).run();
 }
 
 }  // namespace flatfield::pipeline

@@ -19,8 +19,8 @@ struct TileResult {
 
 /// Corrects one tile: learns and judges first, then streams, and writes the metadata last. `parameters` is the
 /// resolved configuration, for the provenance. Throws Error; an output that was begun is then unfinished and
-/// recognised as such.
-[[nodiscard]] TileResult correct_tile(RunContext& context, const std::string& tile_location,
-                                      const Json& parameters);
+/// recognised as such, and `result` holds what was measured until then.
+void correct_tile(RunContext& context, const std::string& tile_location, const Json& parameters,
+                  TileResult& result);
 
 }  // namespace flatfield::pipeline

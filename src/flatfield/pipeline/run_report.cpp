@@ -1,0 +1,42 @@
+#include "flatfield/pipeline/run_report.h"
+
+#include <algorithm>
+
+#include "flatfield/pipeline/json_file.h"
+
+namespace flatfield::pipeline {
+
+void RunReport::add(Json record, int exit) {
+  records_.push_back(std::move(record));
+  exit_ = exit;
+  write();
+}
+
+void RunReport::add_overlap(Json overlap, const std::vector<std::string>& warnings) {
+  overlap_ = std::move(overlap);
+  warnings_.insert(warnings_.end(), warnings.begin(), warnings.end());
+  write();
+}
+
+Json RunReport::counts() const {
+  Json counts = Json::object();
+  for (const char* status : {"corrected", "background_only", "skipped", "failed"})
+    counts[status] = std::count_if(records_.begin(), records_.end(), [&](const Json& record) {
+      return record.find("status")->as_string() == status;
+    });
+  return counts;
+}
+
+void RunReport::write() const {
+  Json report;
+  report["program"] = "exaspim-flatfield";
+  report["version"] = FLATFIELD_VERSION;
+  report["counts"] = counts();
+  report["warnings"] = Json(warnings_);
+  report["tiles"] = Json(Json::Array(records_.begin(), records_.end()));
+  report["overlap"] = overlap_;
+  report["exit_code"] = exit_;
+  write_json(path_, report);
+}
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,130 @@
+#include "flatfield/pipeline/tile_overlap.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "flatfield/methods/background.h"
+#include "flatfield/methods/overlap_residual.h"
+#include "flatfield/numerics/percentile.h"
+#include "flatfield/ome/tile.h"
+#include "flatfield/pipeline/level_reader.h"
+#include "flatfield/storage/open_store.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+constexpr std::int64_t kFewestAlongAxis = 4;
+constexpr std::int64_t kFewestVoxels = 5000;
+constexpr std::int64_t kMostVoxels = std::int64_t{1} << 24;
+
+bool same_scale(const std::array<double, 3>& a, const std::array<double, 3>& b) {
+  for (std::size_t axis = 0; axis < 3; ++axis)
+    if (std::abs(a[axis] - b[axis]) > 1e-6 * a[axis]) return false;
+  return true;
+}
+
+/// The background-subtracted voxels of a box of the input.
+Block<float> before(const PlacedTile& tile, const Box3& box, const ParallelFor& parallel_for) {
+  const ome::Tile input = ome::Tile::open(storage::open_store(tile.input));
+  Block<float> voxels = read_box_as_float(input.open_volume(tile.level, {}), box, parallel_for);
+  if (tile.background)
+    methods::subtract_background(
+        voxels.view(),
+        tile.background->view().sub({{0, box.origin.y, box.origin.x}, {1, box.shape.y, box.shape.x}}),
+        parallel_for);
+  return voxels;
+}
+
+/// The voxels of the same box of the output; none if it has no level of this scale and shape.
+std::optional<Block<float>> after(const PlacedTile& tile, const Box3& box, const ParallelFor& parallel_for) {
+  const ome::Tile output = ome::Tile::open(storage::open_store(tile.output));
+  for (const ome::Level& level : output.multiscale().levels) {
+    const std::vector<double> scale = output.output_scale(level);
+    if (same_scale({scale[2], scale[3], scale[4]}, tile.scale) &&
+        output.spatial_shape(level.path) == tile.shape)
+      return read_box_as_float(output.open_volume(level.path, {}), box, parallel_for);
+  }
+  return std::nullopt;
+}
+
+/// The middle of a box along z, of at most kMostVoxels.
+Box3 middle(Box3 box) {
+  const std::int64_t planes =
+      std::clamp<std::int64_t>(kMostVoxels / (box.shape.y * box.shape.x), 1, box.shape.z);
+  box.origin.z += (box.shape.z - planes) / 2;
+  box.shape.z = planes;
+  return box;
+}
+
+Json median_or_null(std::vector<double> values) {
+  std::erase_if(values, [](double value) { return !std::isfinite(value); });
+  return values.empty() ? Json() : Json(numerics::percentile(std::span<double>(values), 50.0));
+}
+
+}  // namespace
+
+std::vector<TileOverlap> find_overlaps(const std::vector<PlacedTile>& tiles) {
+  std::vector<TileOverlap> overlaps;
+  for (std::size_t i = 0; i < tiles.size(); ++i)
+    for (std::size_t j = i + 1; j < tiles.size(); ++j) {
+      const PlacedTile& a = tiles[i];
+      const PlacedTile& b = tiles[j];
+      if (a.channel != b.channel || !same_scale(a.scale, b.scale)) continue;
+      Extent3 offset;  // of b in voxels of a
+      for (int axis = 0; axis < 3; ++axis) {
+        const auto k = static_cast<std::size_t>(axis);
+        // In range of an integer: tiles that are further apart do not overlap.
+        const double voxels = std::round((b.translation[k] - a.translation[k]) / a.scale[k]);
+        offset[axis] = static_cast<std::int64_t>(std::clamp(voxels, -1e15, 1e15));
+      }
+      if (offset == Extent3{0, 0, 0}) continue;
+      TileOverlap overlap;
+      overlap.first = i;
+      overlap.second = j;
+      overlap.box_of_first = intersect({{0, 0, 0}, a.shape}, {offset, b.shape});
+      const Extent3& shape = overlap.box_of_first.shape;
+      if (shape.empty() || std::min({shape.z, shape.y, shape.x}) < kFewestAlongAxis ||
+          shape.volume() < kFewestVoxels)
+        continue;
+      overlap.box_of_first = middle(overlap.box_of_first);
+      overlap.box_of_second = {overlap.box_of_first.origin - offset, overlap.box_of_first.shape};
+      overlaps.push_back(overlap);
+    }
+  return overlaps;
+}
+
+Json measure_overlaps(const std::vector<PlacedTile>& tiles, execution::ThreadPool& pool) {
+  const ParallelFor parallel_for = pool.as_parallel_for();
+  std::vector<double> residuals_before;
+  std::vector<double> residuals_after;
+  Json pairs = Json::array();
+  for (const TileOverlap& overlap : find_overlaps(tiles)) {
+    const PlacedTile& first = tiles[overlap.first];
+    const PlacedTile& second = tiles[overlap.second];
+    Block<float> a = before(first, overlap.box_of_first, parallel_for);
+    Block<float> b = before(second, overlap.box_of_second, parallel_for);
+    residuals_before.push_back(methods::overlap_residual(a.view(), b.view(), parallel_for));
+    std::optional<Block<float>> corrected_a = after(first, overlap.box_of_first, parallel_for);
+    std::optional<Block<float>> corrected_b = after(second, overlap.box_of_second, parallel_for);
+    Json pair;
+    pair["tiles"] = Json(Json::Array{first.name, second.name});
+    pair["voxels"] = overlap.box_of_first.shape.volume();
+    pair["residual_before"] = median_or_null({residuals_before.back()});
+    pair["residual_after"] = Json();
+    if (corrected_a && corrected_b) {
+      residuals_after.push_back(
+          methods::overlap_residual(corrected_a->view(), corrected_b->view(), parallel_for));
+      pair["residual_after"] = median_or_null({residuals_after.back()});
+    }
+    pairs.push_back(std::move(pair));
+  }
+  if (pairs.as_array().empty()) return {};
+  Json out;
+  out["pairs"] = residuals_before.size();
+  out["residual_before"] = median_or_null(residuals_before);
+  out["residual_after"] = median_or_null(residuals_after);
+  out["tiles"] = std::move(pairs);
+  return out;
+}
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "flatfield/core/block.h"
+#include "flatfield/core/json.h"
+#include "flatfield/execution/thread_pool.h"
+
+namespace flatfield::pipeline {
+
+/// A tile of a batch that was corrected, and where it lies.
+struct PlacedTile {
+  std::string name;
+  std::string channel;
+  std::string input;                    ///< location of the tile
+  std::string output;                   ///< location of the corrected tile
+  std::string level;                    ///< of the input that overlaps are measured on
+  std::array<double, 3> scale{};        ///< of that level, micrometers, axes z, y, x
+  std::array<double, 3> translation{};
+  Extent3 shape;
+  std::optional<Block<float>> background;  ///< (1, y, x) at that level; none = nothing was subtracted
+};
+
+/// Where two tiles of a channel overlap: the same box of the one and of the other, in voxels of their level.
+struct TileOverlap {
+  std::size_t first = 0;
+  std::size_t second = 0;
+  Box3 box_of_first;
+  Box3 box_of_second;
+};
+/// Pairs of tiles of the same channel and scale that overlap by at least 4 voxels along each axis and 5,000 in
+/// all, rounded to whole voxels. Tiles at the same place are no pair: their positions are not known.
+[[nodiscard]] std::vector<TileOverlap> find_overlaps(const std::vector<PlacedTile>& tiles);
+
+/// The overlap residual of qc.md before (background-subtracted) and after the correction, over all pairs, for the run
+/// report: {"pairs", "residual_before", "residual_after", "tiles": [...]}; null where no tiles overlap. After is null
+/// where the output has no level of the same scale. At most 2^24 voxels of an overlap are read, around its middle
+/// along z.
+[[nodiscard]] Json measure_overlaps(const std::vector<PlacedTile>& tiles, execution::ThreadPool& pool);
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,105 @@
+#include "flatfield/pipeline/tile_record.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "flatfield/core/stage_clock.h"
+#include "flatfield/execution/memory_ceiling.h"
+#include "flatfield/pipeline/json_file.h"
+#include "flatfield/pipeline/tile_job.h"
+#include "flatfield/pipeline/tile_paths.h"
+#include "flatfield/pipeline/translate_errors.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+Json stages_json(const StageTotals& totals) {
+  Json out = Json::object();
+  for (int i = 0; i < kStageCount; ++i) {
+    const auto k = static_cast<std::size_t>(i);
+    Json stage;
+    stage["cpu_seconds"] = 1e-9 * static_cast<double>(totals.cpu_nanoseconds[k].load());
+    stage["wall_seconds"] = 1e-9 * static_cast<double>(totals.wall_nanoseconds[k].load());
+    out[stage_name(static_cast<Stage>(i))] = std::move(stage);
+  }
+  return out;
+}
+
+double total_cpu_seconds(const StageTotals& totals) {
+  double seconds = 0.0;
+  for (const auto& stage : totals.cpu_nanoseconds) seconds += 1e-9 * static_cast<double>(stage.load());
+  return seconds;
+}
+
+/// The resolved configuration as one tile sees it: running again with it corrects this tile.
+Json tile_config(const config::RunConfig& config, const std::string& tile) {
+  config::RunConfig own = config;
+  own.zarr = tile;
+  return config::resolved_config(own);
+}
+
+/// What is written about a tile before it is read.
+void write_tile_configs(const config::RunConfig& config, const std::string& tile, const Json& resolved) {
+  const std::string suffix = "_" + location_name(tile) + ".json";
+  write_json(config.results_dir + "/config" + suffix, resolved);
+  if (config.method == "fitting" && !config.skip_flat_field)
+    write_json(config.results_dir + "/fitting_config" + suffix, *resolved.find("fitting"));
+}
+
+}  // namespace
+
+TileRecord run_tile(RunContext& context, const std::string& tile) {
+  const std::string name = location_name(tile);
+  const auto start = std::chrono::steady_clock::now();
+  const double cpu_before = execution::process_cpu_seconds();
+  StageTotals totals;
+  int exit = 0;
+  TileResult result;
+  Json record;
+  record["tile"] = name;
+  record["status"] = "failed";
+  record["reason"] = Json();
+  {
+    const StageBinding binding(totals, Stage::kArithmetic);
+    try {
+      with_errors([&] {
+        const Json resolved = tile_config(context.config, tile);
+        write_tile_configs(context.config, tile, resolved);
+        correct_tile(context, tile, resolved, result);
+        record["status"] = status_name(result.status);
+        if (!result.reason.empty()) record["reason"] = result.reason;
+      });
+    } catch (const Error& error) {
+      exit = exit_code(error.code());
+      record["reason"] = error.what();
+      record["error_code"] = error_code_name(error.code());
+      context.log.event(report::LogLevel::kError, "tile_failed", error.what());
+    }
+  }
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  record["seconds"] = seconds;
+  record["cpu_seconds"] = execution::process_cpu_seconds() - cpu_before;
+  record["stage_cpu_seconds_total"] = total_cpu_seconds(totals);
+  record["stages"] = stages_json(totals);
+  record["bytes_read"] = totals.bytes_read.load();
+  record["bytes_written"] = totals.bytes_written.load();
+  record["peak_memory_bytes"] = execution::peak_resident_bytes();
+  record["warnings"] = Json(context.log.take_warnings());
+  record["qc"] = std::move(result.quality);
+  Json fields;
+  fields["tile"] = name;
+  fields["status"] = *record.find("status");
+  fields["seconds"] = seconds;
+  context.log.event(report::LogLevel::kInfo, "tile_finished",
+                    fmt::format("{}: {} in {:.1f} s ({:.0f} MB read, {:.0f} MB written, peak memory {:.0f} MB)",
+                                name, record.find("status")->as_string(), seconds,
+                                static_cast<double>(totals.bytes_read.load()) / 1e6,
+                                static_cast<double>(totals.bytes_written.load()) / 1e6,
+                                static_cast<double>(execution::peak_resident_bytes()) / 1e6),
+                    fields);
+  return {std::move(record), exit};
+}
+
+}  // namespace flatfield::pipeline
