@@ -15,7 +15,7 @@ def main():
     report = json.loads((out / "results" / "run_report.json").read_text())["tiles"][0]
     truth = json.loads((out / f"{tile}.truth.json").read_text())
     found = json.loads((out / "results" / f"{tile}_corr_curves.json").read_text())
-    quality = report["qc"][tile]
+    quality = {name: number["value"] for name, number in report["qc"][tile]["numbers"].items()}
 
     print("axis   profile CV before   after    illumination: spread before   left after correction")
     for axis in "zyx":
@@ -27,6 +27,7 @@ def main():
               f"{quality[f'profile_cv_{axis}_after']:6.2f} %            "
               f"{relative_spread(light[inside]):6.2f} %                   {left:6.2f} %")
     print()
+    print(f"  quality    {report['qc'][tile]['verdict']}")
     print(f"  input      {out / tile}")
     print(f"  corrected  {out / 'corrected' / tile}")
     print(f"  mask       {out / 'mask' / 'corrected' / tile}")

@@ -2,12 +2,12 @@
 
 # To build and run the program.
 BUILD_PACKAGES="g++ cmake ninja-build pkg-config libblosc-dev libzstd-dev liblz4-dev zlib1g-dev
-  libbz2-dev libtiff-dev libcurl4-openssl-dev libssl-dev libexpat1-dev libeigen3-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev
-  python3"
+  libbz2-dev libtiff-dev libcurl4-openssl-dev libssl-dev libexpat1-dev libeigen3-dev
+  nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libcairo2-dev fonts-dejavu-core python3"
 
 # To test it: frameworks, and the programs whose answers it is held against.
 TEST_PACKAGES="libgtest-dev libbenchmark-dev python3-pytest python3-numpy python3-scipy
-  python3-skimage python3-zarr python3-tifffile python3-jsonschema python3-venv"
+  python3-skimage python3-sklearn python3-zarr python3-tifffile python3-jsonschema python3-venv"
 
 # To test it from a bare machine (scripts/test --long).
 LONG_PACKAGES="mmdebstrap"

@@ -73,7 +73,6 @@ SHARED_CASES = [
     Case("tile_000043_fitting_allrejected", "tile_000043_ch_488.zarr", dict(
         is_binned=True, background_smoothing_sigma=0)),
 ]
-# The foreground weights are not part of reference.py.
 SHARED_WEIGHTS_CASES = [
     Case("tile_000000_fitting_weights_s", "tile_000000_ch_488.zarr", dict(
         enable_gmm_refinement=True, spline_smoothing=0.05, profile_min_voxels=50)),

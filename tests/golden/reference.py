@@ -41,6 +41,13 @@ class Settings:
     global_factor_unbinned: float = 100.0
     global_ratio_limits: tuple = None
     exclude_background_planes_from_mask: bool = False
+    enable_gmm_refinement: bool = False
+    probability_bg_low_percentile: float = 50.0
+    probability_bg_high_percentile: float = 99.9
+    probability_ramp_eps: float = 1e-4
+    probability_ramp_start_frac: float = 0.2
+    probability_ramp_nu: float = 1.0
+    probability_smooth_sigma: float = 1.0
 
     @property
     def estimation_level(self):
@@ -164,12 +171,52 @@ def resize_nearest(mask, shape):
 
 
 # ---------------------------------------------------------------------------------------------
+# 4.3 Foreground weights
+
+
+def foreground_weights(low, planes, settings):
+    """4.3 with the percentile model: constants in double, the ramp in float32."""
+    s = settings
+    reference = low[planes]
+    p_lo = float(np.percentile(reference, s.probability_bg_low_percentile))
+    p_hi = float(np.percentile(reference, s.probability_bg_high_percentile))
+    p_lo, p_hi = min(p_lo, p_hi), max(p_lo, p_hi)
+    if p_hi == p_lo:
+        ramp = (low > np.float32(p_lo)).astype(np.float32)
+    else:
+        eps = min(max(s.probability_ramp_eps, 1e-6), 0.49)
+        start = min(max(s.probability_ramp_start_frac, 0.0), 0.999)
+        nu = max(s.probability_ramp_nu, 1.0)
+        t = np.clip((low - np.float32(p_lo)) / np.float32(p_hi - p_lo), np.float32(0), np.float32(1))
+        a_start, a_high = eps ** -nu - 1, (1 - eps) ** -nu - 1
+        b = math.log(a_start / a_high) / (1 - start)
+        q = a_high * math.exp(b)
+        ramp = np.float32(1) / (np.float32(1) + np.float32(q) * np.exp(-np.float32(b) * t))
+        ramp = ramp ** np.float32(1 / nu)
+    assert ramp.dtype == np.float32
+    return np.clip(gaussian(ramp, s.probability_smooth_sigma), np.float32(0), np.float32(1))
+
+
+# ---------------------------------------------------------------------------------------------
 # 4.4 - 4.6 What the fit learns
 
 
-def global_level(low, mask, percentile):
-    """4.4: a percentile from unit-width bins, interpolated inside the bin."""
+def weighted_percentile(values, weights, percentile):
+    """numpy 2's percentile(values, percentile, weights=weights, method="inverted_cdf")."""
+    order = np.argsort(values, kind="stable")
+    cdf = np.cumsum(weights[order], dtype=np.float64)
+    cdf /= cdf[-1]
+    cdf[cdf == 0] = -1
+    at = np.searchsorted(cdf, percentile / 100, side="left")
+    return values[order][min(int(at), len(values) - 1)]
+
+
+def global_level(low, mask, percentile, weights=None):
+    """4.4: a percentile from unit-width bins; interpolated inside the bin without weights."""
     values = np.rint(low[mask]).astype(np.uint16)
+    if weights is not None:
+        cumulative = np.cumsum(np.bincount(values, weights=weights[mask].astype(np.float64), minlength=65536))
+        return float(np.argmax(cumulative >= percentile / 100 * cumulative[-1]))
     counts = np.bincount(values, minlength=65536)
     cumulative = np.cumsum(counts)
     target = percentile / 100 * len(values)
@@ -180,13 +227,19 @@ def global_level(low, mask, percentile):
     return bin_index + (target - (cumulative[bin_index] - count)) / count
 
 
-def axis_profile(smoothed, mask, axis, g, percentile, min_voxels):
+def axis_profile(smoothed, mask, axis, g, percentile, min_voxels, weights=None):
     """4.5: one value per plane along the axis, relative to g."""
     profile = np.empty(smoothed.shape[axis], np.float32)
     for i in range(len(profile)):
         values = smoothed.take(i, axis)[mask.take(i, axis)]
         enough = len(values) > 0 and len(values) >= min_voxels
-        profile[i] = np.percentile(values, percentile) if enough else g
+        if not enough:
+            profile[i] = g
+        elif weights is None:
+            profile[i] = np.percentile(values, percentile)
+        else:
+            masked_weights = weights.take(i, axis)[mask.take(i, axis)]
+            profile[i] = weighted_percentile(values, masked_weights, percentile) if masked_weights.any() else g
     return profile / np.float32(g)
 
 
@@ -275,11 +328,15 @@ def learn(tile, mask_dir, settings):
     fit_mask = mask_low.copy()
     if s.exclude_background_planes_from_mask:
         fit_mask[planes] = False
-    g = global_level(low, fit_mask, s.profile_percentile)
+    weights = None
+    if s.enable_gmm_refinement:
+        weights = out["weights"] = foreground_weights(low, planes, s)
+    g = global_level(low, fit_mask, s.profile_percentile, weights)
     med_factor = s.med_factor_binned if s.is_binned else s.med_factor_unbinned
     capped = gaussian(np.minimum(low, np.float32(g * med_factor)), s.gaussian_sigma)
     for axis, name in enumerate("zyx"):
-        profile = axis_profile(capped, fit_mask, axis, g, s.profile_percentile, s.profile_min_voxels)
+        profile = axis_profile(capped, fit_mask, axis, g, s.profile_percentile, s.profile_min_voxels,
+                               weights)
         limits = getattr(s, f"limits_{name}")
         out[f"profile_{name}"] = profile
         if limits is None or tuple(limits) != (1, 1):

@@ -1,7 +1,10 @@
 #include <stdexcept>
 #include <string>
 
+#include "flatfield/numerics/exponential.h"
+#include "flatfield/numerics/gaussian_derivatives.h"
 #include "flatfield/numerics/gaussian_filter.h"
+#include "flatfield/numerics/mask_erosion.h"
 #include "flatfield/numerics/nearest_resize.h"
 #include "flatfield/numerics/percentile.h"
 #include "flatfield/numerics/plane_median.h"
@@ -39,6 +42,35 @@ void run_gaussian_filter(const ProbeCall& call) {
                   {sigma.at(0).as_double(), sigma.at(1).as_double(), sigma.at(2).as_double()},
                   serial_for);
   call.put("filtered", volume);
+}
+
+void run_gaussian_derivatives(const ProbeCall& call) {
+  const Block<float> volume = call.block<float>("volume");
+  const double sigma = call.argument("sigma").as_double();
+  call.put("gradient_magnitude", gaussian_gradient_magnitude(volume.view(), sigma, serial_for));
+  call.put("laplace", gaussian_laplace(volume.view(), sigma, serial_for));
+}
+
+void run_erode_by_ball(const ProbeCall& call) {
+  const Block<std::uint8_t> mask = call.block<std::uint8_t>("mask");
+  call.put("eroded", erode_by_ball(mask.view(), call.argument("radius").as_int64(), serial_for));
+}
+
+void run_exp_as_numpy(const ProbeCall& call) {
+  std::vector<float> values = call.array<float>("values").values;
+  for (float& value : values) value = exp_as_numpy(value);
+  call.put("exp", values);
+}
+
+void run_weighted_percentile(const ProbeCall& call) {
+  const std::vector<float> values = call.array<float>("values").values;
+  const std::vector<float> weights = call.array<float>("weights").values;
+  std::vector<WeightedValue> samples;
+  for (std::size_t i = 0; i < values.size(); ++i) samples.push_back({values[i], weights[i]});
+  std::vector<float> found;
+  for (const double q : call.array<double>("q").values)
+    found.push_back(weighted_percentile(samples, q));
+  call.put("percentiles", found);
 }
 
 void run_percentile(const ProbeCall& call) {
@@ -110,6 +142,10 @@ void run_nearest_resize(const ProbeCall& call) {
 void add_filter_operations(ProbeOperations& operations) {
   operations["gaussian_kernel"] = run_gaussian_kernel;
   operations["gaussian_filter"] = run_gaussian_filter;
+  operations["gaussian_derivatives"] = run_gaussian_derivatives;
+  operations["erode_by_ball"] = run_erode_by_ball;
+  operations["exp_as_numpy"] = run_exp_as_numpy;
+  operations["weighted_percentile"] = run_weighted_percentile;
   operations["percentile"] = run_percentile;
   operations["median"] = run_median;
   operations["moments"] = run_moments;

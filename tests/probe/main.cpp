@@ -11,7 +11,10 @@ int main(int argc, char** argv) {
     if (argc != 3) throw std::runtime_error("usage: probe OPERATION FOLDER");
     ProbeOperations operations;
     add_filter_operations(operations);
+    add_mixture_operations(operations);
+    add_quality_operations(operations);
     add_spline_operations(operations);
+    add_weight_operations(operations);
     add_zarr_operations(operations);
     const std::filesystem::path folder = argv[2];
     std::stringstream text;

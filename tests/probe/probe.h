@@ -60,7 +60,10 @@ using ProbeOperations = std::map<std::string, std::function<void(const ProbeCall
 
 // Each file of this folder adds the operations of one group of functions.
 void add_filter_operations(ProbeOperations& operations);
+void add_mixture_operations(ProbeOperations& operations);
+void add_quality_operations(ProbeOperations& operations);
 void add_spline_operations(ProbeOperations& operations);
+void add_weight_operations(ProbeOperations& operations);
 void add_zarr_operations(ProbeOperations& operations);
 
 }  // namespace flatfield::test

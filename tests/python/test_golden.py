@@ -22,9 +22,7 @@ SHARED_DATA = SHARED / "golden" / "fitting"
 PROJECT = [pytest.param(cases.PROJECT_DATA, case, id=f"project-{case.expected}")
            for case in cases.PROJECT_CASES]
 SHARED = [pytest.param(SHARED_DATA, case, id=f"shared-{case.expected}") for case in cases.SHARED_CASES]
-# Strict: once the program has foreground weights, this mark must go.
-SHARED_WEIGHTS = [pytest.param(SHARED_DATA, case, id=f"shared-{case.expected}", marks=pytest.mark.xfail(
-    strict=True, reason="the program has no foreground weights")) for case in cases.SHARED_WEIGHTS_CASES]
+SHARED += [pytest.param(SHARED_DATA, case, id=f"shared-{case.expected}") for case in cases.SHARED_WEIGHTS_CASES]
 
 
 def load_expected(data, case):
@@ -73,7 +71,7 @@ def run_program(data, case, folder):
     return actual
 
 
-@pytest.mark.parametrize("data, case", PROJECT + SHARED + SHARED_WEIGHTS)
+@pytest.mark.parametrize("data, case", PROJECT + SHARED)
 def test_program_agrees_with_every_golden_array(data, case, tmp_path):
     expected = load_expected(data, case)
     actual = run_program(data, case, tmp_path)

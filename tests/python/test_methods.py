@@ -4,11 +4,12 @@ import json
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from skimage.transform import resize
 
 from support.program import (BAD_INPUT, NOT_FOUND, UNSUPPORTED, attempt, correct, files_below, looks_finished, read_json,
-                             read_volume)
-from support.tiles import phantom_tile
+                             read_levels, read_volume)
+from support.tiles import phantom, phantom_tile, write_mask, write_tile
 
 SHAPE, CHUNKS = (48, 70, 90), (16, 32, 32)
 NAME = "tile_000001_ch_488.zarr"
@@ -176,6 +177,70 @@ def test_options_of_another_method_are_warned_about(tile, tmp_path):
     made = correct(tile, tmp_path, "--flatfield-path", "unused.tif")
     assert any("--flatfield-path has no effect with --method fitting" in w for w in made.result.warnings)
     assert read_json(made.results / "run_report.json")["warnings"]
+
+
+# ---------------------------------------------------------------------------------------------
+# Foreground refinement
+
+
+def refined(tile, folder, *options, **fitting):
+    folder.mkdir(exist_ok=True)
+    (folder / "fitting.json").write_text(json.dumps({"enable_gmm_refinement": True, **fitting}))
+    return correct(tile, folder, "--fitting-config", "fitting.json", "--estimation-res", 1, "--save-outputs", *options)
+
+
+@pytest.mark.parametrize("model", ["percentile", "gmm"])
+def test_probability_is_an_image_of_the_estimation_level(tile, tmp_path, model):
+    made = refined(tile, tmp_path, probability_model=model)
+    group = zarr.open_group(str(made.probability), mode="r")
+    levels = read_levels(made.probability)
+    shape = np.array(SHAPE) // 2
+    assert list(levels) == ["0", "1", "2", "3"], "as many of the five levels as fit"
+    for k, volume in enumerate(levels.values()):
+        assert volume.dtype == np.float32 and volume.shape == (1, 1, *(shape // 2 ** k))
+        assert volume.min() >= 0 and volume.max() <= 1
+    scales = [d["coordinateTransformations"][0]["scale"] for d in group.attrs["multiscales"][0]["datasets"]]
+    assert scales[0] == [1, 1, 2, 1.496, 1.496] and scales[1] == [1, 1, 4, 2.992, 2.992]
+    # Tissue counts, background does not.
+    weights = levels["0"][0, 0]
+    mask = read_volume(made.results / f"{NAME}_mask_low_res.zarr") != 0
+    assert np.median(weights[mask]) > 0.9 and np.median(weights[~mask]) < 0.2
+    assert not (model == "gmm" and weights[~mask].any()), "0 outside the mask"
+
+
+def test_pyramid_of_the_probability_holds_the_second_largest_of_each_window(tile, tmp_path):
+    first, second = list(read_levels(refined(tile, tmp_path).probability).values())[:2]
+    z, y, x = second.shape[2:]
+    windows = first[0, 0, :2 * z, :2 * y, :2 * x].reshape(z, 2, y, 2, x, 2).transpose(0, 2, 4, 1, 3, 5)
+    np.testing.assert_array_equal(second[0, 0], np.sort(windows.reshape(z, y, x, 8))[..., -2])
+
+
+def test_weights_change_the_curves_and_no_weights_write_no_probability(tile, tmp_path):
+    plain = correct(tile, tmp_path / "plain", "--estimation-res", 1, "--save-outputs")
+    assert not plain.probability.exists()
+    curves = {name: read_json(run.results / f"{NAME}_corr_curves.json")["profile_x"] for name, run in [
+        ("plain", plain), ("percentile", refined(tile, tmp_path / "percentile")),
+        ("gmm", refined(tile, tmp_path / "gmm", probability_model="gmm"))]}
+    assert curves["plain"] != curves["percentile"] != curves["gmm"] != curves["plain"]
+
+
+def test_weights_of_a_reference_background_select_background_planes(tmp_path):
+    tile = phantom_tile(tmp_path / "denoised" / "SPIM.ome.zarr", SHAPE, CHUNKS, n_levels=4)
+    (tmp_path / "denoised" / "derivatives").mkdir()
+    tifffile.imwrite(tmp_path / "denoised" / "derivatives" / "tile_000001_ch_488_background_collection.tiff",
+                     np.full(SHAPE[1:], 99, np.float32))
+    made = refined(tile, tmp_path / "run", "--use-reference-bkg")
+    assert "planes kept" in made.result.err and made.probability.exists()
+
+
+def test_each_time_point_and_channel_has_its_own_probability(tmp_path):
+    counts, mask = phantom(SHAPE)
+    both = np.stack([counts, phantom(SHAPE, seed=1)[0]])
+    write_mask(tmp_path / "masks" / f"asset_{NAME}_pred.tif", mask[::2, ::2, ::2])
+    tile = write_tile(tmp_path / NAME, both, (1, *CHUNKS), n_levels=2, axes="czyx")
+    levels = read_levels(refined(tile, tmp_path).probability)
+    assert levels["0"].shape == (1, 2, *(n // 2 for n in SHAPE))
+    assert not np.array_equal(levels["0"][0, 0], levels["0"][0, 1])
 
 
 # ---------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import skimage.io
 import tifffile
 import zarr
 
@@ -62,7 +63,8 @@ REPORTS = {"exaspim_flatfield.log", "run_report.json", f"config_{NAME}.json", f"
 
 def test_results_directory_holds_the_files_of_the_contract(run):
     assert {path.name for path in run.results.iterdir()} == {
-        *REPORTS, f"{NAME}_bkg.tif", f"{NAME}_bkg_slice_indices.json", f"{NAME}_corr_curves.json"}
+        *REPORTS, f"{NAME}_bkg.tif", f"{NAME}_bkg_slice_indices.json", f"{NAME}_corr_curves.json",
+        f"{NAME}_corr_xy.png", f"{NAME}_corr_xz.png", f"{NAME}_corr_yz.png"}
 
 
 def test_nothing_is_saved_that_was_not_asked_for(tile, tmp_path):
@@ -257,7 +259,11 @@ def test_fitting_configuration_is_written_as_it_was_used(tile, run, tmp_path):
         "med_factor_binned": 2, "med_factor_unbinned": 2, "gaussian_sigma": 2, "profile_percentile": 50,
         "profile_min_voxels": 0, "spline_smoothing": 0, "limits_x": [0.25, 1.2], "limits_y": [0.25, 1.2],
         "limits_z": [0.25, 1.2], "global_factor_binned": 3200, "global_factor_unbinned": 100,
-        "global_ratio_limits": None, "exclude_background_planes_from_mask": False}
+        "global_ratio_limits": None, "exclude_background_planes_from_mask": False, "median_summary_path": None,
+        "enable_gmm_refinement": False, "probability_model": "percentile", "probability_bg_low_percentile": 50,
+        "probability_bg_high_percentile": 99.9, "probability_ramp_eps": 1e-4, "probability_ramp_start_frac": 0.2,
+        "probability_ramp_nu": 1, "probability_smooth_sigma": 1, "gmm_n_components": 3, "gmm_max_samples": 2000000,
+        "gmm_batch_size": 200000, "erosion_radius": 2, "gmm_random_state": 0}
     mine = {"limits_x": None, "limits_y": [1, 1], "global_ratio_limits": [0.5, 2], "profile_percentile": 40}
     other = correct(tile, tmp_path, "--fitting-config", fitting_config(tmp_path, mine))
     assert read_json(other.results / f"fitting_config_{NAME}.json") == {**defaults, **mine}
@@ -290,8 +296,11 @@ def test_peak_memory_is_that_of_the_program_and_not_of_its_parent(tile, tmp_path
 
 
 def test_quality_numbers_name_their_level_mask_and_pedestal(run):
-    qc = run.fitting
-    assert qc["level"] == "3" and qc["mask"] and qc["pedestal"] == 0
+    block = run.quality
+    assert block["level"] == "3" and block["mask"] == "the foreground mask of the tile" and block["pedestal"] == 0
+    for number in block["numbers"].values():
+        assert set(number) == {"value", "verdict", "warn", "fail"}
+    qc = run.numbers
     for axis in "zyx":
         for state in ("raw", "before", "after"):
             assert qc[f"profile_cv_{axis}_{state}"] > 0
@@ -401,6 +410,25 @@ def test_axis_that_is_not_corrected_has_no_curve(tile, tmp_path):
     run = correct(tile, tmp_path, "--save-outputs", "--fitting-config", fitting_config(tmp_path, {"limits_y": [1, 1]}))
     curves = read_json(run.results / f"{NAME}_corr_curves.json")
     assert curves["curve_y"] is None and len(curves["curve_x"]) == 80
+    assert {path.name for path in run.results.glob("*.png")} == {f"{NAME}_corr_xy.png", f"{NAME}_corr_yz.png"}
+
+
+def test_curves_are_drawn_each_in_a_picture_of_its_own(run):
+    pictures = [skimage.io.imread(run.results / f"{NAME}_corr_{planes}.png") for planes in ("xy", "xz", "yz")]
+    for picture in pictures:
+        assert picture.shape[:2] == (660, 1100)
+        dark = (picture[..., :3].max(axis=-1) < 128).mean()
+        assert 0.005 < dark < 0.1  # neither blank nor a blot
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        assert np.any(pictures[a] != pictures[b])
+
+
+def test_picture_that_cannot_be_written_is_a_warning(tile, tmp_path):
+    (tmp_path / "results" / f"{NAME}_corr_xz.png").mkdir(parents=True)
+    run = correct(tile, tmp_path, "--save-outputs")
+    assert run.report["status"] == "corrected"
+    assert [line for line in run.result.warnings if "the correction curve along y is not drawn" in line]
+    assert (run.results / f"{NAME}_corr_yz.png").is_file()
 
 
 # ---------------------------------------------------------------------------------------------
@@ -474,7 +502,7 @@ def test_phantom_is_a_tile_that_can_be_corrected(tmp_path):
     assert [len(truth[f"f{axis}"]) for axis in "zyx"] == [64, 96, 96]
     assert tifffile.imread(tmp_path / "made" / f"{NAME}.truth_background.tif").shape == (96, 96)
     for axis in "zyx":
-        assert run.fitting[f"profile_cv_{axis}_after"] < run.fitting[f"profile_cv_{axis}_before"]
+        assert run.numbers[f"profile_cv_{axis}_after"] < run.numbers[f"profile_cv_{axis}_before"]
 
 
 def test_mask_is_found_in_a_folder_below_behind_a_link_and_by_its_identifier(tile, tmp_path):

@@ -44,12 +44,12 @@ def masked_profile_cv(volume, mask, axis):
 @pytest.mark.parametrize("name", TILES)
 @pytest.mark.parametrize("axis", "zyx")
 def test_masked_profile_is_flatter_along_every_axis(corrected, name, axis):
-    qc = corrected(name).fitting
+    qc = corrected(name).numbers
     assert qc[f"profile_cv_{axis}_after"] < qc[f"profile_cv_{axis}_before"], qc
 
 
 def test_masked_profile_of_the_brain_is_as_flat_as_it_can_be(corrected):
-    qc = corrected(TILES[0]).fitting
+    qc = corrected(TILES[0]).numbers
     assert qc["profile_cv_z_after"] < 24
     assert qc["profile_cv_y_after"] < 17
     assert qc["profile_cv_x_after"] < 3
@@ -65,11 +65,11 @@ def test_reported_profiles_are_those_of_the_voxels_that_were_written(corrected, 
     mask = read_volume(run.mask) != 0
     before, after = np.maximum(raw - background, 0), read_volume(run.corrected)
     for axis, letter in enumerate("zyx"):
-        assert run.fitting[f"profile_cv_{letter}_raw"] == pytest.approx(masked_profile_cv(raw, mask, axis), rel=1e-6)
-        assert run.fitting[f"profile_cv_{letter}_before"] == pytest.approx(
+        assert run.numbers[f"profile_cv_{letter}_raw"] == pytest.approx(masked_profile_cv(raw, mask, axis), rel=1e-6)
+        assert run.numbers[f"profile_cv_{letter}_before"] == pytest.approx(
             masked_profile_cv(before, mask, axis), rel=1e-6)
         # What is written is rounded to whole counts.
-        assert run.fitting[f"profile_cv_{letter}_after"] == pytest.approx(
+        assert run.numbers[f"profile_cv_{letter}_after"] == pytest.approx(
             masked_profile_cv(after, mask, axis), abs=0.05)
 
 
@@ -79,7 +79,7 @@ def test_run_warns_if_and_only_if_the_background_planes_lie_in_tissue(corrected,
     planes = read_json(run.results / f"{name}_bkg_slice_indices.json")
     share = read_volume(run.mask)[planes].mean()
     assert (share > 0.01) == in_tissue
-    assert run.fitting["background_planes_in_mask"] == pytest.approx(share)
+    assert run.numbers["background_planes_in_mask"] == pytest.approx(share)
     for warnings in (run.result.warnings, run.report["warnings"]):
         assert any("background_planes_in_mask" in warning for warning in warnings) == in_tissue
 

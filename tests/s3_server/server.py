@@ -4,7 +4,8 @@
     server.py [--port N]     prints "listening on PORT" and serves 127.0.0.1 until its standard input ends
 
 POST /_control takes a JSON object: `faults` (name: rate from 0 to 1), `seed`, `region`, `clock` (seconds that the
-server is ahead), `smallest_part`, `forget` (true: all objects). GET /_state tells what has happened. Buckets come to be
+server is ahead), `smallest_part`, `forget` (true: all objects), `load` (bucket: folder whose
+files become its objects). GET /_state tells what has happened. Buckets come to be
 when they are first written to, but for "missing"; "public-..." may be read without a signature, "forbidden" not at all.
 GET /web/BUCKET/KEY serves objects as a plain web server, /web-simple/... as one that knows no ranges.
 """
@@ -13,6 +14,7 @@ import collections
 import email.utils
 import http.server
 import json
+import pathlib
 import random
 import socket
 import struct
@@ -22,7 +24,7 @@ import time
 import urllib.parse
 
 import sigv4
-from bucket import SMALLEST_PART, Answer, Bucket, error
+from bucket import SMALLEST_PART, Answer, Bucket, Stored, error
 from identity import Identity
 
 KEYS = {"AKIDTEST": "secret/of+test"}
@@ -53,8 +55,16 @@ class State:
                 self.random.seed(settings["seed"])
             if settings.get("forget"):
                 self.buckets.clear()
+            for name, folder in settings.get("load", {}).items():
+                self.load(name, pathlib.Path(folder))
             self.counts.clear()
             self.injected.clear()
+
+    def load(self, name, folder):
+        bucket = self.buckets.setdefault(name, Bucket(self.smallest_part))
+        for path in folder.rglob("*"):
+            if path.is_file():
+                bucket.objects[path.relative_to(folder).as_posix()] = Stored(path.read_bytes())
 
     def report(self):
         with self.lock:

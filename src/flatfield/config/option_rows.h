@@ -13,15 +13,19 @@
 
 namespace flatfield::config {
 
-/// Numbers that an option takes; open ends exclude the bound itself.
+/// Numbers that an option takes.
 struct Range {
   double lo = -std::numeric_limits<double>::infinity();
   double hi = std::numeric_limits<double>::infinity();
-  [[nodiscard]] bool contains(double value) const { return value >= lo && value <= hi; }
-  /// "0..100", ">= 0", or "" without bounds.
+  bool open = false;  ///< the bounds themselves are left out
+  [[nodiscard]] bool contains(double value) const {
+    return open ? value > lo && value < hi : value >= lo && value <= hi;
+  }
+  /// "0..100", "between 0 and 1" (open), ">= 0", or "" without bounds.
   [[nodiscard]] std::string text() const {
     if (std::isinf(lo) && std::isinf(hi)) return "";
     if (std::isinf(hi)) return fmt::format(">= {}", lo);
+    if (open) return fmt::format("between {} and {}", lo, hi);
     return fmt::format("{}..{}", lo, hi);
   }
 };

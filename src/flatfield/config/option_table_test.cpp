@@ -201,6 +201,10 @@ TEST(RangeText, tells_both_ends) {
   EXPECT_TRUE((Range{0, 1}).contains(0.0));
   EXPECT_TRUE((Range{0, 1}).contains(1.0));
   EXPECT_FALSE((Range{0, 1}).contains(std::numeric_limits<double>::quiet_NaN()));
+  EXPECT_EQ((Range{0, 0.5, true}).text(), "between 0 and 0.5");
+  EXPECT_TRUE((Range{0, 0.5, true}).contains(0.25));
+  EXPECT_FALSE((Range{0, 0.5, true}).contains(0.0));
+  EXPECT_FALSE((Range{0, 0.5, true}).contains(0.5));
 }
 
 }  // namespace

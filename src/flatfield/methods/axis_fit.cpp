@@ -30,39 +30,74 @@ Block<float> profile_volume(BlockView<const float> v_low, double limit, double s
 
 /// Percentile of the masked voxels of each plane along `axis`, relative to g; g where there are too few.
 std::vector<float> plane_percentiles(BlockView<const float> u, BlockView<const std::uint8_t> mask,
-                                     int axis, const FittingOptions& options, double g,
+                                     const VoxelWeights& weights, int axis,
+                                     const FittingOptions& options, double g,
                                      const ParallelFor& parallel_for) {
   const auto fewest = static_cast<std::size_t>(std::max<std::int64_t>(options.profile_min_voxels, 1));
+  const double q = options.profile_percentile;
   std::vector<float> profile(static_cast<std::size_t>(u.shape[axis]));
-  for_each_plane_sample(
-      u, mask, axis, parallel_for, [&](std::int64_t plane, std::span<float> values) {
-        const double value =
-            values.size() < fewest ? g : numerics::percentile(values, options.profile_percentile);
-        profile[static_cast<std::size_t>(plane)] = static_cast<float>(value) / static_cast<float>(g);
+  const auto set = [&](std::int64_t plane, double value) {
+    profile[static_cast<std::size_t>(plane)] = static_cast<float>(value) / static_cast<float>(g);
+  };
+  if (!weights) {
+    for_each_plane_sample(u, mask, axis, parallel_for,
+                          [&](std::int64_t plane, std::span<float> values) {
+                            set(plane, values.size() < fewest ? g : numerics::percentile(values, q));
+                          });
+    return profile;
+  }
+  for_each_weighted_plane_sample(
+      u, *weights, mask, axis, parallel_for,
+      [&](std::int64_t plane, std::span<numerics::WeightedValue> samples) {
+        const bool weightless = std::all_of(
+            samples.begin(), samples.end(),
+            [](const numerics::WeightedValue& sample) { return sample.weight == 0; });
+        const bool too_few = samples.size() < fewest || weightless;
+        set(plane, too_few ? g : static_cast<double>(numerics::weighted_percentile(samples, q)));
       });
   return profile;
 }
 
-}  // namespace
 
-double global_level(BlockView<const float> v_low, BlockView<const std::uint8_t> mask,
-                    double percentile) {
-  std::vector<std::int64_t> counts(65536);
+/// The sum of weight(z, y, x) of the masked voxels by their value as uint16.
+template <class Sum, class Weight>
+std::vector<Sum> uint16_histogram(BlockView<const float> v_low, BlockView<const std::uint8_t> mask,
+                                  Weight weight) {
+  std::vector<Sum> bins(65536);
   for (std::int64_t z = 0; z < v_low.shape.z; ++z)
     for (std::int64_t y = 0; y < v_low.shape.y; ++y) {
       const float* values = v_low.row(z, y);
       const std::uint8_t* inside = mask.row(z, y);
       for (std::int64_t x = 0; x < v_low.shape.x; ++x)
         if (inside[x] != 0)
-          ++counts[static_cast<std::size_t>(std::clamp(std::nearbyint(values[x]), 0.0F, 65535.0F))];
+          bins[static_cast<std::size_t>(std::clamp(std::nearbyint(values[x]), 0.0F, 65535.0F))] +=
+              weight(z, y, x);
     }
-  return numerics::histogram_percentile(counts, percentile);
+  return bins;
+}
+
+}  // namespace
+
+double global_level(BlockView<const float> v_low, BlockView<const std::uint8_t> mask,
+                    double percentile, const VoxelWeights& weights) {
+  if (!weights) {
+    const auto counts = uint16_histogram<std::int64_t>(
+        v_low, mask, [](std::int64_t, std::int64_t, std::int64_t) { return 1; });
+    return numerics::histogram_percentile(counts, percentile);
+  }
+  const auto sums = uint16_histogram<double>(
+      v_low, mask, [&](std::int64_t z, std::int64_t y, std::int64_t x) {
+        return static_cast<double>(weights->row(z, y)[x]);
+      });
+  return numerics::weighted_histogram_percentile(sums, percentile);
 }
 
 AxisFit fit_axes(BlockView<const float> v_low, BlockView<const std::uint8_t> mask, double g,
-                 double med_factor, const FittingOptions& options, const ParallelFor& parallel_for) {
-  if (v_low.shape != mask.shape || !(g > 0.0))
-    throw Error(ErrorCode::kInternal, "fit_axes needs a mask of the volume's shape and g > 0");
+                 double med_factor, const FittingOptions& options, const ParallelFor& parallel_for,
+                 const VoxelWeights& weights) {
+  if (v_low.shape != mask.shape || (weights && weights->shape != v_low.shape) || !(g > 0.0))
+    throw Error(ErrorCode::kInternal,
+                "fit_axes needs a mask and weights of the volume's shape and g > 0");
   AxisFit fit;
   fit.g = g;
   const Block<float> u =
@@ -71,7 +106,7 @@ AxisFit fit_axes(BlockView<const float> v_low, BlockView<const std::uint8_t> mas
                                                     options.limits_x};
   for (int axis = 0; axis < 3; ++axis) {
     AxisProfile& result = fit.axes[static_cast<std::size_t>(axis)];
-    result.profile = plane_percentiles(u.view(), mask, axis, options, g, parallel_for);
+    result.profile = plane_percentiles(u.view(), mask, weights, axis, options, g, parallel_for);
     result.limits = limits[static_cast<std::size_t>(axis)];
     if (result.limits == Limits{1.0, 1.0}) continue;
     const std::vector<double> samples(result.profile.begin(), result.profile.end());

@@ -8,6 +8,7 @@
 
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
+#include "flatfield/methods/foreground_weight.h"
 #include "flatfield/numerics/smoothing_spline.h"
 
 namespace flatfield::methods {
@@ -20,7 +21,7 @@ struct Limits {
 };
 
 /// Options of the fitting method; names, ranges and defaults of algorithms.md section 10.
-struct FittingOptions {
+struct FittingOptions : ForegroundWeightOptions {
   double med_factor_binned = 2.0;
   double med_factor_unbinned = 2.0;
   double gaussian_sigma = 2.0;
@@ -34,6 +35,7 @@ struct FittingOptions {
   double global_factor_binned = 3200.0;
   double global_factor_unbinned = 100.0;
   std::optional<Limits> global_ratio_limits;
+  std::string median_summary_path;  ///< "" = none
   bool exclude_background_planes_from_mask = false;
 };
 
@@ -50,15 +52,22 @@ struct AxisFit {
   std::array<AxisProfile, 3> axes;
 };
 
+/// The weights of 4.3, per voxel of the estimation level; none = every voxel counts the same.
+using VoxelWeights = std::optional<BlockView<const float>>;
+
 /// The global level of 4.4: a percentile of round(v_low) over the mask, which must not be empty.
+/// Without weights it is interpolated inside its bin of unit width, with weights the bin's lower
+/// edge, and 0 where the weights sum to 0.
 [[nodiscard]] double global_level(BlockView<const float> v_low, BlockView<const std::uint8_t> mask,
-                                  double percentile);
+                                  double percentile, const VoxelWeights& weights = std::nullopt);
 
 /// Profiles and splines along the three axes. `v_low` is the background-subtracted estimation level,
-/// `mask` (same shape) has at least one foreground voxel, g > 0.
+/// `mask` (same shape) has at least one foreground voxel, g > 0. A plane with fewer masked voxels
+/// than profile_min_voxels, none, or a total weight of 0 takes g.
 [[nodiscard]] AxisFit fit_axes(BlockView<const float> v_low, BlockView<const std::uint8_t> mask,
                                double g, double med_factor, const FittingOptions& options,
-                               const ParallelFor& parallel_for);
+                               const ParallelFor& parallel_for,
+                               const VoxelWeights& weights = std::nullopt);
 
 /// The curve of an axis for a volume of `length` voxels along it: the spline at i * (n-1)/(length-1),
 /// clipped, float32. Empty for an axis that is not corrected.

@@ -111,6 +111,40 @@ TEST(GlobalLevel, counts_values_beyond_uint16_in_the_last_bin) {
   EXPECT_DOUBLE_EQ(global_level(v_low.view(), mask.view(), 100.0), 65536.0);
 }
 
+TEST(GlobalLevel, of_weighted_voxels_is_the_lower_edge_of_the_bin_that_a_naive_search_finds) {
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    const Sample sample = random_sample(seed);
+    std::mt19937 random(seed + 5000);
+    Block<float> weights(sample.v_low.shape());
+    for (float& w : weights.span())
+      w = random() % 3 == 0 ? 0.0F : static_cast<float>(random() % 64) / 64.0F;
+    std::map<int, double> sums;
+    double total = 0.0;
+    for (std::int64_t i = 0; i < weights.size(); ++i) {
+      if (sample.mask.data()[i] == 0) continue;
+      sums[static_cast<int>(std::nearbyint(sample.v_low.data()[i]))] += weights.data()[i];
+      total += weights.data()[i];
+    }
+    for (const double q : {0.0, 1.0, 50.0, 99.5, 100.0}) {
+      double before = 0.0;
+      int bin = 0;
+      for (; bin < 65535; ++bin) {
+        before += sums.contains(bin) ? sums[bin] : 0.0;
+        if (before >= q / 100.0 * total) break;
+      }
+      EXPECT_EQ(global_level(sample.v_low.view(), sample.mask.view(), q, weights.view()), bin) << q;
+    }
+  }
+}
+
+TEST(GlobalLevel, of_weights_that_are_all_zero_is_zero) {
+  const Block<float> v_low({2, 2, 2}, 50.0F);
+  const Block<std::uint8_t> mask({2, 2, 2}, 1);
+  const Block<float> weights({2, 2, 2}, 0.0F);
+  EXPECT_EQ(global_level(v_low.view(), mask.view(), 50.0, weights.view()), 0.0);
+}
+
 TEST(FitAxes, gives_the_profiles_of_a_naive_search) {
   for (unsigned seed = 0; seed < 100; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
@@ -160,6 +194,40 @@ TEST(FitAxes, takes_planes_without_mask_voxels_for_the_global_level) {
   EXPECT_EQ(fit.axes[0].profile, (std::vector<float>{0.5F, 1.0F, 0.5F}));
 }
 
+TEST(FitAxes, with_weights_takes_the_weighted_percentile_of_each_plane) {
+  Block<float> v_low({2, 1, 4});
+  Block<float> weights({2, 1, 4});
+  Block<std::uint8_t> mask({2, 1, 4}, 1);
+  std::ranges::copy(std::vector{1.0F, 2.0F, 3.0F, 4.0F, 8.0F, 7.0F, 6.0F, 5.0F},
+                    v_low.span().begin());
+  std::ranges::copy(std::vector{0.1F, 0.1F, 0.1F, 0.9F, 0.25F, 0.25F, 0.25F, 0.25F},
+                    weights.span().begin());
+  mask.at(1, 0, 0) = 0;
+  FittingOptions options;
+  options.gaussian_sigma = 0.0;
+  const AxisFit fit =
+      fit_axes(v_low.view(), mask.view(), 10.0, 2.0, options, serial_for, weights.view());
+  EXPECT_EQ(fit.axes[0].profile, (std::vector<float>{0.4F, 0.6F}));
+  EXPECT_EQ(fit.axes[2].profile, (std::vector<float>{0.1F, 0.7F, 0.6F, 0.4F}));
+}
+
+TEST(FitAxes, with_weights_takes_weightless_planes_for_the_global_level_and_counts_voxels) {
+  const Block<float> v_low({3, 2, 2}, 8.0F);
+  const Block<std::uint8_t> mask({3, 2, 2}, 1);
+  Block<float> weights({3, 2, 2}, 0.0F);
+  weights.at(0, 0, 0) = 1e-6F;
+  FittingOptions options;
+  options.profile_min_voxels = 4;  // of which one has a weight
+  const AxisFit fit =
+      fit_axes(v_low.view(), mask.view(), 16.0, 2.0, options, serial_for, weights.view());
+  EXPECT_EQ(fit.axes[0].profile, (std::vector<float>{0.5F, 1.0F, 1.0F}));
+  options.profile_min_voxels = 5;
+  EXPECT_EQ(fit_axes(v_low.view(), mask.view(), 16.0, 2.0, options, serial_for, weights.view())
+                .axes[0]
+                .profile,
+            (std::vector<float>{1.0F, 1.0F, 1.0F}));
+}
+
 TEST(FitAxes, does_not_fit_an_axis_that_is_limited_to_one) {
   const Sample sample = random_sample(1);
   FittingOptions options;
@@ -183,6 +251,9 @@ TEST(FitAxes, refuses_another_shape_and_a_level_of_zero) {
   const Block<std::uint8_t> other({2, 2, 3}, 1);
   EXPECT_THROW((void)fit_axes(v_low.view(), other.view(), 1.0, 2.0, {}, serial_for), Error);
   EXPECT_THROW((void)fit_axes(v_low.view(), mask.view(), 0.0, 2.0, {}, serial_for), Error);
+  const Block<float> weights({2, 3, 2}, 1.0F);
+  EXPECT_THROW(
+      (void)fit_axes(v_low.view(), mask.view(), 1.0, 2.0, {}, serial_for, weights.view()), Error);
 }
 
 /// An axis whose spline is a straight line through `first`, `first + step`, ...

@@ -9,12 +9,13 @@ namespace {
 constexpr int kAxisX = 2;
 constexpr std::int64_t kCacheLineFloats = 16;
 
-}  // namespace
-
-void for_each_plane_sample(
-    BlockView<const float> volume, BlockView<const std::uint8_t> mask, int axis,
-    const ParallelFor& parallel_for,
-    const std::function<void(std::int64_t plane, std::span<float> values)>& visit) {
+/// Collects sample_of(row of volume, row of weights, x) of the masked voxels. Without weights the
+/// view is empty, and so is its row.
+template <class Sample, class SampleOf>
+void gather_planes(BlockView<const float> volume, BlockView<const float> weights,
+                   BlockView<const std::uint8_t> mask, int axis, const ParallelFor& parallel_for,
+                   SampleOf sample_of,
+                   const std::function<void(std::int64_t plane, std::span<Sample>)>& visit) {
   const std::int64_t planes = volume.shape[axis];
   // Planes across x are gathered together, so that each cache line is loaded once.
   const std::int64_t group = axis == kAxisX ? kCacheLineFloats : 1;
@@ -26,17 +27,45 @@ void for_each_plane_sample(
     box.shape[axis] = last - first;
     const BlockView<const float> part = volume.sub(box);
     const BlockView<const std::uint8_t> inside = mask.sub(box);
-    std::vector<std::vector<float>> samples(static_cast<std::size_t>(last - first));
+    const BlockView<const float> weight =
+        weights.data == nullptr ? BlockView<const float>() : weights.sub(box);
+    std::vector<std::vector<Sample>> samples(static_cast<std::size_t>(last - first));
     for (std::int64_t z = 0; z < box.shape.z; ++z)
       for (std::int64_t y = 0; y < box.shape.y; ++y) {
         const float* v = part.row(z, y);
+        const float* w = weight.row(z, y);
         const std::uint8_t* m = inside.row(z, y);
         for (std::int64_t x = 0; x < box.shape.x; ++x)
-          if (m[x] != 0) samples[axis == kAxisX ? static_cast<std::size_t>(x) : 0].push_back(v[x]);
+          if (m[x] != 0)
+            samples[axis == kAxisX ? static_cast<std::size_t>(x) : 0].push_back(sample_of(v, w, x));
       }
     for (std::int64_t plane = first; plane < last; ++plane)
       visit(plane, samples[static_cast<std::size_t>(plane - first)]);
   });
+}
+
+}  // namespace
+
+void for_each_plane_sample(
+    BlockView<const float> volume, BlockView<const std::uint8_t> mask, int axis,
+    const ParallelFor& parallel_for,
+    const std::function<void(std::int64_t plane, std::span<float> values)>& visit) {
+  gather_planes<float>(
+      volume, {}, mask, axis, parallel_for,
+      [](const float* v, const float*, std::int64_t x) { return v[x]; }, visit);
+}
+
+void for_each_weighted_plane_sample(
+    BlockView<const float> volume, BlockView<const float> weights,
+    BlockView<const std::uint8_t> mask, int axis, const ParallelFor& parallel_for,
+    const std::function<void(std::int64_t plane, std::span<numerics::WeightedValue> samples)>&
+        visit) {
+  gather_planes<numerics::WeightedValue>(
+      volume, weights, mask, axis, parallel_for,
+      [](const float* v, const float* w, std::int64_t x) {
+        return numerics::WeightedValue{v[x], w[x]};
+      },
+      visit);
 }
 
 }  // namespace flatfield::methods

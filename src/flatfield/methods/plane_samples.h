@@ -6,6 +6,7 @@
 
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
+#include "flatfield/numerics/percentile.h"
 
 namespace flatfield::methods {
 
@@ -16,5 +17,12 @@ void for_each_plane_sample(
     BlockView<const float> volume, BlockView<const std::uint8_t> mask, int axis,
     const ParallelFor& parallel_for,
     const std::function<void(std::int64_t plane, std::span<float> values)>& visit);
+
+/// The same with a weight per voxel; `weights` has the shape of `volume`.
+void for_each_weighted_plane_sample(
+    BlockView<const float> volume, BlockView<const float> weights,
+    BlockView<const std::uint8_t> mask, int axis, const ParallelFor& parallel_for,
+    const std::function<void(std::int64_t plane, std::span<numerics::WeightedValue> samples)>&
+        visit);
 
 }  // namespace flatfield::methods

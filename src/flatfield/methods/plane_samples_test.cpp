@@ -51,5 +51,37 @@ TEST(PlaneSamples, are_the_masked_voxels_of_each_plane_in_c_order) {
   }
 }
 
+TEST(PlaneSamples, with_weights_are_pairs_of_the_same_voxel) {
+  const Extent3 whole{9, 20, 37};
+  const Box3 box{{1, 2, 3}, {7, 15, 33}};
+  std::mt19937 random(5);
+  Block<float> volume(whole);
+  Block<float> weights(whole);
+  Block<std::uint8_t> mask(whole);
+  for (std::int64_t i = 0; i < volume.size(); ++i) {
+    volume.data()[i] = static_cast<float>(random() % 10000);
+    weights.data()[i] = 0.5F * volume.data()[i];
+    mask.data()[i] = random() % 2;
+  }
+  for (int axis = 0; axis < 3; ++axis) {
+    std::vector<std::vector<float>> values(static_cast<std::size_t>(box.shape[axis]));
+    for_each_plane_sample(volume.view().sub(box), mask.view().sub(box), axis, serial_for,
+                          [&](std::int64_t plane, std::span<float> samples) {
+                            values[static_cast<std::size_t>(plane)].assign(samples.begin(),
+                                                                           samples.end());
+                          });
+    for_each_weighted_plane_sample(
+        volume.view().sub(box), weights.view().sub(box), mask.view().sub(box), axis, threaded_for,
+        [&](std::int64_t plane, std::span<numerics::WeightedValue> samples) {
+          const std::vector<float>& expected = values[static_cast<std::size_t>(plane)];
+          ASSERT_EQ(samples.size(), expected.size());
+          for (std::size_t i = 0; i < samples.size(); ++i) {
+            EXPECT_EQ(samples[i].value, expected[i]);
+            EXPECT_EQ(samples[i].weight, 0.5F * expected[i]);
+          }
+        });
+  }
+}
+
 }  // namespace
 }  // namespace flatfield::methods

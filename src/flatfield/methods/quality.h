@@ -2,33 +2,107 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
+#include "flatfield/methods/axis_fit.h"
+#include "flatfield/methods/correction.h"
 
 namespace flatfield::methods {
 
-/// Numbers that tell whether the correction made a volume better, measured on the estimation level
-/// inside the foreground mask (qc.md). Axes z, y, x. NaN where a number cannot be measured.
-struct QualityNumbers {
-  /// 100 * std / mean over planes of the masked plane medians; planes without mask voxels left out.
-  std::array<double, 3> profile_cv_raw{};     ///< of the raw level
-  std::array<double, 3> profile_cv_before{};  ///< of v_low
-  std::array<double, 3> profile_cv_after{};   ///< of the corrected v_low
-  /// Share of the area of the chosen background planes that lies in the mask.
-  double background_planes_in_mask = 0.0;
-  double axis_gain_min = 1.0;  ///< smallest and largest 1/c over the axes
-  double axis_gain_max = 1.0;
+/// A number of axes z, y, x.
+using AxisNumbers = std::array<std::optional<double>, 3>;
+
+/// A number before and after the correction.
+struct Change {
+  std::optional<double> before;
+  std::optional<double> after;
 };
 
-/// Coefficient of variation, in percent, of the masked medians of the planes along each axis.
-[[nodiscard]] std::array<double, 3> profile_cv(BlockView<const float> volume,
-                                               BlockView<const std::uint8_t> mask,
-                                               const ParallelFor& parallel_for);
+/// Which voxels "inside the mask" means.
+enum class MaskSource : std::uint8_t {
+  kGiven,         ///< the mask that the method worked with
+  kBrightVoxels,  ///< none was given: voxels brighter than 99.9 % of those of the background planes
+  kAllVoxels,     ///< none was given, and there are no background planes
+};
 
-/// Share of the voxels of some planes that lie in the mask; 0 for no planes.
-[[nodiscard]] double share_in_mask(const std::vector<std::int64_t>& planes,
-                                   BlockView<const std::uint8_t> mask);
+/// Numbers that tell whether a correction made a volume better, measured on the estimation level.
+/// `before` is the background-subtracted level v_low, `after` the correction applied to it. No
+/// value where a number cannot be measured. docs/quality.md says what each is good for.
+struct QualityNumbers {
+  MaskSource mask_source = MaskSource::kAllVoxels;
+
+  // Does the mask belong to the tile? Only of a mask that was given.
+  std::optional<double> mask_fraction;  ///< share of the level's voxels that it holds
+  std::optional<double> mask_auc;       ///< mask_brightness_auc of v_low, Gaussian of sigma 1
+  std::optional<double>
+      mask_edge_agreement;  ///< mask_edge_agreement of the raw level, the same Gaussian
+
+  // Is the background a background?
+  std::optional<double>
+      background_planes_in_mask;  ///< share of their area; only of a mask that was given
+  /// (P99 - P1) / max(median, 10 counts) of the background image: tissue in it varies, background
+  /// does not.
+  std::optional<double> background_span;
+  std::optional<double>
+      background_zeroed_fraction;  ///< share of the planes' voxels that are 0 before
+  Change background_median;        ///< of the voxels of the background planes
+  Change foreground_median;        ///< of the voxels inside the mask
+
+  // Did it get better?
+  AxisNumbers profile_cv_raw{};     ///< profile_cv of the raw level
+  AxisNumbers profile_cv_before{};  ///< of v_low
+  AxisNumbers profile_cv_after{};   ///< of the corrected v_low
+  /// Coefficient of joint variation (sigma_fg + sigma_bg) / |mu_fg - mu_bg| of the voxels inside
+  /// the mask and those of the background planes. `after` leaves out the global ratio, which is
+  /// applied inside the mask only and would move the one against the other.
+  Change cjv;
+  /// Differential entropy (nats) of the voxels inside the mask: density over 100 bins between the
+  /// 1st and the 99th percentile of `before`, values outside dropped. For `after` the range is
+  /// scaled by the change of the foreground median, and its logarithm taken off, so that a mere
+  /// factor changes nothing.
+  Change entropy;
+  std::optional<double> saturated_fraction;  ///< share of the level's voxels that are 65535 after
+
+  // What is the correction like?
+  std::optional<double> axis_gain_min;  ///< smallest 1/c over all curves
+  std::optional<double> axis_gain_max;  ///< largest 1/c
+  AxisNumbers axis_at_limits{};         ///< share of the curve that is at one of its limits
+  std::optional<double> global_ratio;
+  std::optional<double> flat_std;   ///< standard deviation of F / mean(F)
+  std::optional<double> flat_span;  ///< largest less smallest value of F / mean(F)
+  std::optional<double> flat_min;   ///< smallest value of F / mean(F)
+};
+
+/// What quality is measured on. The volumes and the mask have one shape, that of the estimation
+/// level.
+struct QualityInput {
+  BlockView<const float> raw;
+  BlockView<const float> before;
+  BlockView<const float> after;  ///< corrected_level
+  /// The foreground that the method used; none = one is made from the data (MaskSource).
+  std::optional<BlockView<const std::uint8_t>> mask;
+  const std::vector<std::int64_t>& background_planes;  ///< of the level; may be empty
+  const Correction& correction;
+  const std::optional<AxisFit>& fit;  ///< of a correction with curves
+};
+
+/// Measures everything that can be measured. Order statistics are those of all voxels, sums are in
+/// double in an order that depends on the data alone. Needs memory for one more volume of the level
+/// at a time. Throws Error(kInternal) for volumes or a mask of different shapes.
+[[nodiscard]] QualityNumbers measure_quality(const QualityInput& input,
+                                             const ParallelFor& parallel_for);
+
+/// Coefficient of variation along each axis: 100 * standard deviation / mean over the planes along
+/// it of the median of their masked voxels; planes without any are left out.
+[[nodiscard]] AxisNumbers profile_cv(BlockView<const float> volume,
+                                     BlockView<const std::uint8_t> mask,
+                                     const ParallelFor& parallel_for);
+
+/// Share of the voxels of some planes that lie in the mask; no value for no planes.
+[[nodiscard]] std::optional<double> share_in_mask(const std::vector<std::int64_t>& planes,
+                                                  BlockView<const std::uint8_t> mask);
 
 }  // namespace flatfield::methods

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+
+#include "flatfield/core/error.h"
 
 namespace flatfield::methods {
 namespace {
@@ -10,7 +13,7 @@ namespace {
 TEST(ProfileCv, of_an_even_volume_is_zero) {
   const Block<float> volume({3, 4, 5}, 7.0F);
   const Block<std::uint8_t> mask({3, 4, 5}, 1);
-  for (const double cv : profile_cv(volume.view(), mask.view(), serial_for)) EXPECT_EQ(cv, 0.0);
+  for (const auto& cv : profile_cv(volume.view(), mask.view(), serial_for)) EXPECT_EQ(cv, 0.0);
 }
 
 TEST(ProfileCv, is_the_deviation_of_the_plane_medians_in_percent_of_their_mean) {
@@ -22,7 +25,7 @@ TEST(ProfileCv, is_the_deviation_of_the_plane_medians_in_percent_of_their_mean) 
   const auto cv = profile_cv(volume.view(), mask.view(), serial_for);
   EXPECT_EQ(cv[0], 0.0);
   EXPECT_EQ(cv[1], 0.0);
-  EXPECT_DOUBLE_EQ(cv[2], 100.0 * std::sqrt(200.0 / 3.0) / 20.0);
+  EXPECT_DOUBLE_EQ(cv[2].value(), 100.0 * std::sqrt(200.0 / 3.0) / 20.0);
 }
 
 TEST(ProfileCv, leaves_out_planes_without_mask_voxels_and_voxels_outside_the_mask) {
@@ -36,15 +39,13 @@ TEST(ProfileCv, leaves_out_planes_without_mask_voxels_and_voxels_outside_the_mas
   EXPECT_EQ(profile_cv(volume.view(), mask.view(), serial_for)[0], 0.0);
 }
 
-TEST(ProfileCv, is_nan_where_it_cannot_be_measured) {
+TEST(ProfileCv, has_no_value_where_it_cannot_be_measured) {
   const Block<float> volume({2, 2, 2}, 3.0F);
   const Block<float> dark({2, 2, 2}, 0.0F);
   const Block<std::uint8_t> empty({2, 2, 2}, 0);
   const Block<std::uint8_t> full({2, 2, 2}, 1);
-  for (const double cv : profile_cv(volume.view(), empty.view(), serial_for))
-    EXPECT_TRUE(std::isnan(cv));
-  for (const double cv : profile_cv(dark.view(), full.view(), serial_for))
-    EXPECT_TRUE(std::isnan(cv));
+  for (const auto& cv : profile_cv(volume.view(), empty.view(), serial_for)) EXPECT_FALSE(cv);
+  for (const auto& cv : profile_cv(dark.view(), full.view(), serial_for)) EXPECT_FALSE(cv);
 }
 
 TEST(ShareInMask, is_the_part_of_the_planes_that_is_masked) {
@@ -52,10 +53,141 @@ TEST(ShareInMask, is_the_part_of_the_planes_that_is_masked) {
   mask.at(0, 0, 0) = 1;
   mask.at(2, 0, 0) = 255;
   mask.at(2, 1, 1) = 1;
-  EXPECT_DOUBLE_EQ(share_in_mask({0}, mask.view()), 0.25);
-  EXPECT_DOUBLE_EQ(share_in_mask({1}, mask.view()), 0.0);
-  EXPECT_DOUBLE_EQ(share_in_mask({0, 2}, mask.view()), 3.0 / 8.0);
-  EXPECT_DOUBLE_EQ(share_in_mask({}, mask.view()), 0.0);
+  EXPECT_EQ(share_in_mask({0}, mask.view()), 0.25);
+  EXPECT_EQ(share_in_mask({1}, mask.view()), 0.0);
+  EXPECT_EQ(share_in_mask({0, 2}, mask.view()), 3.0 / 8.0);
+  EXPECT_FALSE(share_in_mask({}, mask.view()));
+}
+
+/// A level whose first two planes are background, and what is measured on it. A voxel of tissue is
+/// worth 100, 101, ... in C order.
+struct Level {
+  Block<float> raw{Extent3{8, 8, 8}};
+  Block<float> before{Extent3{8, 8, 8}};
+  Block<float> after{Extent3{8, 8, 8}};
+  Block<std::uint8_t> mask{Extent3{8, 8, 8}};
+  std::vector<std::int64_t> planes{0, 1};
+  Correction correction;
+  std::optional<AxisFit> fit;
+
+  Level() {
+    for (std::int64_t i = 0; i < raw.size(); ++i) {
+      const bool tissue = i >= 128;
+      before.data()[i] = tissue ? static_cast<float>(100 + i - 128) : static_cast<float>(i % 4);
+      raw.data()[i] = before.data()[i] + 50.0F;
+      after.data()[i] = 2.0F * before.data()[i];
+      mask.data()[i] = tissue ? 1 : 0;
+    }
+  }
+  [[nodiscard]] QualityNumbers measure(bool with_mask = true,
+                                       const ParallelFor& parallel_for = serial_for) const {
+    std::optional<BlockView<const std::uint8_t>> given;
+    if (with_mask) given = mask.view();
+    return measure_quality(
+        {raw.view(), before.view(), after.view(), given, planes, correction, fit}, parallel_for);
+  }
+};
+
+TEST(Quality, medians_and_shares_are_those_of_foreground_and_background_planes) {
+  const QualityNumbers numbers = Level().measure();
+  EXPECT_EQ(numbers.mask_source, MaskSource::kGiven);
+  EXPECT_EQ(numbers.mask_fraction, 0.75);
+  EXPECT_EQ(numbers.background_planes_in_mask, 0.0);
+  EXPECT_EQ(numbers.background_zeroed_fraction, 0.25);
+  EXPECT_EQ(numbers.background_median.before, 1.5);
+  EXPECT_EQ(numbers.background_median.after, 3.0);
+  EXPECT_EQ(numbers.foreground_median.before, 291.5);
+  EXPECT_EQ(numbers.foreground_median.after, 583.0);
+  EXPECT_EQ(numbers.saturated_fraction, 0.0);
+}
+
+TEST(Quality, a_mere_factor_changes_neither_spread_nor_entropy) {
+  const QualityNumbers numbers = Level().measure();
+  EXPECT_NEAR(numbers.cjv.after.value(), numbers.cjv.before.value(), 1e-12);
+  EXPECT_NEAR(numbers.entropy.after.value(), numbers.entropy.before.value(), 1e-3);
+  // The values are spread evenly between the percentiles.
+  EXPECT_NEAR(numbers.entropy.before.value(), std::log(0.98 * 383.0), 0.01);
+}
+
+TEST(Quality, the_ratio_of_the_curves_is_left_out_of_the_spread) {
+  Level level;
+  const double expected = level.measure().cjv.before.value();
+  level.correction.curves = AxisCurves{{}, {}, {}, 2.0F};
+  level.correction.shape = level.raw.shape();
+  for (std::int64_t i = 0; i < 128; ++i) level.after.data()[i] = level.before.data()[i];
+  EXPECT_NEAR(level.measure().cjv.after.value(), expected, 1e-12);
+  EXPECT_EQ(level.measure().global_ratio, 2.0);
+}
+
+TEST(Quality, without_a_mask_the_voxels_brighter_than_the_background_planes_are_the_foreground) {
+  Level level;
+  const QualityNumbers numbers = level.measure(false);
+  EXPECT_EQ(numbers.mask_source, MaskSource::kBrightVoxels);
+  EXPECT_EQ(numbers.foreground_median.before, 291.5);
+  for (const auto& number : {numbers.mask_fraction, numbers.mask_auc, numbers.mask_edge_agreement,
+                             numbers.background_planes_in_mask})
+    EXPECT_FALSE(number) << "a mask made from the data says nothing about itself";
+
+  level.planes.clear();
+  const QualityNumbers all = level.measure(false);
+  EXPECT_EQ(all.mask_source, MaskSource::kAllVoxels);
+  EXPECT_EQ(all.foreground_median.before, 227.5);
+  EXPECT_FALSE(all.cjv.before || all.background_median.before || all.background_zeroed_fraction);
+}
+
+TEST(Quality, curves_have_gains_and_a_share_at_their_limits) {
+  Level level;
+  level.correction.curves = AxisCurves{{0.5F, 1.0F, 1.2F, 1.2F}, {}, {0.25F, 0.8F}, 1.5F};
+  level.fit = AxisFit{};
+  level.fit->axes[0].limits = Limits{0.25, 1.2};
+  level.fit->axes[2].limits = std::nullopt;
+  const QualityNumbers numbers = level.measure();
+  EXPECT_EQ(numbers.axis_gain_min, 1.0 / double{1.2F});
+  EXPECT_EQ(numbers.axis_gain_max, 4.0);
+  EXPECT_EQ(numbers.axis_at_limits[0], 0.5);
+  EXPECT_FALSE(numbers.axis_at_limits[1]) << "an axis that is not corrected";
+  EXPECT_FALSE(numbers.axis_at_limits[2]) << "a curve without limits";
+}
+
+TEST(Quality, a_flatfield_is_measured_relative_to_its_mean) {
+  Level level;
+  Block<float> flatfield({1, 1, 4});
+  std::copy_n(std::array<float, 4>{0.2F, 0.4F, 0.4F, 0.6F}.data(), 4, flatfield.data());
+  level.correction.image = ImageFlatfield{std::move(flatfield), std::nullopt};
+  const QualityNumbers numbers = level.measure();
+  EXPECT_NEAR(numbers.flat_std.value(), std::sqrt(0.02) / 0.4, 1e-7);
+  EXPECT_NEAR(numbers.flat_span.value(), 1.0, 1e-7);
+  EXPECT_NEAR(numbers.flat_min.value(), 0.5, 1e-7);
+}
+
+TEST(Quality, the_background_spans_its_percentiles_but_a_few_counts_are_no_span) {
+  Level level;
+  Block<float> background({1, 1, 101});
+  for (std::int64_t i = 0; i < 101; ++i) background.data()[i] = static_cast<float>(i);
+  level.correction.background = std::move(background);
+  EXPECT_NEAR(level.measure().background_span.value(), 98.0 / 50.0, 1e-9);
+  for (float& v : level.correction.background->span()) v /= 50.0F;
+  EXPECT_NEAR(level.measure().background_span.value(), 98.0 / 50.0 / 10.0, 1e-6);
+}
+
+TEST(Quality, voxels_at_the_end_of_the_range_are_saturated) {
+  Level level;
+  for (std::int64_t i = 0; i < 64; ++i) level.after.data()[i] = 65535.0F;
+  EXPECT_EQ(level.measure().saturated_fraction, 64.0 / 512.0);
+}
+
+TEST(Quality, has_no_value_of_a_foreground_where_there_is_none) {
+  Level level;
+  for (std::uint8_t& m : level.mask.span()) m = 0;
+  const QualityNumbers numbers = level.measure();
+  EXPECT_FALSE(numbers.foreground_median.before || numbers.entropy.before || numbers.cjv.before);
+  EXPECT_EQ(numbers.mask_fraction, 0.0);
+}
+
+TEST(Quality, refuses_volumes_of_different_shapes) {
+  Level level;
+  level.after = Block<float>({8, 8, 7}, 0.0F);
+  EXPECT_THROW(static_cast<void>(level.measure()), Error);
 }
 
 }  // namespace

@@ -14,6 +14,21 @@ namespace {
 // All three passes are one operation: a weighted sum of 2 * radius + 1 lines of doubles, taken
 // value by value. Along z and y the lines are stretches of neighbouring x; along x they are one row
 // shifted. So the innermost loop always runs over contiguous memory and vectorises.
+// The weight of a line below the centre is that of the line above it, or (first derivative) its
+// negative; scipy too joins the two lines before it multiplies.
+
+enum class Parity { kEven, kOdd };
+
+/// Weights by offset, and how those above the centre mirror those below it.
+struct Kernel {
+  std::vector<double> weights;
+  Parity parity = Parity::kEven;
+};
+
+template <Parity kParity>
+double join(double lower, double upper) {
+  return kParity == Parity::kEven ? lower + upper : lower - upper;
+}
 
 /// Values per stretch: 17 lines of this many doubles (sigma 2) stay within a 32 KiB cache.
 constexpr std::int64_t kStretch = 192;
@@ -21,12 +36,14 @@ constexpr std::int64_t kStretch = 192;
 constexpr std::int64_t kRowsPerTask = 32;
 
 /// Adds the weighted pair of lines `lower` and `upper` to the sums.
+template <Parity kParity>
 void add_pair(const double* lower, const double* upper, double weight, std::int64_t count,
               double* __restrict sums) {
-  for (std::int64_t i = 0; i < count; ++i) sums[i] += (lower[i] + upper[i]) * weight;
+  for (std::int64_t i = 0; i < count; ++i) sums[i] += join<kParity>(lower[i], upper[i]) * weight;
 }
 
 /// The same for four pairs, one after the other: one load and one store of a sum serve all four.
+template <Parity kParity>
 void add_four_pairs(const double* const* lower, const double* const* upper, const double* weights,
                     std::int64_t count, double* __restrict sums) {
   const double *const a0 = lower[0], *const a1 = lower[1], *const a2 = lower[2];
@@ -35,10 +52,10 @@ void add_four_pairs(const double* const* lower, const double* const* upper, cons
   const double w0 = weights[0], w1 = weights[1], w2 = weights[2], w3 = weights[3];
   for (std::int64_t i = 0; i < count; ++i) {
     double sum = sums[i];
-    sum += (a0[i] + b0[i]) * w0;
-    sum += (a1[i] + b1[i]) * w1;
-    sum += (a2[i] + b2[i]) * w2;
-    sum += (a3[i] + b3[i]) * w3;
+    sum += join<kParity>(a0[i], b0[i]) * w0;
+    sum += join<kParity>(a1[i], b1[i]) * w1;
+    sum += join<kParity>(a2[i], b2[i]) * w2;
+    sum += join<kParity>(a3[i], b3[i]) * w3;
     sums[i] = sum;
   }
 }
@@ -47,9 +64,10 @@ void add_four_pairs(const double* const* lower, const double* const* upper, cons
 /// first, then the pairs of lines from the outermost inwards.
 class LineSum {
  public:
-  explicit LineSum(std::span<const double> kernel)
-      : radius_(static_cast<std::int64_t>(kernel.size() / 2)),
-        kernel_(kernel),
+  explicit LineSum(const Kernel& kernel)
+      : radius_(static_cast<std::int64_t>(kernel.weights.size() / 2)),
+        parity_(kernel.parity),
+        kernel_(kernel.weights),
         lower_(static_cast<std::size_t>(radius_)),
         upper_(static_cast<std::size_t>(radius_)),
         sums_(static_cast<std::size_t>(kStretch)) {}
@@ -73,16 +91,25 @@ class LineSum {
     const double* const centre = centre_;
     const double centre_weight = kernel_[static_cast<std::size_t>(radius_)];
     for (std::int64_t i = 0; i < count; ++i) sums[i] = centre[i] * centre_weight;
-    std::size_t pair = 0;
-    for (; pair + 4 <= lower_.size(); pair += 4)
-      add_four_pairs(&lower_[pair], &upper_[pair], &kernel_[pair], count, sums);
-    for (; pair < lower_.size(); ++pair)
-      add_pair(lower_[pair], upper_[pair], kernel_[pair], count, sums);
+    if (parity_ == Parity::kEven)
+      add_pairs<Parity::kEven>(count, sums);
+    else
+      add_pairs<Parity::kOdd>(count, sums);
     for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(sums[i]);
   }
 
  private:
+  template <Parity kParity>
+  void add_pairs(std::int64_t count, double* __restrict sums) const {
+    std::size_t pair = 0;
+    for (; pair + 4 <= lower_.size(); pair += 4)
+      add_four_pairs<kParity>(&lower_[pair], &upper_[pair], &kernel_[pair], count, sums);
+    for (; pair < lower_.size(); ++pair)
+      add_pair<kParity>(lower_[pair], upper_[pair], kernel_[pair], count, sums);
+  }
+
   std::int64_t radius_;
+  Parity parity_;
   std::span<const double> kernel_;
   const double* centre_ = nullptr;
   std::vector<const double*> lower_;  ///< outermost first
@@ -105,7 +132,7 @@ void widen(const float* __restrict from, std::int64_t count, double* __restrict 
 /// Filters in place along an axis of `length` samples, `stride` apart, `width` <= kStretch
 /// neighbouring columns at once. The lines that are still needed are kept, widened, in a ring.
 void filter_columns(float* first, std::int64_t length, std::int64_t stride, std::int64_t width,
-                    std::span<const double> kernel) {
+                    const Kernel& kernel) {
   LineSum sum(kernel);
   // Where the window is shorter than the axis it holds every reflected line too; otherwise all
   // lines are kept.
@@ -125,7 +152,7 @@ void filter_columns(float* first, std::int64_t length, std::int64_t stride, std:
 
 /// Filters `rows` rows in place along x.
 void filter_rows(float* first, std::int64_t rows, std::int64_t row_stride, std::int64_t length,
-                 std::span<const double> kernel) {
+                 const Kernel& kernel) {
   LineSum sum(kernel);
   const std::int64_t radius = sum.radius();
   std::vector<double> extended(static_cast<std::size_t>(length + 2 * radius));
@@ -165,7 +192,10 @@ double pairwise_sum(std::span<const double> values) {
 
 }  // namespace
 
-std::vector<double> gaussian_kernel(double sigma_voxels, double truncate) {
+std::vector<double> gaussian_kernel(double sigma_voxels, double truncate, int order) {
+  if (order < 0 || order > 2)
+    throw Error(ErrorCode::kInternal,
+                "gaussian_kernel: expected order 0, 1 or 2, found " + std::to_string(order));
   if (!std::isfinite(sigma_voxels) || !std::isfinite(truncate) || truncate < 0)
     throw Error(ErrorCode::kInternal, "gaussian_kernel: expected finite numbers, found sigma " +
                                           std::to_string(sigma_voxels) + ", truncate " +
@@ -179,20 +209,38 @@ std::vector<double> gaussian_kernel(double sigma_voxels, double truncate) {
     weights.push_back(x == 0 ? 1.0 : std::exp(factor * static_cast<double>(x * x)));
   const double sum = pairwise_sum(weights);
   for (double& weight : weights) weight /= sum;
+  if (order == 0) return weights;
+
+  // Derivatives of the density at x: -x / s^2 and (x^2 - s^2) / s^4 times its value. A correlation
+  // takes them mirrored, which changes the sign of the first.
+  const double slope = -1.0 / (sigma_voxels * sigma_voxels);
+  for (std::int64_t x = -radius; x <= radius; ++x) {
+    const auto place = static_cast<double>(x);
+    weights[static_cast<std::size_t>(x + radius)] *=
+        order == 1 ? -place * slope : slope + place * place * (slope * slope);
+  }
   return weights;
 }
 
 void gaussian_filter(BlockView<float> volume, const std::array<double, 3>& sigma_voxels,
                      const ParallelFor& parallel_for) {
+  gaussian_derivative(volume, sigma_voxels, {0, 0, 0}, parallel_for);
+}
+
+void gaussian_derivative(BlockView<float> volume, const std::array<double, 3>& sigma_voxels,
+                         const std::array<int, 3>& orders, const ParallelFor& parallel_for) {
   const Extent3 shape = volume.shape;
   if (shape.empty()) return;
   const std::int64_t stretches = ceil_div(shape.x, kStretch);
+  const auto kernel_of = [&](std::size_t axis) {
+    return Kernel{gaussian_kernel(sigma_voxels[axis], 4.0, orders[axis]),
+                  orders[axis] == 1 ? Parity::kOdd : Parity::kEven};
+  };
 
   // Along z or y: one task per stretch of x and index of the axis that is left over.
-  const auto filter_across = [&](int axis, std::int64_t length, std::int64_t stride,
+  const auto filter_across = [&](std::size_t axis, std::int64_t length, std::int64_t stride,
                                  std::int64_t others, std::int64_t other_stride) {
-    const std::vector<double> kernel =
-        gaussian_kernel(sigma_voxels[static_cast<std::size_t>(axis)]);
+    const Kernel kernel = kernel_of(axis);
     parallel_for(others * stretches, [&](std::int64_t task) {
       const std::int64_t x = task % stretches * kStretch;
       filter_columns(volume.data + task / stretches * other_stride + x, length, stride,
@@ -202,7 +250,7 @@ void gaussian_filter(BlockView<float> volume, const std::array<double, 3>& sigma
   if (sigma_voxels[0] > 0) filter_across(0, shape.z, volume.stride_z, shape.y, volume.stride_y);
   if (sigma_voxels[1] > 0) filter_across(1, shape.y, volume.stride_y, shape.z, volume.stride_z);
   if (sigma_voxels[2] > 0) {
-    const std::vector<double> kernel = gaussian_kernel(sigma_voxels[2]);
+    const Kernel kernel = kernel_of(2);
     const std::int64_t groups = ceil_div(shape.y, kRowsPerTask);
     parallel_for(shape.z * groups, [&](std::int64_t task) {
       const std::int64_t y = task % groups * kRowsPerTask;

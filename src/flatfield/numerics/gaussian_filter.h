@@ -8,10 +8,13 @@
 
 namespace flatfield::numerics {
 
-/// Weights of scipy.ndimage's Gaussian of order 0: radius int(truncate * sigma + 0.5), symmetric,
-/// normalised to sum 1; index `radius` is the centre. {1} for sigma <= 0. Throws Error(kInternal)
-/// for a sigma or truncate that is not finite, or a negative truncate.
-[[nodiscard]] std::vector<double> gaussian_kernel(double sigma_voxels, double truncate = 4.0);
+/// Weights, for a correlation, of scipy.ndimage's Gaussian of order 0 or its first or second
+/// derivative: radius int(truncate * sigma + 0.5), the Gaussian normalised to sum 1, symmetric
+/// (order 1: antisymmetric); index `radius` is the centre. {1} for sigma <= 0. Throws
+/// Error(kInternal) for a sigma or truncate that is not finite, a negative truncate, or another
+/// order.
+[[nodiscard]] std::vector<double> gaussian_kernel(double sigma_voxels, double truncate = 4.0,
+                                                  int order = 0);
 
 /// In place scipy.ndimage.gaussian_filter(volume, sigma, mode="reflect", truncate=4.0) of a
 /// (z, y, x) volume: axes in the order z, y, x, an axis of sigma 0 is left out, each pass
@@ -23,5 +26,11 @@ namespace flatfield::numerics {
 /// along x; there is no second volume.
 void gaussian_filter(BlockView<float> volume, const std::array<double, 3>& sigma_voxels,
                      const ParallelFor& parallel_for);
+
+/// gaussian_filter with scipy's `order` per axis: 0 smooths, 1 and 2 take that derivative of the
+/// smoothed volume. An axis of sigma 0 is left out whatever its order. The same agreement, where
+/// the sums do not cancel.
+void gaussian_derivative(BlockView<float> volume, const std::array<double, 3>& sigma_voxels,
+                         const std::array<int, 3>& orders, const ParallelFor& parallel_for);
 
 }  // namespace flatfield::numerics

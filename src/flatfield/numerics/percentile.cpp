@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <numeric>
 #include <string>
+#include <vector>
 
 #include "flatfield/core/error.h"
 
@@ -62,6 +65,33 @@ double sum_of(std::span<const float> values, Term term) {
   return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
 }
 
+/// An unsigned number in the order of float32 values, -0 and 0 being the same.
+std::uint32_t ordered_bits(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value + 0.0F);
+  return (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
+}
+
+/// Stable, by three digits of 11 bits: several times faster than comparing where there are many.
+void sort_by_value(std::span<WeightedValue> samples) {
+  constexpr int kDigits = 3;
+  constexpr int kBits = 11;
+  constexpr std::size_t kBuckets = std::size_t{1} << kBits;
+  const auto digit = [](const WeightedValue& sample, int place) {
+    return (ordered_bits(sample.value) >> (place * kBits)) & (kBuckets - 1);
+  };
+  std::vector<WeightedValue> scratch(samples.size());
+  std::span<WeightedValue> from = samples;
+  std::span<WeightedValue> to = scratch;
+  for (int place = 0; place < kDigits; ++place) {
+    std::array<std::size_t, kBuckets> next{};
+    for (const WeightedValue& sample : from) ++next[digit(sample, place)];
+    std::exclusive_scan(next.begin(), next.end(), next.begin(), std::size_t{0});
+    for (const WeightedValue& sample : from) to[next[digit(sample, place)]++] = sample;
+    std::swap(from, to);
+  }
+  std::copy(from.begin(), from.end(), samples.begin());
+}
+
 }  // namespace
 
 double percentile(std::span<float> values, double q) { return linear_percentile(values, q); }
@@ -101,6 +131,35 @@ double histogram_percentile(std::span<const std::int64_t> counts, double q) {
   const auto edge = static_cast<double>(bin);
   if (counts[bin] == 0) return edge;
   return edge + (target - static_cast<double>(before)) / static_cast<double>(counts[bin]);
+}
+
+float weighted_percentile(std::span<WeightedValue> samples, double q) {
+  expect_percent(q);
+  sort_by_value(samples);
+  double total = 0;
+  for (const WeightedValue& sample : samples) total += sample.weight;
+  if (!(total > 0) || !std::isfinite(total))
+    throw Error(
+        ErrorCode::kInternal,
+        "weighted_percentile: expected a positive total weight, found " + std::to_string(total));
+  double cumulative = 0;
+  for (const WeightedValue& sample : samples) {
+    cumulative += sample.weight;
+    if (cumulative > 0 && cumulative / total >= q / 100) return sample.value;
+  }
+  return samples.back().value;
+}
+
+double weighted_histogram_percentile(std::span<const double> weights, double q) {
+  expect_values(!weights.empty(), "weighted_histogram_percentile");
+  expect_percent(q);
+  double total = 0;
+  for (const double weight : weights) total += weight;
+  const double target = q / 100 * total;
+  double cumulative = 0;
+  std::size_t bin = 0;
+  while (bin + 1 < weights.size() && (cumulative += weights[bin]) < target) ++bin;
+  return static_cast<double>(bin);
 }
 
 }  // namespace flatfield::numerics

@@ -32,4 +32,22 @@ struct Moments {
 /// 0..100.
 [[nodiscard]] double histogram_percentile(std::span<const std::int64_t> counts, double q);
 
+/// A value and how much it counts, from 0.
+struct WeightedValue {
+  float value = 0;
+  float weight = 0;
+};
+
+/// numpy.percentile(values, q, weights=weights, method="inverted_cdf") of numpy 2 in double: the
+/// values in order (ties as given), the first whose cumulative weight, as a share
+/// of the total, reaches q/100; values before any weight are passed over. `samples` is sorted; must
+/// hold no NaN. Throws Error(kInternal) if the total weight is not positive and finite, or q lies
+/// outside [0, 100].
+[[nodiscard]] float weighted_percentile(std::span<WeightedValue> samples, double q);
+
+/// The same question of a histogram of unit-width bins as `histogram_percentile`, with the sum of
+/// the weights per bin: the lower edge of the first bin whose cumulative weight reaches the target
+/// q/100 * W. 0 where there is no weight at all. Throws as `histogram_percentile` does.
+[[nodiscard]] double weighted_histogram_percentile(std::span<const double> weights, double q);
+
 }  // namespace flatfield::numerics

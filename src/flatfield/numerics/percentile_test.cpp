@@ -6,6 +6,7 @@
 #include <cmath>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "flatfield/core/error.h"
@@ -141,6 +142,88 @@ TEST(HistogramPercentile, of_an_empty_bin_is_its_lower_edge) {
   EXPECT_EQ(histogram_percentile(nothing, 50), 0.0);
   EXPECT_THROW((void)histogram_percentile({}, 50), Error);
   EXPECT_THROW((void)histogram_percentile(counts, 101), Error);
+}
+
+/// The definition word by word: sort, cumulate, divide, search.
+float naive_weighted_percentile(std::vector<WeightedValue> samples, double q) {
+  std::stable_sort(samples.begin(), samples.end(),
+                   [](const auto& a, const auto& b) { return a.value < b.value; });
+  std::vector<double> shares;
+  double sum = 0;
+  for (const WeightedValue& sample : samples) shares.push_back(sum += sample.weight);
+  for (double& share : shares) share /= sum;
+  for (std::size_t i = 0; i < samples.size(); ++i)
+    if (shares[i] > 0 && shares[i] >= q / 100) return samples[i].value;
+  return samples.back().value;
+}
+
+TEST(WeightedPercentile, equals_the_naive_twin) {
+  for (unsigned seed = 1; seed <= 300; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937 random(seed);
+    std::vector<WeightedValue> samples(1 + random() % (seed % 10 == 0 ? 5000 : 60));
+    const float lowest = seed % 2 == 0 ? 0.F : -5.F;
+    for (WeightedValue& sample : samples)
+      sample = {lowest + static_cast<float>(random() % 40) / 4,
+                random() % 3 == 0 ? 0.F : static_cast<float>(random() % 1000) / 997};
+    samples[0].weight = 0.5F;
+    for (const double q : {0.0, 100.0, 50.0, static_cast<double>(random() % 1001) / 10}) {
+      std::vector<WeightedValue> scratch = samples;
+      ASSERT_EQ(weighted_percentile(scratch, q), naive_weighted_percentile(samples, q)) << q;
+    }
+  }
+}
+
+TEST(WeightedPercentile, of_equal_weights_is_the_first_value_whose_rank_reaches_the_share) {
+  std::vector<WeightedValue> samples{{40, 0.25F}, {10, 0.25F}, {30, 0.25F}, {20, 0.25F}};
+  for (const auto& [q, expected] : std::vector<std::pair<double, float>>{
+           {0, 10}, {25, 10}, {25.1, 20}, {50, 20}, {75, 30}, {99, 40}, {100, 40}})
+    EXPECT_EQ(weighted_percentile(samples, q), expected) << q;
+}
+
+TEST(WeightedPercentile, passes_over_values_without_weight) {
+  std::vector<WeightedValue> samples{{1, 0}, {2, 1}, {3, 0}, {4, 1}, {5, 0}};
+  EXPECT_EQ(weighted_percentile(samples, 0), 2);
+  EXPECT_EQ(weighted_percentile(samples, 50), 2);
+  EXPECT_EQ(weighted_percentile(samples, 51), 4);
+  EXPECT_EQ(weighted_percentile(samples, 100), 4);
+}
+
+TEST(WeightedPercentile, orders_negative_values_and_both_zeros) {
+  std::vector<WeightedValue> samples{{1e30F, 1}, {0.F, 1}, {-1e-30F, 1}, {-0.F, 1}, {-2, 1}};
+  EXPECT_EQ(weighted_percentile(samples, 20), -2);
+  EXPECT_EQ(weighted_percentile(samples, 40), -1e-30F);
+  EXPECT_EQ(weighted_percentile(samples, 60), 0);
+  EXPECT_EQ(weighted_percentile(samples, 80), 0);
+  EXPECT_EQ(weighted_percentile(samples, 100), 1e30F);
+}
+
+TEST(WeightedPercentile, refuses_no_weight_at_all_and_impossible_percentages) {
+  std::vector<WeightedValue> none;
+  std::vector<WeightedValue> weightless{{1, 0}, {2, 0}};
+  std::vector<WeightedValue> some{{1, 1}};
+  EXPECT_THROW((void)weighted_percentile(none, 50), Error);
+  EXPECT_THROW((void)weighted_percentile(weightless, 50), Error);
+  EXPECT_THROW((void)weighted_percentile(some, 101), Error);
+  some[0].weight = INFINITY;
+  EXPECT_THROW((void)weighted_percentile(some, 50), Error);
+}
+
+TEST(WeightedHistogramPercentile, is_the_lower_edge_of_the_first_bin_that_reaches_the_target) {
+  const std::vector<double> weights{0, 0, 0.5, 2, 0, 2.5, 0};
+  EXPECT_EQ(weighted_histogram_percentile(weights, 0), 0.0);
+  EXPECT_EQ(weighted_histogram_percentile(weights, 1), 2.0);
+  EXPECT_EQ(weighted_histogram_percentile(weights, 10), 2.0);
+  EXPECT_EQ(weighted_histogram_percentile(weights, 50), 3.0);
+  EXPECT_EQ(weighted_histogram_percentile(weights, 51), 5.0);
+  EXPECT_EQ(weighted_histogram_percentile(weights, 100), 5.0);
+}
+
+TEST(WeightedHistogramPercentile, of_no_weight_is_zero) {
+  const std::vector<double> nothing{0, 0, 0};
+  EXPECT_EQ(weighted_histogram_percentile(nothing, 50), 0.0);
+  EXPECT_THROW((void)weighted_histogram_percentile({}, 50), Error);
+  EXPECT_THROW((void)weighted_histogram_percentile(nothing, -1), Error);
 }
 
 }  // namespace

@@ -3,29 +3,22 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <memory>
-#include <sstream>
 
 #include "flatfield/core/error.h"
 
 namespace flatfield::pipeline {
 
-Json read_json(const std::string& path, const std::string& remedy) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path))
-    throw Error(ErrorCode::kNotFound, "there is no such configuration file", path, remedy);
-  std::stringstream text;
-  text << file.rdbuf();
-  return Json::parse(text.str(), path);
+Json read_json(const std::string& location, const std::string& remedy, storage::StoreOpener& stores) {
+  const auto [store, key] = stores.open_object(location);
+  const auto text = storage::get_text(*store, key);
+  if (!text) throw Error(ErrorCode::kNotFound, "there is no such configuration file", location, remedy);
+  return Json::parse(*text, location);
 }
 
-void write_json(const std::string& path, const Json& value) {
-  const std::string text = value.dump(2) + "\n";
+void write_result_file(const std::string& path, std::span<const std::byte> content) {
   const std::string temporary = path + ".tmp";
   std::FILE* file = std::fopen(temporary.c_str(), "wb");
-  bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  bool written = file != nullptr && std::fwrite(content.data(), 1, content.size(), file) == content.size();
   int error = written ? 0 : errno;
   if (file != nullptr && std::fclose(file) != 0 && written) {
     written = false;
@@ -39,6 +32,11 @@ void write_json(const std::string& path, const Json& value) {
   std::remove(temporary.c_str());
   throw Error(ErrorCode::kWriteFailed, std::string("cannot write: ") + std::strerror(error), path,
               "choose a results directory that can be written");
+}
+
+void write_json(const std::string& path, const Json& value) {
+  const std::string text = value.dump(2) + "\n";
+  write_result_file(path, std::as_bytes(std::span(text)));
 }
 
 }  // namespace flatfield::pipeline

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
+#include "flatfield/core/error.h"
+#include "flatfield/methods/foreground_weight.h"
 #include "flatfield/methods/tissue_mask.h"
+#include "flatfield/pipeline/learn_background.h"
 #include "flatfield/pipeline/tile_paths.h"
 
 namespace flatfield::pipeline {
@@ -26,49 +28,26 @@ std::string limits_text(const std::vector<float>& curve) {
   return fmt::format("{:.4f}..{:.4f}", *lo, *hi);
 }
 
-/// v_low with the correction applied: what the quality "after" is measured on.
-Block<float> corrected_low(const Block<float>& v_low, const Block<std::uint8_t>& mask,
-                           const methods::AxisFit& fit, float ratio, const ParallelFor& parallel_for) {
-  const Extent3& shape = v_low.shape();
-  std::array<std::vector<float>, 3> gains;
-  for (int axis = 0; axis < 3; ++axis) {
-    std::vector<float>& gain = gains[static_cast<std::size_t>(axis)];
-    gain = methods::evaluate_curve(fit.axes[static_cast<std::size_t>(axis)], shape[axis]);
-    for (float& c : gain) c = 1.0F / c;
-    if (gain.empty()) gain.assign(static_cast<std::size_t>(shape[axis]), 1.0F);
-  }
-  Block<float> out = v_low.clone();
-  parallel_for(shape.z, [&](std::int64_t z) {
-    for (std::int64_t y = 0; y < shape.y; ++y) {
-      float* row = out.view().row(z, y);
-      const std::uint8_t* inside = mask.view().row(z, y);
-      const float gain = gains[1][static_cast<std::size_t>(y)] * gains[0][static_cast<std::size_t>(z)] * ratio;
-      for (std::int64_t x = 0; x < shape.x; ++x)
-        if (inside[x] != 0) row[x] *= gains[2][static_cast<std::size_t>(x)] * gain;
-    }
-  });
-  return out;
-}
-
-void measure_quality(const Block<float>& low, const Block<float>& v_low, const Block<std::uint8_t>& mask,
-                     const ParallelFor& parallel_for, report::Log& log, Learned& learned) {
-  methods::QualityNumbers quality;
-  quality.profile_cv_raw = methods::profile_cv(low.view(), mask.view(), parallel_for);
-  quality.profile_cv_before = methods::profile_cv(v_low.view(), mask.view(), parallel_for);
-  const methods::AxisCurves& curves = *learned.correction.curves;
-  const Block<float> after = corrected_low(v_low, mask, *learned.fit, curves.ratio, parallel_for);
-  quality.profile_cv_after = methods::profile_cv(after.view(), mask.view(), parallel_for);
-  for (const auto* curve : {&curves.z, &curves.y, &curves.x})
-    for (const float c : *curve) {
-      quality.axis_gain_min = std::min(quality.axis_gain_min, 1.0 / static_cast<double>(c));
-      quality.axis_gain_max = std::max(quality.axis_gain_max, 1.0 / static_cast<double>(c));
-    }
-  constexpr const char* kAxes[] = {"z", "y", "x"};
-  for (std::size_t axis = 0; axis < 3; ++axis)
-    log.info(fmt::format("profile CV along {}: raw {:.2f} %, before {:.2f} %, after {:.2f} %", kAxes[axis],
-                         quality.profile_cv_raw[axis], quality.profile_cv_before[axis],
-                         quality.profile_cv_after[axis]));
-  learned.quality = quality;
+/// How much each voxel counts in the fit (algorithms.md 4.3).
+Block<float> foreground_weights(const VolumeRequest& request, const Block<float>& low,
+                                const Block<float>& v_low, const Block<std::uint8_t>& mask,
+                                RunContext& context, Learned& learned) {
+  const methods::FittingOptions& options = context.config.fitting;
+  // A background image from elsewhere was made without them.
+  if (context.config.use_reference_bkg) learn_background_planes(low, context, learned);
+  // In an empty mask nothing is foreground, and there is nothing to fit a mixture to.
+  if (options.probability_model == methods::ProbabilityModel::kGaussianMixture &&
+      methods::count_foreground(mask.view()) == 0)
+    return Block<float>(v_low.shape(), 0.0F);
+  Block<float> weights =
+      methods::foreground_weight(v_low.view(), mask.view(), learned.background_planes.planes, options,
+                                 context.pool.as_parallel_for());
+  context.log.info(fmt::format("foreground weights: {} at level {}",
+                               options.probability_model == methods::ProbabilityModel::kPercentile
+                                   ? "percentile ramp"
+                                   : "mixture model",
+                               request.levels.estimation));
+  return weights;
 }
 
 /// The level that the tile is scaled to: that of the median summary if it has one, else that of the options.
@@ -111,12 +90,16 @@ void learn_axis_curves(const VolumeRequest& request, const Block<float>& low, co
   learned.correction.mask = std::move(*found);
   const Block<std::uint8_t>& mask = *learned.correction.mask;
 
-  constexpr double kMostTissue = 0.01;
-  const double share = methods::share_in_mask(learned.background_planes.planes, mask.view());
-  if (share > kMostTissue)
-    log.warning(fmt::format("background_planes_in_mask = {:.3f} (more than {}): the background planes hold "
-                            "tissue, so the background is not background",
-                            share, kMostTissue));
+  if (options.enable_gmm_refinement) {
+    try {
+      learned.weights = foreground_weights(request, low, v_low, mask, context, learned);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kBadInput) throw;
+      return fall_back("foreground weights: " + error.message());
+    }
+  }
+  const methods::VoxelWeights weights =
+      learned.weights ? methods::VoxelWeights(std::as_const(*learned.weights).view()) : std::nullopt;
 
   std::optional<Block<std::uint8_t>> reduced;
   if (options.exclude_background_planes_from_mask)
@@ -124,12 +107,12 @@ void learn_axis_curves(const VolumeRequest& request, const Block<float>& low, co
   const BlockView<const std::uint8_t> fit_mask = reduced ? std::as_const(*reduced).view() : mask.view();
   if (methods::count_foreground(fit_mask) == 0) return fall_back("the mask is empty where the tile is not 0");
 
-  const double g = methods::global_level(v_low.view(), fit_mask, options.profile_percentile);
+  const double g = methods::global_level(v_low.view(), fit_mask, options.profile_percentile, weights);
   log.info(fmt::format("g: {}", g));
   if (g == 0.0) return fall_back("the global level g is 0");
   learned.fit = methods::fit_axes(v_low.view(), fit_mask, g,
                                   levels.binned ? options.med_factor_binned : options.med_factor_unbinned,
-                                  options, parallel_for);
+                                  options, parallel_for, weights);
   learned.global_factor = global_factor(request, context);
   const methods::GlobalRatio ratio =
       methods::global_ratio(learned.global_factor, g, options.global_ratio_limits);
@@ -146,8 +129,6 @@ void learn_axis_curves(const VolumeRequest& request, const Block<float>& low, co
   log.info(fmt::format("curves: z {}, y {}, x {}", limits_text(curves.z), limits_text(curves.y),
                        limits_text(curves.x)));
   learned.correction.curves = std::move(curves);
-  measure_quality(low, v_low, mask, parallel_for, log, learned);
-  learned.quality->background_planes_in_mask = share;
 }
 
 }  // namespace flatfield::pipeline

@@ -7,6 +7,7 @@
 #include "flatfield/numerics/spline_resize.h"
 #include "flatfield/pipeline/learn_background.h"
 #include "flatfield/pipeline/learn_curves.h"
+#include "flatfield/pipeline/learn_quality.h"
 #include "flatfield/pipeline/level_reader.h"
 
 namespace flatfield::pipeline {
@@ -60,6 +61,7 @@ Learned learn(const VolumeRequest& request, RunContext& context) {
   } else {
     learn_axis_curves(request, low, v_low, context, learned);
   }
+  learn_quality(low, v_low, context, learned);
   return learned;
 }
 

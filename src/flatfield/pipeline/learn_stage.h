@@ -8,7 +8,7 @@
 #include "flatfield/methods/axis_fit.h"
 #include "flatfield/methods/background.h"
 #include "flatfield/methods/correction.h"
-#include "flatfield/methods/quality.h"
+#include "flatfield/methods/quality_gate.h"
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/run_context.h"
 #include "flatfield/pipeline/tile_levels.h"
@@ -33,7 +33,7 @@ struct Learned {
   std::optional<methods::AxisFit> fit;
   double global_factor = 0.0;
   bool ratio_clamped = false;
-  std::optional<methods::QualityNumbers> quality;
+  std::optional<methods::QualityReport> quality;  ///< none where only the background is subtracted
   std::string fallback;  ///< why only the background is subtracted; "" if nothing fell back
 };
 

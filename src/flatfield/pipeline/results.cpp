@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cerrno>
-#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -49,9 +48,6 @@ template <class T>
 void write_npy(const std::string& path, std::string_view descr, const std::vector<T>& values) {
   write_npy<T>(path, descr, fmt::format("{},", values.size()), std::span<const T>(values));
 }
-
-/// Numbers that could not be measured are null.
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 }  // namespace
 
@@ -101,26 +97,6 @@ void dump_learned(const std::string& folder, const Learned& learned) {
     write_npy(path(std::string("profile_") + kAxes[axis]), "<f4", learned.fit->axes[axis].profile);
     if (!values[axis]->empty()) write_npy(path(std::string("curve_") + kAxes[axis]), "<f4", *values[axis]);
   }
-}
-
-Json quality_json(const Learned& learned, const TileLevels& levels) {
-  if (!learned.quality) return {};
-  const methods::QualityNumbers& quality = *learned.quality;
-  Json out;
-  out["level"] = levels.estimation;
-  out["mask"] = "foreground of the tile";
-  out["pedestal"] = 0.0;
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    const std::string name = std::string("profile_cv_") + kAxes[axis];
-    out[name + "_raw"] = number(quality.profile_cv_raw[axis]);
-    out[name + "_before"] = number(quality.profile_cv_before[axis]);
-    out[name + "_after"] = number(quality.profile_cv_after[axis]);
-  }
-  out["background_planes_in_mask"] = quality.background_planes_in_mask;
-  out["axis_gain_min"] = quality.axis_gain_min;
-  out["axis_gain_max"] = quality.axis_gain_max;
-  out["global_ratio"] = static_cast<double>(learned.correction.curves->ratio);
-  return out;
 }
 
 }  // namespace flatfield::pipeline

@@ -12,14 +12,10 @@ namespace flatfield::pipeline {
 [[nodiscard]] std::string volume_label(const std::string& tile_name, ome::VolumeId id,
                                        ome::VolumeId counts);
 
-
 /// --save-outputs: background image, background planes and correction curves of a volume.
 void save_learned(const std::string& results_dir, const std::string& label, const Learned& learned);
 
 /// --dump-learned: every quantity that was learnt as NAME.npy, for tests.
 void dump_learned(const std::string& folder, const Learned& learned);
-
-/// The QC block of the run report for a volume; null if nothing was measured.
-[[nodiscard]] Json quality_json(const Learned& learned, const TileLevels& levels);
 
 }  // namespace flatfield::pipeline

@@ -10,6 +10,8 @@
 #include "flatfield/numerics/spline_resize.h"
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/correct_stage.h"
+#include "flatfield/pipeline/curve_plots.h"
+#include "flatfield/pipeline/learn_quality.h"
 #include "flatfield/pipeline/learn_stage.h"
 #include "flatfield/pipeline/provenance.h"
 #include "flatfield/pipeline/results.h"
@@ -17,6 +19,7 @@
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/report/progress.h"
 #include "flatfield/storage/open_store.h"
+#include "flatfield/storage/write_probe.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -54,7 +57,7 @@ class Job {
         result_(result),
         started_(report::utc_timestamp()),
         fits_(config_.method == "fitting" && !config_.skip_flat_field),
-        refines_(false) {}
+        refines_(fits_ && config_.fitting.enable_gmm_refinement) {}
 
   void run() {
     // Every place that this run may write to, so that all are known to be free before anything is written.
@@ -62,24 +65,28 @@ class Job {
     if (fits_) places.push_back(outputs_.mask);
     if (refines_) places.push_back(outputs_.probability);
     for (const std::string& place : places) check_apart(location_, place);
-    const ome::Tile tile = ome::Tile::open(storage::open_store(location_));
+    const ome::Tile tile = ome::Tile::open(context_.stores.open(location_));
     const TileLevels levels = choose_levels(tile, name_, config_, context_.log);
     const zarr::Array input = tile.open_array(levels.target);
     check_input(input, tile.spatial_shape(levels.target));
-    const auto corrected_store = storage::open_store(outputs_.corrected);
+    const auto corrected_store = context_.stores.open(outputs_.corrected);
     if (!config_.overwrite && output_state(*corrected_store) == OutputState::kFinished) {
       context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
       result_.status = TileStatus::kSkipped;
       result_.reason = "the output was finished already";
       return;
     }
-    for (const std::string& place : places) check_place(*storage::open_store(place), config_.overwrite);
+    for (const std::string& place : places) {
+      const auto store = context_.stores.open(place);
+      check_place(*store, config_.overwrite);
+      storage::prove_writable(*store);
+    }
     if (config_.skip_flat_field && config_.skip_bkg_sub)
       context_.log.info("--skip-flat-field and --skip-bkg-sub: the tile is rewritten with a pyramid");
 
     plans_ = plan_tile_outputs(tile, name_, levels, input, config_, context_.log);
     const std::vector<LearnedVolume> learned = learn_all(tile, levels);
-    for (const std::string& place : places) clear_place(*storage::open_store(place));
+    for (const std::string& place : places) clear_place(*context_.stores.open(place));
     if (config_.overwrite) clear_stale(places);
     write(tile, levels, learned, corrected_store);
   }
@@ -93,9 +100,25 @@ class Job {
         const ome::VolumeId id{t, c};
         Learned learned = learn({tile, location_, name_, id, levels}, context_);
         note_learned(learned, levels, id);
+        pass_gate(learned);
         all.push_back({id, std::move(learned)});
       }
     return all;
+  }
+
+  /// --on-qc-fail: what becomes of a correction whose quality numbers fail. They are in the result already.
+  void pass_gate(Learned& learned) {
+    if (!learned.quality || learned.quality->verdict != methods::Verdict::kFail) return;
+    const std::string reason = "quality: " + learned.quality->reasons.front();
+    if (config_.on_qc_fail == "error")
+      throw Error(ErrorCode::kQualityFailed, reason, location_,
+                  "mend its cause, or choose another --on-qc-fail; nothing was written");
+    if (config_.on_qc_fail != "background-only") return;
+    context_.log.warning(reason + ": background subtraction only");
+    learned.correction.curves.reset();
+    learned.correction.image.reset();
+    result_.status = TileStatus::kBackgroundOnly;
+    result_.reason = reason;
   }
 
   /// Images of the run that is overwritten which this one does not write again: beside the new output they would
@@ -103,7 +126,7 @@ class Job {
   void clear_stale(const std::vector<std::string>& places) {
     for (const std::string& place : {outputs_.mask, outputs_.probability}) {
       if (std::find(places.begin(), places.end(), place) != places.end()) continue;
-      const auto store = storage::open_store(place);
+      const auto store = context_.stores.open(place);
       if (output_state(*store) != OutputState::kFinished) continue;
       clear_place(*store);
       context_.log.info("removed, as it belongs to the output that is overwritten: " + place);
@@ -112,13 +135,16 @@ class Job {
 
   void note_learned(const Learned& learned, const TileLevels& levels, ome::VolumeId id) {
     const std::string label = volume_label(name_, id, plans_.corrected.volumes);
-    if (config_.save_outputs) save_learned(config_.results_dir, label, learned);
+    if (config_.save_outputs) {
+      save_learned(config_.results_dir, label, learned);
+      save_curve_plots(join_location(config_.results_dir, label), label, learned, context_.log);
+    }
     if (!config_.dump_learned.empty()) dump_learned(config_.dump_learned, learned);
     if (!learned.fallback.empty()) {
       result_.status = TileStatus::kBackgroundOnly;
       result_.reason = learned.fallback;
     }
-    Json quality = quality_json(learned, levels);
+    Json quality = quality_json(learned, levels, config_.skip_bkg_sub ? config_.pedestal : 0.0);
     if (!quality.is_null()) result_.quality[label] = std::move(quality);
   }
 
@@ -174,14 +200,14 @@ class Job {
     context_.placed.push_back(std::move(placed));
   }
 
-  static std::unique_ptr<OutputImage> open_output(const std::string& location, const OutputPlan& plan) {
-    return std::make_unique<OutputImage>(storage::open_store(location), plan);
+  std::unique_ptr<OutputImage> open_output(const std::string& location, const OutputPlan& plan) {
+    return std::make_unique<OutputImage>(context_.stores.open(location), plan);
   }
 
   /// TILE_mask_low_res.zarr of the results directory: the mask as it was learnt with.
   void save_low_resolution_mask(const Block<std::uint8_t>& mask) {
     const auto store =
-        storage::open_store(join_location(config_.results_dir, name_ + "_mask_low_res.zarr"));
+        context_.stores.open(join_location(config_.results_dir, name_ + "_mask_low_res.zarr"));
     clear_place(*store);
     OutputImage image(store, plans_.low_mask);
     write_pyramid(*block_source(mask), image.target({}, "low-resolution mask"), context_.pool,

@@ -75,6 +75,10 @@ class Correction:
         return self.folder / "out" / "mask" / "SPIM.ome.zarr" / self.tile
 
     @property
+    def probability(self):
+        return self.folder / "out" / "probability" / "SPIM.ome.zarr" / self.tile
+
+    @property
     def results(self):
         return self.folder / "results"
 
@@ -85,10 +89,15 @@ class Correction:
         return record
 
     @property
-    def fitting(self):
-        """The quality numbers of a tile of one volume."""
+    def quality(self):
+        """The QC block of a tile of one volume."""
         (block,) = self.report["qc"].values()
         return block
+
+    @property
+    def numbers(self):
+        """The values of its quality numbers."""
+        return {name: number["value"] for name, number in self.quality["numbers"].items()}
 
 
 def attempt(tile, folder, *options, masks=None, **subprocess_options):

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "flatfield/core/block.h"
+#include "flatfield/core/parallel.h"
+
+namespace flatfield::methods {
+
+/// How the weight of a voxel is found (algorithms.md 4.3).
+enum class ProbabilityModel {
+  kPercentile,       ///< a ramp between two percentiles of the background
+  kGaussianMixture,  ///< the posterior of two Gaussian mixtures
+};
+
+/// Options of the foreground weights; names, ranges and defaults of algorithms.md section 10.
+struct ForegroundWeightOptions {
+  bool enable_gmm_refinement = false;  ///< weights are used, whichever the model
+  ProbabilityModel probability_model = ProbabilityModel::kPercentile;
+  double probability_bg_low_percentile = 50.0;
+  double probability_bg_high_percentile = 99.9;
+  double probability_ramp_eps = 1e-4;        ///< clamped to [1e-6, 0.49]
+  double probability_ramp_start_frac = 0.2;  ///< clamped to [0, 0.999]
+  double probability_ramp_nu = 1.0;          ///< at least 1
+  double probability_smooth_sigma = 1.0;     ///< voxels
+  std::int64_t gmm_n_components = 3;
+  std::int64_t gmm_max_samples = 2000000;
+  std::int64_t gmm_batch_size = 200000;  ///< accepted for old configurations, without effect
+  std::int64_t erosion_radius = 2;       ///< voxels
+  std::int64_t gmm_random_state = 0;
+};
+
+/// How much each voxel of the estimation level counts as foreground, 0..1, by the model of the
+/// options. `v_low` is the background-subtracted estimation level, `mask` has its shape,
+/// `background_planes` are z indices of it. Throws Error(kBadInput) where the weights cannot be
+/// found; see the two functions below.
+[[nodiscard]] Block<float> foreground_weight(BlockView<const float> v_low,
+                                             BlockView<const std::uint8_t> mask,
+                                             const std::vector<std::int64_t>& background_planes,
+                                             const ForegroundWeightOptions& options,
+                                             const ParallelFor& parallel_for);
+
+/// The "percentile" model: a generalised logistic ramp over v_low between two percentiles of the
+/// background planes, smoothed and clipped; equal percentiles give a step. In float32 with the
+/// exponential of numpy, so that the weights are those of a numpy implementation to 1 ulp; where
+/// the ramp is so steep that its factor Q exceeds float32 (about start_frac > 0.8 or nu > 8), in
+/// double from logarithms. Throws Error(kBadInput) where there are no background planes. Beside the
+/// result it needs the voxels of the background planes.
+[[nodiscard]] Block<float> percentile_weight(BlockView<const float> v_low,
+                                             const std::vector<std::int64_t>& background_planes,
+                                             const ForegroundWeightOptions& options,
+                                             const ParallelFor& parallel_for);
+
+}  // namespace flatfield::methods

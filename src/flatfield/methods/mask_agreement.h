@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "flatfield/core/block.h"
+#include "flatfield/core/parallel.h"
+
+namespace flatfield::methods {
+
+// Whether a foreground mask belongs to the volume that it is used on. Both numbers look only at
+// voxels whose background-subtracted value `v_low` is not 0: the mask leaves those out by
+// construction, so they would make any mask look right. Volumes and mask have one shape (z, y, x).
+
+/// Probability that a voxel inside the mask is brighter than one outside, ties counting half: the
+/// area under the ROC curve (Mann and Whitney 1947). 1 = the mask holds exactly the bright voxels,
+/// 0.5 = it says nothing about brightness. `smoothed` is v_low after a Gaussian of sigma 1 voxel,
+/// >= 0; values that agree within 0.2 % (9 bits of mantissa) count as ties. No value where fewer
+/// than 100 voxels lie inside, or outside fewer than 100 or 1 % of all: a mask that covers
+/// everything cannot be judged this way.
+[[nodiscard]] std::optional<double> mask_brightness_auc(BlockView<const float> v_low,
+                                                        BlockView<const float> smoothed,
+                                                        BlockView<const std::uint8_t> mask,
+                                                        const ParallelFor& parallel_for);
+
+/// Share of the places where a line along z, y or x crosses the mask's border, with 3 voxels inside
+/// before 3 outside or the other way round, at which the inner of the six is brighter than the
+/// outer one, ties counting half. 1 = every border lies on an edge of the image, 0.5 = the borders
+/// know nothing of it. `smoothed` is the raw level after a Gaussian of sigma 1 voxel: over so short
+/// a distance neither the background nor the illumination changes, so both sides can be compared as
+/// they are. No value for fewer than 100 such places.
+[[nodiscard]] std::optional<double> mask_edge_agreement(BlockView<const float> v_low,
+                                                        BlockView<const float> smoothed,
+                                                        BlockView<const std::uint8_t> mask,
+                                                        const ParallelFor& parallel_for);
+
+}  // namespace flatfield::methods

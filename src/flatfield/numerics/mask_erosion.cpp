@@ -1,0 +1,122 @@
+#include "flatfield/numerics/mask_erosion.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "flatfield/core/error.h"
+
+namespace flatfield::numerics {
+namespace {
+
+/// Rows of y that one task erodes.
+constexpr std::int64_t kRowsPerTask = 16;
+
+/// Squared distance of every voxel of a row to the nearest background of the row, or to the voxel
+/// beyond either end; at most `most`.
+void row_distances(const std::uint8_t* mask, std::int64_t width, std::int32_t radius,
+                   std::int32_t most, std::int32_t* squared) {
+  std::int32_t steps = 0;
+  for (std::int64_t x = 0; x < width; ++x) {
+    steps = mask[x] == 0 ? 0 : std::min(steps + 1, radius + 1);
+    squared[x] = steps;
+  }
+  steps = 0;
+  for (std::int64_t x = width - 1; x >= 0; --x) {
+    steps = mask[x] == 0 ? 0 : std::min(steps + 1, radius + 1);
+    const std::int32_t nearest = std::min(squared[x], steps);
+    squared[x] = std::min(nearest * nearest, most);
+  }
+}
+
+/// to = min(to, from + added), row by row.
+void lower_to(const std::int32_t* __restrict from, std::int32_t added, std::int64_t width,
+              std::int32_t* __restrict to) {
+  for (std::int64_t x = 0; x < width; ++x) to[x] = std::min(to[x], from[x] + added);
+}
+
+/// Squared distances of the rows [first_y - radius, last_y + radius) of all planes, along x only at
+/// first. Rows outside the volume are background.
+class RowBand {
+ public:
+  RowBand(BlockView<const std::uint8_t> mask, std::int64_t first_y, std::int64_t last_y,
+          std::int32_t radius)
+      : shape_(mask.shape),
+        first_(first_y - radius),
+        rows_(last_y - first_y + 2 * std::int64_t{radius}),
+        squared_(static_cast<std::size_t>(shape_.z * rows_ * shape_.x), 0) {
+    for (std::int64_t z = 0; z < shape_.z; ++z)
+      for (std::int64_t y = std::max<std::int64_t>(first_, 0);
+           y < std::min(first_ + rows_, shape_.y); ++y)
+        row_distances(mask.row(z, y), shape_.x, radius, radius * radius + 1, row(z, y));
+  }
+  [[nodiscard]] std::int32_t* row(std::int64_t z, std::int64_t y) {
+    return squared_.data() + (z * rows_ + (y - first_)) * shape_.x;
+  }
+
+ private:
+  Extent3 shape_;
+  std::int64_t first_;
+  std::int64_t rows_;
+  std::vector<std::int32_t> squared_;
+};
+
+void erode_band(BlockView<const std::uint8_t> mask, std::int64_t first_y, std::int64_t last_y,
+                std::int32_t radius, BlockView<std::uint8_t> out) {
+  const Extent3& shape = mask.shape;
+  RowBand along_x(mask, first_y, last_y, radius);
+  const std::int64_t rows = last_y - first_y;
+  const auto row_voxels = static_cast<std::size_t>(shape.x);
+  std::vector<std::int32_t> along_xy(static_cast<std::size_t>(shape.z * rows) * row_voxels);
+  const auto row_xy = [&](std::int64_t z, std::int64_t y) {
+    return along_xy.data() + (z * rows + (y - first_y)) * shape.x;
+  };
+  for (std::int64_t z = 0; z < shape.z; ++z)
+    for (std::int64_t y = first_y; y < last_y; ++y) {
+      std::copy_n(along_x.row(z, y), shape.x, row_xy(z, y));
+      for (std::int32_t d = 1; d <= radius; ++d)
+        for (const std::int64_t neighbour : {y - d, y + d})
+          lower_to(along_x.row(z, neighbour), d * d, shape.x, row_xy(z, y));
+    }
+  std::vector<std::int32_t> nearest(row_voxels);
+  for (std::int64_t z = 0; z < shape.z; ++z)
+    for (std::int64_t y = first_y; y < last_y; ++y) {
+      std::uint8_t* to = out.row(z, y);
+      if (z < radius || z + radius >= shape.z) {
+        std::fill_n(to, shape.x, std::uint8_t{0});
+        continue;
+      }
+      std::copy_n(row_xy(z, y), shape.x, nearest.data());
+      for (std::int32_t d = 1; d <= radius; ++d)
+        for (const std::int64_t neighbour : {z - d, z + d})
+          lower_to(row_xy(neighbour, y), d * d, shape.x, nearest.data());
+      for (std::int64_t x = 0; x < shape.x; ++x)
+        to[x] = nearest[static_cast<std::size_t>(x)] > radius * radius ? 1 : 0;
+    }
+}
+
+}  // namespace
+
+Block<std::uint8_t> erode_by_ball(BlockView<const std::uint8_t> mask, std::int64_t radius_voxels,
+                                  const ParallelFor& parallel_for) {
+  if (radius_voxels < 0)
+    throw Error(ErrorCode::kInternal,
+                "erode_by_ball: expected a radius from 0, found " + std::to_string(radius_voxels));
+  const Extent3& shape = mask.shape;
+  Block<std::uint8_t> out(shape, 0);
+  // A ball that is wider than the volume fits nowhere.
+  const std::int64_t widest = (std::min({shape.z, shape.y, shape.x}) - 1) / 2;
+  if (shape.empty() || radius_voxels > widest) return out;
+  constexpr std::int64_t kLargestRadius = 32767;  // the sum of two squares is an int32
+  if (radius_voxels > kLargestRadius)
+    throw Error(ErrorCode::kInternal,
+                "erode_by_ball: a radius of " + std::to_string(radius_voxels) + " is out of range");
+  parallel_for(ceil_div(shape.y, kRowsPerTask), [&](std::int64_t task) {
+    const std::int64_t first = task * kRowsPerTask;
+    erode_band(mask, first, std::min(first + kRowsPerTask, shape.y),
+               static_cast<std::int32_t>(radius_voxels), out.view());
+  });
+  return out;
+}
+
+}  // namespace flatfield::numerics

@@ -1,0 +1,89 @@
+#include "flatfield/numerics/mask_erosion.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "flatfield/core/error.h"
+
+namespace flatfield::numerics {
+namespace {
+
+Block<std::uint8_t> random_mask(const Extent3& shape, unsigned one_in, std::mt19937& random) {
+  Block<std::uint8_t> mask(shape);
+  for (std::uint8_t& m : mask.span()) m = random() % one_in == 0 ? 0 : 255;
+  return mask;
+}
+
+/// Every voxel of the ball looked at.
+bool ball_fits(const Block<std::uint8_t>& mask, const Extent3& at, std::int64_t radius) {
+  for (std::int64_t z = -radius; z <= radius; ++z)
+    for (std::int64_t y = -radius; y <= radius; ++y)
+      for (std::int64_t x = -radius; x <= radius; ++x) {
+        if (z * z + y * y + x * x > radius * radius) continue;
+        const Extent3 p = at + Extent3{z, y, x};
+        if (intersect({p, {1, 1, 1}}, {{0, 0, 0}, mask.shape()}).empty()) return false;
+        if (mask.at(p.z, p.y, p.x) == 0) return false;
+      }
+  return true;
+}
+
+TEST(ErodeByBall, equals_the_naive_search) {
+  for (unsigned seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937 random(seed);
+    const auto size = [&](unsigned most) { return static_cast<std::int64_t>(1 + random() % most); };
+    const Block<std::uint8_t> mask =
+        random_mask({size(12), size(40), size(20)}, 5 + random() % 400, random);
+    const auto radius = static_cast<std::int64_t>(random() % 5);
+    const Block<std::uint8_t> eroded = erode_by_ball(mask.view(), radius, serial_for);
+    for (std::int64_t i = 0; i < mask.size(); ++i)
+      ASSERT_EQ(eroded.data()[i], ball_fits(mask, unravel(i, mask.shape()), radius) ? 1 : 0)
+          << "at " << to_string(unravel(i, mask.shape())) << " radius " << radius;
+  }
+}
+
+TEST(ErodeByBall, takes_what_lies_beyond_the_border_for_background) {
+  const Block<std::uint8_t> mask({7, 7, 7}, 1);
+  const Block<std::uint8_t> eroded = erode_by_ball(mask.view(), 3, serial_for);
+  for (std::int64_t i = 0; i < mask.size(); ++i)
+    EXPECT_EQ(eroded.data()[i] != 0, (unravel(i, mask.shape()) == Extent3{3, 3, 3}));
+}
+
+TEST(ErodeByBall, of_a_ball_wider_than_the_volume_is_empty) {
+  const Block<std::uint8_t> mask({50, 4, 50}, 1);
+  for (const std::int64_t radius : {std::int64_t{2}, std::int64_t{1} << 40}) {
+    const Block<std::uint8_t> eroded = erode_by_ball(mask.view(), radius, serial_for);
+    for (const std::uint8_t m : eroded.span()) ASSERT_EQ(m, 0);
+  }
+}
+
+TEST(ErodeByBall, of_radius_zero_keeps_the_mask_and_refuses_less) {
+  std::mt19937 random(3);
+  const Block<std::uint8_t> mask = random_mask({3, 20, 5}, 2, random);
+  const Block<std::uint8_t> eroded = erode_by_ball(mask.view(), 0, serial_for);
+  for (std::int64_t i = 0; i < mask.size(); ++i)
+    EXPECT_EQ(eroded.data()[i], mask.data()[i] != 0 ? 1 : 0);
+  EXPECT_THROW((void)erode_by_ball(mask.view(), -1, serial_for), Error);
+}
+
+TEST(ErodeByBall, does_not_depend_on_the_number_of_threads) {
+  std::mt19937 random(9);
+  const Block<std::uint8_t> mask = random_mask({20, 90, 30}, 500, random);
+  const Block<std::uint8_t> one = erode_by_ball(mask.view(), 2, serial_for);
+  const Block<std::uint8_t> four = erode_by_ball(
+      mask.view(), 2, [](std::int64_t count, const std::function<void(std::int64_t)>& body) {
+        std::vector<std::jthread> threads;
+        for (std::int64_t t = 0; t < 4; ++t)
+          threads.emplace_back([=, &body] {
+            for (std::int64_t i = t; i < count; i += 4) body(i);
+          });
+      });
+  EXPECT_TRUE(std::equal(one.span().begin(), one.span().end(), four.span().begin()));
+}
+
+}  // namespace
+}  // namespace flatfield::numerics

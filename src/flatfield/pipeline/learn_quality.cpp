@@ -1,0 +1,65 @@
+#include "flatfield/pipeline/learn_quality.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "flatfield/methods/level_correction.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+constexpr const char* kAxes[] = {"z", "y", "x"};
+
+std::string percent(const std::optional<double>& value) {
+  return value ? fmt::format("{:.2f} %", *value) : "not measured";
+}
+
+Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
+}  // namespace
+
+void learn_quality(const Block<float>& low, const Block<float>& v_low, RunContext& context,
+                   Learned& learned) {
+  const methods::Correction& correction = learned.correction;
+  if (!correction.curves && !correction.image) return;
+  const ParallelFor parallel_for = context.pool.as_parallel_for();
+  const Block<float> after =
+      methods::corrected_level(correction, learned.fit, v_low.view(), parallel_for);
+  std::optional<BlockView<const std::uint8_t>> mask;
+  if (correction.mask) mask = correction.mask->view();
+  const methods::QualityNumbers numbers =
+      methods::measure_quality({low.view(), v_low.view(), after.view(), mask,
+                                learned.background_planes.planes, correction, learned.fit},
+                               parallel_for);
+  for (std::size_t axis = 0; axis < 3; ++axis)
+    context.log.info(fmt::format("profile CV along {}: raw {}, before {}, after {}", kAxes[axis],
+                                 percent(numbers.profile_cv_raw[axis]),
+                                 percent(numbers.profile_cv_before[axis]),
+                                 percent(numbers.profile_cv_after[axis])));
+  learned.quality = methods::judge_quality(numbers, learned.ratio_clamped);
+  context.log.info(fmt::format("quality: {}", methods::verdict_name(learned.quality->verdict)));
+  for (const std::string& reason : learned.quality->reasons) context.log.warning(reason);
+}
+
+Json quality_json(const Learned& learned, const TileLevels& levels, double pedestal_counts) {
+  if (!learned.quality) return {};
+  const methods::QualityReport& quality = *learned.quality;
+  Json out;
+  out["verdict"] = methods::verdict_name(quality.verdict);
+  out["reasons"] = Json(quality.reasons);
+  out["level"] = levels.estimation;
+  out["mask"] = quality.mask;
+  out["pedestal"] = pedestal_counts;
+  Json& numbers = out["numbers"];
+  for (const methods::JudgedNumber& judged : quality.numbers) {
+    Json& number = numbers[judged.name];
+    number["value"] = judged.value && std::isfinite(*judged.value) ? Json(*judged.value) : Json();
+    number["verdict"] = methods::verdict_name(judged.verdict);
+    number["warn"] = text_or_null(judged.warn);
+    number["fail"] = text_or_null(judged.fail);
+  }
+  return out;
+}
+
+}  // namespace flatfield::pipeline
