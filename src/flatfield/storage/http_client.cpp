@@ -308,7 +308,8 @@ HttpAnswer HttpClient::exchange(const HttpRequest& request) const {
   const CURLcode code = curl_easy_perform(curl);
   if (exchange.refusal) std::rethrow_exception(exchange.refusal);
   if (code == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
-  handles_->give_back(std::move(handle));
+  // A handle whose exchange failed may still be tied to what is left of it.
+  if (code == CURLE_OK) handles_->give_back(std::move(handle));
   answer.failure = failure_of(code);
   if (code != CURLE_OK)
     answer.failure_text = message[0] != 0 ? message.data() : curl_easy_strerror(code);

@@ -12,6 +12,7 @@ namespace flatfield::storage {
 namespace {
 
 constexpr double kLongestRetryAfter = 60.0;
+constexpr double kLongestPauseUnreached = 1.0;
 
 double uniform_random() {
   // Seeded by the machine: many processes that failed at the same moment must not try again at the
@@ -91,6 +92,8 @@ Outcome PatientClient::send(const MakeRequest& make_request, const Judge& judge)
       return outcome;
     if (outcome.verdict == Verdict::kCorrected) continue;
     double pause = pause_seconds(options_, attempt, uniform_random());
+    // Whether there is a server at all is to be known soon.
+    if (!reached()) pause = std::min(pause, kLongestPauseUnreached);
     if (const auto asked = retry_after_seconds(outcome.answer)) pause = std::max(pause, *asked);
     if (outcome.seconds + pause > options_.budget_seconds) return outcome;
     std::this_thread::sleep_for(std::chrono::duration<double>(pause));
@@ -104,6 +107,11 @@ void PatientClient::note_health(const HttpAnswer& answer, Verdict verdict) {
     failing_since_.reset();
   else if (!failing_since_)
     failing_since_ = Clock::now();
+}
+
+bool PatientClient::reached() const {
+  const std::scoped_lock lock(mutex_);
+  return reached_;
 }
 
 bool PatientClient::out_of_order() const {

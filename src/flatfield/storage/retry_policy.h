@@ -71,6 +71,7 @@ class PatientClient {
  private:
   using Clock = std::chrono::steady_clock;
   void note_health(const HttpAnswer& answer, Verdict verdict);
+  [[nodiscard]] bool reached() const;
   [[nodiscard]] bool out_of_order() const;
 
   std::shared_ptr<const HttpClient> http_;
