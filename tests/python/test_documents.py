@@ -1,4 +1,5 @@
 """The documents say what the program does."""
+import json
 import os
 import pathlib
 import re
@@ -26,10 +27,13 @@ def test_the_configuration_reference_holds_the_tables_of_keys_that_the_program_p
 
 
 def test_the_help_lists_every_option_of_the_readme():
-    help_text = printed("run", "--help")
-    flags = re.findall(r"^\| `(--[a-z-]+)` ", README, re.M)
-    assert len(flags) > 20
-    assert [flag for flag in flags if flag not in help_text] == []
+    tables = re.findall(r"^\| option of `(\w+)` .*?\n\n", README, re.M | re.S)
+    assert tables == ["run", "basic"]
+    for command in tables:
+        table = re.search(rf"^\| option of `{command}` .*?\n\n", README, re.M | re.S).group(0)
+        flags = re.findall(r"^\| `(--[a-z-]+)` ", table, re.M)
+        assert len(flags) > 5
+        assert [flag for flag in flags if flag not in printed(command, "--help")] == []
 
 
 def test_the_readme_lists_every_exit_code():
@@ -50,3 +54,22 @@ def test_every_file_that_the_documents_name_exists():
 
 def test_the_version_of_the_program_is_in_the_changelog():
     assert f"## {printed('--version').strip()}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def documented_thresholds():
+    """(warn, fail) of each number in docs/quality.md, in its order."""
+    text = (ROOT / "docs" / "quality.md").read_text()
+    table = re.search(r"<!-- thresholds: .*? -->\n(.*?)<!-- end of thresholds -->", text, re.S).group(1)
+    for name, _, warn, fail in re.findall(r"^\| `(\S+)` \| (.*?) \| (.*?) ?\| (.*?) ?\|$", table, re.M):
+        for axis in "zyx" if "{z,y,x}" in name else " ":
+            yield tuple(cell.replace("{z,y,x}", axis) for cell in (name, warn, fail))
+
+
+def test_the_document_of_quality_holds_every_number_with_the_thresholds_of_the_program(tmp_path):
+    printed("synth", tmp_path, "--shape", "64,64,64", "--is-binned", "--n-levels", "1")
+    printed("run", "--zarr", tmp_path / "tile_000000_ch_488.zarr", "--mask-dir", tmp_path / "masks", "--is-binned",
+            "--output", tmp_path / "out", "--results-dir", tmp_path / "results")
+    report = json.loads((tmp_path / "results" / "run_report.json").read_text())
+    numbers = report["tiles"][0]["qc"]["tile_000000_ch_488.zarr"]["numbers"]
+    assert list(documented_thresholds()) == [(name, number["warn"] or "", number["fail"] or "")
+                                             for name, number in numbers.items()]

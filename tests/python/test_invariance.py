@@ -68,7 +68,7 @@ CATEGORIES = {
     rf"{GROUP}/\d+(/\d+){{5}}": bytes,
     rf"{GROUP}/\.zattrs": fixed_group_attributes,
     r"learned/\w+\.npy": bytes,
-    rf"results/{re.escape(NAME)}(_bkg\.tif|_bkg_slice_indices\.json|_corr_curves\.json)": bytes,
+    rf"results/{re.escape(NAME)}(_bkg\.tif|_bkg_slice_indices\.json|_corr_curves\.json|_corr_(xy|xz|yz)\.png)": bytes,
     rf"results/fitting_config_{re.escape(NAME)}\.json": bytes,
     rf"results/{re.escape(NAME)}_mask_low_res\.zarr/.*": bytes,
     rf"results/config_{re.escape(NAME)}\.json": fixed_configuration,

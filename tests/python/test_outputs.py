@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import skimage.io
 import tifffile
 import zarr
 
@@ -62,7 +63,8 @@ REPORTS = {"exaspim_flatfield.log", "run_report.json", f"config_{NAME}.json", f"
 
 def test_results_directory_holds_the_files_of_the_contract(run):
     assert {path.name for path in run.results.iterdir()} == {
-        *REPORTS, f"{NAME}_bkg.tif", f"{NAME}_bkg_slice_indices.json", f"{NAME}_corr_curves.json"}
+        *REPORTS, f"{NAME}_bkg.tif", f"{NAME}_bkg_slice_indices.json", f"{NAME}_corr_curves.json",
+        f"{NAME}_corr_xy.png", f"{NAME}_corr_xz.png", f"{NAME}_corr_yz.png"}
 
 
 def test_nothing_is_saved_that_was_not_asked_for(tile, tmp_path):
@@ -242,7 +244,7 @@ def options_of_the_help(command, cwd):
 
 def test_resolved_configuration_holds_every_option(tile, run, tmp_path):
     configuration = read_json(run.results / f"config_{NAME}.json")
-    flags = {"--" + key.replace("_", "-") for key in configuration} - {"--fitting", "--tile-paths"}
+    flags = {"--" + key.replace("_", "-") for key in configuration} - {"--fitting", "--basic", "--tile-paths"}
     assert flags == set(options_of_the_help("run", tmp_path)) - {"--help", "--version", "--config"}
     assert configuration["zarr"] == str(tile) and configuration["output"] == "out/SPIM.ome.zarr"
     assert configuration["n_levels"] == 3 and configuration["save_outputs"] is True
@@ -408,6 +410,25 @@ def test_axis_that_is_not_corrected_has_no_curve(tile, tmp_path):
     run = correct(tile, tmp_path, "--save-outputs", "--fitting-config", fitting_config(tmp_path, {"limits_y": [1, 1]}))
     curves = read_json(run.results / f"{NAME}_corr_curves.json")
     assert curves["curve_y"] is None and len(curves["curve_x"]) == 80
+    assert {path.name for path in run.results.glob("*.png")} == {f"{NAME}_corr_xy.png", f"{NAME}_corr_yz.png"}
+
+
+def test_curves_are_drawn_each_in_a_picture_of_its_own(run):
+    pictures = [skimage.io.imread(run.results / f"{NAME}_corr_{planes}.png") for planes in ("xy", "xz", "yz")]
+    for picture in pictures:
+        assert picture.shape[:2] == (660, 1100)
+        dark = (picture[..., :3].max(axis=-1) < 128).mean()
+        assert 0.005 < dark < 0.1  # neither blank nor a blot
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        assert np.any(pictures[a] != pictures[b])
+
+
+def test_picture_that_cannot_be_written_is_a_warning(tile, tmp_path):
+    (tmp_path / "results" / f"{NAME}_corr_xz.png").mkdir(parents=True)
+    run = correct(tile, tmp_path, "--save-outputs")
+    assert run.report["status"] == "corrected"
+    assert [line for line in run.result.warnings if "the correction curve along y is not drawn" in line]
+    assert (run.results / f"{NAME}_corr_yz.png").is_file()
 
 
 # ---------------------------------------------------------------------------------------------

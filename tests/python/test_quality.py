@@ -115,10 +115,12 @@ def test_mask_that_is_shifted_by_half_a_tile_fails(phantom_of, tmp_path, kind, a
     assert {"mask_auc", "mask_edge_agreement"} & set(reasons_of(block))
 
 
-@pytest.mark.parametrize("axis, wraps", [(0, False), (1, True), (1, False), (2, True), (2, False)])
-@pytest.mark.parametrize("name", ["tile_000002_ch_561.zarr", "tile_000003_ch_488.zarr"])
+@pytest.mark.parametrize("name, axis, wraps", [
+    (name, axis, wraps) for name in ("tile_000002_ch_561.zarr", "tile_000003_ch_488.zarr") for axis in range(3)
+    for wraps in (True, False)
+    # The mask of this tile is nearly the same in every plane: wrapped around along z, it is right again.
+    if (name, axis, wraps) != ("tile_000003_ch_488.zarr", 0, True)])
 def test_shifted_mask_of_a_real_tile_fails(tmp_path, name, axis, wraps):
-    # Along z the masks of these thin tiles hardly change: wrapped around, they are right again.
     tile = shared_data("data/real") / name
     block = judged(tile, tmp_path, shifted(mask_of(tile), axis, wraps), "--is-binned")
     assert block["verdict"] == "fail"

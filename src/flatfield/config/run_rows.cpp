@@ -175,6 +175,19 @@ OptionRow<RunConfig> fitting_row() {
   return row;
 }
 
+OptionRow<RunConfig> basic_row() {
+  OptionRow<RunConfig> row{"basic", OptionKind::kText, "object",
+                           "The BaSiC configuration itself, as the resolved configuration holds it; "
+                           "--basic-config on the command line wins over it.",
+                           [](RunConfig& config, const Json& value) {
+                             if (!value.is_object()) throw std::invalid_argument("expected an object");
+                             config.basic = read_basic_config(value, "");
+                           },
+                           [](const RunConfig& config) { return to_json(basic_table(), config.basic); }};
+  row.use = OptionUse::kFileOnly;
+  return row;
+}
+
 OptionRow<RunConfig> ignored_row(std::string key) {
   OptionRow<RunConfig> row{std::move(key), OptionKind::kText, "anything",
                            "A key of the Python program that means nothing here.",

@@ -21,6 +21,7 @@ namespace flatfield::config {
 [[nodiscard]] OptionRow<RunConfig> memory_limit_row();
 [[nodiscard]] OptionRow<RunConfig> tile_paths_row();
 [[nodiscard]] OptionRow<RunConfig> fitting_row();
+[[nodiscard]] OptionRow<RunConfig> basic_row();
 /// A text that files may also give as an integer: levels and channels.
 [[nodiscard]] OptionRow<RunConfig> text_or_number_row(std::string key, std::string RunConfig::*member,
                                                       std::string values, std::string help);

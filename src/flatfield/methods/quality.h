@@ -95,6 +95,14 @@ struct QualityInput {
 [[nodiscard]] QualityNumbers measure_quality(const QualityInput& input,
                                              const ParallelFor& parallel_for);
 
+/// What an image flatfield F looks like, on F / mean(F); the mean is greater than 0.
+struct FlatNumbers {
+  double deviation = 0.0;  ///< standard deviation
+  double span = 0.0;       ///< largest less smallest value
+  double least = 0.0;      ///< smallest value
+};
+[[nodiscard]] FlatNumbers flat_numbers(const Block<float>& flatfield);
+
 /// Coefficient of variation along each axis: 100 * standard deviation / mean over the planes along
 /// it of the median of their masked voxels; planes without any are left out.
 [[nodiscard]] AxisNumbers profile_cv(BlockView<const float> volume,

@@ -21,11 +21,10 @@ Json read_json(const std::string& path, const std::string& remedy) {
   return Json::parse(text.str(), path);
 }
 
-void write_json(const std::string& path, const Json& value) {
-  const std::string text = value.dump(2) + "\n";
+void write_result_file(const std::string& path, std::span<const std::byte> content) {
   const std::string temporary = path + ".tmp";
   std::FILE* file = std::fopen(temporary.c_str(), "wb");
-  bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  bool written = file != nullptr && std::fwrite(content.data(), 1, content.size(), file) == content.size();
   int error = written ? 0 : errno;
   if (file != nullptr && std::fclose(file) != 0 && written) {
     written = false;
@@ -39,6 +38,11 @@ void write_json(const std::string& path, const Json& value) {
   std::remove(temporary.c_str());
   throw Error(ErrorCode::kWriteFailed, std::string("cannot write: ") + std::strerror(error), path,
               "choose a results directory that can be written");
+}
+
+void write_json(const std::string& path, const Json& value) {
+  const std::string text = value.dump(2) + "\n";
+  write_result_file(path, std::as_bytes(std::span(text)));
 }
 
 }  // namespace flatfield::pipeline

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <string>
 
 #include "flatfield/core/json.h"
@@ -9,8 +11,11 @@ namespace flatfield::pipeline {
 /// Reads a JSON file that an option names. Throws Error(kNotFound, kBadInput) with `remedy`.
 [[nodiscard]] Json read_json(const std::string& path, const std::string& remedy);
 
-/// Writes a JSON file of the results directory: under a temporary name first, so that no half file is ever
-/// seen. Throws Error(kWriteFailed).
+/// Writes a file of the results directory: under a temporary name first, so that no half file is ever seen.
+/// Throws Error(kWriteFailed).
+void write_result_file(const std::string& path, std::span<const std::byte> content);
+
+/// The same of a JSON value, indented.
 void write_json(const std::string& path, const Json& value);
 
 }  // namespace flatfield::pipeline

@@ -80,6 +80,12 @@ std::optional<Block<std::uint8_t>> MaskCatalog::foreground(const std::string& ti
   return foreground;
 }
 
+std::optional<Block<std::uint8_t>> MaskCatalog::raw_mask(const std::string& tile_name) const {
+  const auto file = find_file(tile_name);
+  if (!file) return std::nullopt;
+  return read_mask_tiff(*file);
+}
+
 void MaskCatalog::forget_all_but(std::span<const std::string> tile_locations) {
   std::erase_if(foregrounds_, [&](const auto& known) {
     return std::none_of(tile_locations.begin(), tile_locations.end(), [&](const std::string& tile) {

@@ -10,6 +10,7 @@
 #include "flatfield/numerics/spline_resize.h"
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/correct_stage.h"
+#include "flatfield/pipeline/curve_plots.h"
 #include "flatfield/pipeline/learn_quality.h"
 #include "flatfield/pipeline/learn_stage.h"
 #include "flatfield/pipeline/provenance.h"
@@ -129,7 +130,10 @@ class Job {
 
   void note_learned(const Learned& learned, const TileLevels& levels, ome::VolumeId id) {
     const std::string label = volume_label(name_, id, plans_.corrected.volumes);
-    if (config_.save_outputs) save_learned(config_.results_dir, label, learned);
+    if (config_.save_outputs) {
+      save_learned(config_.results_dir, label, learned);
+      save_curve_plots(join_location(config_.results_dir, label), label, learned, context_.log);
+    }
     if (!config_.dump_learned.empty()) dump_learned(config_.dump_learned, learned);
     if (!learned.fallback.empty()) {
       result_.status = TileStatus::kBackgroundOnly;
