@@ -98,11 +98,19 @@ def test_unfinished_output_is_no_input(tile, tmp_path):
     assert_refused(attempt(tile, tmp_path / "run"), BAD_INPUT, "multiscales", "unfinished", tile)
 
 
-def test_zarr_format_3_is_refused_by_name(tile, tmp_path):
+def test_group_of_zarr_format_3_that_is_no_image_is_refused(tile, tmp_path):
     shutil.rmtree(tile)
     tile.mkdir()
     (tile / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group", "attributes": {}}')
-    assert_refused(attempt(tile, tmp_path / "run"), UNSUPPORTED, "Zarr format 3", tile, "convert")
+    assert_refused(attempt(tile, tmp_path / "run"), BAD_INPUT, "multiscales", tile)
+
+
+def test_features_of_zarr_format_3_that_are_not_read_are_refused_by_name(tile, tmp_path):
+    (tile / "0" / "zarr.json").write_text(json.dumps({
+        "zarr_format": 3, "node_type": "array", "shape": [1, 1, 32, 40, 48], "data_type": "uint16", "fill_value": 0,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1, 1, 16, 16, 16]}},
+        "chunk_key_encoding": "default", "codecs": [{"name": "zfpy"}]}))
+    assert_refused(attempt(tile, tmp_path / "run"), UNSUPPORTED, "zfpy", tile / "0" / "zarr.json")
 
 
 @pytest.mark.parametrize("dtype, code", [("<f4", UNSUPPORTED), ("<i2", UNSUPPORTED), ("<u4", UNSUPPORTED),
@@ -164,7 +172,7 @@ BROKEN_ARRAYS = {
         "dtype": [["a", "<u2"]]},
     "order_is_unknown": {"order": "Z"}, "format_is_unknown": {"zarr_format": 7},
     "compressor_is_unknown": {"compressor": {"id": "lzma9"}}, "compressor_is_text": {"compressor": "blosc"},
-    "filters": {"filters": [{"id": "delta", "dtype": "<u2"}]},
+    "filters": {"filters": [{"id": "packbits"}]},
     "fill_value_is_text": {"fill_value": "none"}, "fill_value_is_too_large": {"fill_value": 65536},
     "separator_is_unknown": {"dimension_separator": "-"},
 }

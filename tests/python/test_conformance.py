@@ -153,3 +153,28 @@ def test_every_vector_of_numcodecs_is_decoded_or_refused_by_name(tmp_path):
     for number, name in refused.items():
         refusal = bytes(results[f"{number}_refusal"]).decode()
         assert refusal.startswith("unsupported: ") and name in refusal, refusal
+
+
+# ---------------------------------------------------------------------------------------------
+# OME-NGFF: what the suites of the specification call valid or not
+
+def ngff_cases():
+    for suite in sorted((CONFORMANCE / "ngff-spec").glob("*/tests/*_suite.json")):
+        for test in json.loads(suite.read_text())["tests"]:
+            yield pytest.param(suite.parent.parent.name, suite.name.startswith("strict"), test,
+                               id=f"{suite.parent.parent.name} {suite.stem} {test['formerly']}")
+
+
+@pytest.mark.parametrize("version, strict, test", ngff_cases())
+def test_inspect_agrees_with_the_suites_of_ngff(version, strict, test, tmp_path):
+    if version == "0.4":
+        (tmp_path / ".zgroup").write_text(json.dumps({"zarr_format": 2}))
+        (tmp_path / ".zattrs").write_text(json.dumps(test["data"]))
+    else:
+        (tmp_path / "zarr.json").write_text(json.dumps({"zarr_format": 3, "node_type": "group",
+                                                        "attributes": test["data"]}))
+    result = call("inspect", tmp_path, "--json", cwd=tmp_path)
+    assert result.code == 0, result.err
+    found = json.loads(result.out).get("ngff", {"problems": ["nothing of NGFF"], "advice": []})
+    wrong = found["problems"] + (found["advice"] if strict else [])
+    assert (wrong == []) == test["valid"], wrong

@@ -239,6 +239,28 @@ TEST(WriteGroupAttributes, build_display_settings_where_there_are_none) {
   EXPECT_EQ(two.find("omero")->find("channels")->as_array().size(), 2U);
 }
 
+TEST(WriteGroupAttributes, of_version_0_5_lie_in_ome_without_versions_of_their_own) {
+  const Json inherited = Json::parse(
+      R"({"mine": 1, "omero": {"version": "0.4", "channels": []}, "labels": ["a"], "multiscales": []})", "");
+  const Json attributes = write_group_attributes(example(), kDownscaler, inherited, 1, 255.0, 3);
+  ASSERT_EQ(attributes.as_object().size(), 2U);
+  EXPECT_EQ(attributes.find("mine")->as_int64(), 1);
+  const Json& ome = *attributes.find("ome");
+  EXPECT_EQ(ome.find("version")->as_string(), "0.5");
+  EXPECT_EQ(ome.find("omero")->find("version"), nullptr);
+  EXPECT_EQ(ome.find("labels")->as_array().size(), 1U);
+  EXPECT_EQ(ome.find("multiscales")->as_array()[0].find("version"), nullptr);
+  EXPECT_TRUE(has_multiscale(attributes));
+  EXPECT_EQ(read_multiscale(attributes, "x").levels.size(), example().levels.size());
+  // And back: what was in `ome` lies side by side with the rest again.
+  const Json back = write_group_attributes(example(), kDownscaler, attributes, 1, 255.0, 2);
+  EXPECT_EQ(back.find("ome"), nullptr);
+  EXPECT_EQ(back.find("version"), nullptr);
+  EXPECT_EQ(back.find("mine")->as_int64(), 1);
+  EXPECT_EQ(back.find("labels")->as_array().size(), 1U);
+  EXPECT_EQ(back.find("multiscales")->as_array()[0].find("version")->as_string(), "0.4");
+}
+
 TEST(OutputLevels, double_the_scale_and_keep_the_corner_of_the_volume) {
   const std::vector<Level> levels = output_levels({1, 1, 1.0, 0.5, 0.25}, {0, 0, 4.0, 0, -1.0}, 4);
   ASSERT_EQ(levels.size(), 4U);

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "flatfield/core/error.h"
-#include "flatfield/ome/tile.h"
+#include "flatfield/core/extent.h"
+#include "flatfield/ome/ngff_metadata.h"
+#include "flatfield/ome/ngff_rules.h"
 #include "flatfield/pipeline/array_checksum.h"
 #include "flatfield/storage/open_store.h"
 #include "flatfield/zarr/codecs_v3.h"
@@ -160,8 +162,19 @@ Json group_json(const StorePtr& store, const std::string& path, std::optional<za
   out["path"] = path;
   out["zarr_format"] = node ? Json(node->zarr_format) : Json();
   Json attributes = zarr::read_group_attributes(*store, path, options.zarr_format);
-  if (ome::has_multiscale(attributes))
-    out["levels"] = levels_json(ome::read_multiscale(attributes, store->describe(path)));
+  const ome::NgffReport ngff = ome::check_ngff(attributes);
+  if (!ngff.version.empty()) {
+    out["ngff"]["version"] = ngff.version;
+    out["ngff"]["problems"] = Json(ngff.problems);
+    out["ngff"]["advice"] = Json(ngff.advice);
+  }
+  if (ome::has_multiscale(attributes)) {
+    try {
+      out["levels"] = levels_json(ome::read_multiscale(attributes, store->describe(path)));
+    } catch (const Error& error) {
+      out["error"] = error.what();
+    }
+  }
   out["attributes"] = std::move(attributes);
   Json children = Json::array();
   if (depth < kDeepest)

@@ -52,8 +52,8 @@ void ShardWriter::add(std::size_t number, const std::span<const std::byte>* enco
   const auto is_next = [&] { return rank == next_ && !writing_; };
   {
     const StageScope waiting(Stage::kWait);
-    buffer_->changed_.wait(lock,
-                  [&] { return failure_ || is_next() || buffer_->used_ + bytes <= buffer_->bytes_; });
+    buffer_->changed_.wait(
+        lock, [&] { return failure_ || is_next() || buffer_->used_ + bytes <= buffer_->bytes_; });
   }
   throw_if_failed();
   if (is_next()) return drain(lock, encoded);

@@ -92,7 +92,8 @@ TEST_F(ShardWriterTest, chunks_read_back_whatever_order_they_came_in) {
 
 TEST_F(ShardWriterTest, chunks_that_are_left_out_read_as_the_fill_value) {
   const Array array = make_array("a");
-  ShardWriter writer(array, {2, 3}, {0}, buffer_of(0));  // chunks [2, 3] and [3, 2] and [3, 3] are not listed
+  ShardWriter writer(array, {2, 3}, {0},
+                     buffer_of(0));  // chunks [2, 3] and [3, 2] and [3, 3] are not listed
   writer.put(0, encoded(array, 0));
   writer.finish();
   Values values(6);
@@ -161,8 +162,14 @@ TEST_F(ShardWriterTest, keeps_no_more_than_its_buffer) {
 
 TEST_F(ShardWriterTest, refuses_chunks_that_it_was_not_told_of) {
   const Array array = make_array("a");
-  EXPECT_EQ(code_of([&] { ShardWriter(array, {0, 0}, {0, 4}, buffer_of(0)); }), ErrorCode::kInternal);
-  EXPECT_EQ(code_of([&] { ShardWriter(array, {0, 0}, {1, 1}, buffer_of(0)); }), ErrorCode::kInternal);
+  EXPECT_EQ(code_of([&] {
+              ShardWriter(array, {0, 0}, {0, 4}, buffer_of(0));
+            }),
+            ErrorCode::kInternal);
+  EXPECT_EQ(code_of([&] {
+              ShardWriter(array, {0, 0}, {1, 1}, buffer_of(0));
+            }),
+            ErrorCode::kInternal);
   ShardWriter writer(array, {0, 0}, {0, 1}, buffer_of(1000));
   EXPECT_EQ(code_of([&] { writer.put(2, {}); }), ErrorCode::kInternal);
   EXPECT_EQ(code_of([&] { writer.put(9, {}); }), ErrorCode::kInternal);
