@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "flatfield/core/buffer.h"
 #include "flatfield/core/json.h"
 #include "flatfield/storage/http_client.h"
 #include "flatfield/storage/s3_options.h"

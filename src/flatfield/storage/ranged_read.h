@@ -41,6 +41,7 @@ struct ContentRange {
   std::uint64_t total = 0;  ///< size of the whole object
 
   [[nodiscard]] std::uint64_t length() const { return last - first + 1; }
+  friend bool operator==(const ContentRange&, const ContentRange&) = default;
 };
 /// None if it is not of that form, or says nonsense.
 [[nodiscard]] std::optional<ContentRange> parse_content_range(std::string_view text);

@@ -7,8 +7,6 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 
@@ -129,13 +127,18 @@ def start(folder, stack):
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment)
         stack.callback(process.wait)
         stack.callback(process.terminate)
-    url = f"http://127.0.0.1:{proxy}"
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(url + "/info", timeout=1)
-            return url
-        except urllib.error.HTTPError:
-            return url
-        except OSError:
+    deadline = time.monotonic() + 60
+    for port in (memcached, *stores, proxy):
+        while not listens(port):
+            if time.monotonic() > deadline:
+                pytest.skip("Swift does not start: " + (folder / "log").read_text(errors="replace")[-2000:])
             time.sleep(0.1)
-    pytest.skip("Swift does not start: " + (folder / "log").read_text(errors="replace")[-2000:])
+    return f"http://127.0.0.1:{proxy}"
+
+
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
