@@ -2,8 +2,8 @@
 
 # To build and run the program.
 BUILD_PACKAGES="g++ cmake ninja-build pkg-config libblosc-dev libzstd-dev liblz4-dev zlib1g-dev
-  libbz2-dev libtiff-dev libeigen3-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev
-  libcairo2-dev fonts-dejavu-core python3"
+  libbz2-dev liblzma-dev libssl-dev libtiff-dev libeigen3-dev nlohmann-json3-dev libcli11-dev
+  libspdlog-dev libfmt-dev libcairo2-dev fonts-dejavu-core python3"
 
 # To test it: frameworks, and the programs whose answers it is held against.
 TEST_PACKAGES="libgtest-dev libbenchmark-dev python3-pytest python3-numpy python3-scipy

@@ -7,7 +7,6 @@
 #include "flatfield/methods/basic_autotune.h"
 #include "flatfield/methods/basic_cost.h"
 #include "flatfield/methods/basic_transform.h"
-#include "flatfield/numerics/ball_erosion.h"
 #include "flatfield/numerics/dct.h"
 #include "flatfield/numerics/linear_resize.h"
 #include "flatfield/numerics/otsu_threshold.h"
@@ -156,12 +155,6 @@ void run_otsu_threshold(const ProbeCall& call) {
            std::vector<float>{numerics::otsu_threshold(call.array<float>("values").values)});
 }
 
-void run_erode_inside_border(const ProbeCall& call) {
-  const Block<std::uint8_t> mask = call.block<std::uint8_t>("mask");
-  call.put("eroded",
-           numerics::erode_inside_border(mask.view(), call.argument("radius").as_int64()));
-}
-
 }  // namespace
 
 void add_basic_operations(ProbeOperations& operations) {
@@ -172,7 +165,6 @@ void add_basic_operations(ProbeOperations& operations) {
   operations["dct"] = run_dct;
   operations["resize_linear"] = run_resize_linear;
   operations["otsu_threshold"] = run_otsu_threshold;
-  operations["erode_inside_border"] = run_erode_inside_border;
 }
 
 }  // namespace flatfield::test

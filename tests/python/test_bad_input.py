@@ -319,8 +319,8 @@ FLAT = np.ones((4, 20, 24))
 @pytest.mark.parametrize("write, code, words", [
     pytest.param(lambda file: tifffile.imwrite(file, FLAT.astype(np.float32), photometric="minisblack"), UNSUPPORTED, ["float"], id="float"),
     pytest.param(lambda file: tifffile.imwrite(file, np.ones((4, 20, 24, 3), np.uint8), photometric="rgb"),
-                 UNSUPPORTED, ["3 samples"], id="rgb"),
-    pytest.param(lambda file: tifffile.imwrite(file, FLAT.astype(np.uint32), photometric="minisblack"), UNSUPPORTED, ["32 bits"], id="uint32"),
+                 UNSUPPORTED, ["3 per pixel"], id="rgb"),
+    pytest.param(lambda file: tifffile.imwrite(file, FLAT.astype(np.uint32), photometric="minisblack"), UNSUPPORTED, ["uint32"], id="uint32"),
     pytest.param(lambda file: file.write_text("not a TIFF"), BAD_INPUT, ["not a TIFF"], id="text"),
     pytest.param(lambda file: file.write_bytes(b""), BAD_INPUT, ["not a TIFF"], id="no bytes"),
     pytest.param(lambda file: file.write_bytes(file.read_bytes()[:len(file.read_bytes()) // 2]), BAD_INPUT, ["TIFF"],
@@ -426,10 +426,12 @@ def test_overwrite_leaves_no_mask_where_the_new_run_has_none(tile, tmp_path):
     assert files_below(run.mask) == {}
 
 
-def test_failed_overwrite_does_not_look_finished(tile, tmp_path):
-    correct(tile, tmp_path / "run")
+def test_overwrite_that_fails_while_it_learns_leaves_the_output_as_it_was(tile, tmp_path):
+    before = files_below(correct(tile, tmp_path / "run").folder / "out")
     (tile / CHUNKS[1]).write_bytes(b"damaged")
-    assert_refused(attempt(tile, tmp_path / "run", "--overwrite"), BAD_INPUT, tile / CHUNKS[1])
+    made = attempt(tile, tmp_path / "run", "--overwrite")
+    assert made.result.code == BAD_INPUT and str(tile / CHUNKS[1]) in made.result.error_lines[0]
+    assert files_below(made.folder / "out") == before
 
 
 @pytest.mark.parametrize("options", [[], ["--overwrite"]])

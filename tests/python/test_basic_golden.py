@@ -15,25 +15,33 @@ from support.overlap import overlap_residual, overlapping_pairs, read_positions
 from support.program import SHARED, shared_data
 
 GOLDEN = SHARED / "golden" / "basic"
-LONG = os.environ.get("FLATFIELD_LONG") == "1"
+skip_unless_long = pytest.mark.skipif(os.environ.get("FLATFIELD_LONG") != "1",
+                                      reason="takes minutes: set FLATFIELD_LONG=1")
 
 # Solves of 500 iterations, or of many frames with a darkfield.
-LONG_CASES = {"nanog_sub8_caller_ws512_mask", "wsi128_caller_ws200_mask", "ladmap_03", "ladmap_11", "ladmap_12",
+LONG_CASES = {"wsi128_caller_ws200_mask", "ladmap_03", "ladmap_11", "ladmap_12",
               "ladmap_13", "ladmap_14", "ladmap_15"}
 # What the case is known to reach no better than, in the flatfield and relative in the baseline: a solve that stops
-# at the limit of iterations (nanog, #12) and one whose reweighting does not converge (#14, the darkfield too) show
-# every rounding. An implementation in float64 is 4.5e-4 (#12) and 3.1e-2 (#14) away from the float32 original.
-FLATFIELD_TOLERANCE = {"ladmap_12": 2e-3, "ladmap_14": 5e-2, "nanog_sub8_caller_ws512_mask": 2e-2}
-BASELINE_TOLERANCE = {"ladmap_12": 5e-4, "ladmap_14": 2e-2, "nanog_sub8_caller_ws512_mask": 2e-2}
+# at the limit of iterations (#12) and one whose reweighting does not converge (#14, the darkfield too) show every
+# rounding. An implementation in float64 is 4.5e-4 (#12) and 3.1e-2 (#14) away from the float32 original.
+FLATFIELD_TOLERANCE = {"ladmap_12": 2e-3, "ladmap_14": 5e-2}
+BASELINE_TOLERANCE = {"ladmap_12": 5e-4, "ladmap_14": 2e-2}
 DARKFIELD_TOLERANCE = {"ladmap_14": 10.0}
+
+# Seven of the eight solves of nanog_sub8 stop at the limit of iterations, and each amplifies the rounding of the one
+# before: the float32 original differs by 4e-6 from itself on another machine after one solve, by 0.4 % from its own
+# float64 after three. So its golden flatfield is compared loosely, and the solves with the original in float64:
+# mean, smallest and largest S and first B after 1 and 2 solves of BaSiCPy 1.2.0, run with JAX_ENABLE_X64=1 and every
+# jnp.float32 in its source replaced by jnp.float64.
+NANOG = "nanog_sub8_caller_ws512_mask"
+NANOG_IN_FLOAT64 = {1: (14.735437, 13.190160, 17.724968, 0.04690875), 2: (12.355788, 10.667194, 16.766333, 0.02759070)}
 
 
 def read_index(path):
     """The cases of an index as parameters of a test; one skipped parameter where there is no data."""
     if not path.exists():
         return [pytest.param(None, marks=pytest.mark.skip(reason=f"no golden data at {path}: set FLATFIELD_SHARED"))]
-    skip = pytest.mark.skipif(not LONG, reason="takes minutes: set FLATFIELD_LONG=1")
-    return [pytest.param(case, id=name_of(case), marks=[skip] if name_of(case) in LONG_CASES else [])
+    return [pytest.param(case, id=name_of(case), marks=[skip_unless_long] if name_of(case) in LONG_CASES else [])
             for case in json.loads(path.read_text())]
 
 
@@ -91,22 +99,42 @@ def check_fields(case, golden, found):
         assert not found["darkfield"].any()
 
 
-@pytest.mark.parametrize("case", read_index(GOLDEN / "index.json"))
+@pytest.mark.parametrize("case", [case for case in read_index(GOLDEN / "index.json") if case.id != NANOG])
 def test_fit_agrees_with_basicpy(case):
     golden = load(GOLDEN / case["file"])
     found = fit_case(case, golden)
     check_fields(case, golden, found)
-
     expected = np.array(case["inner_iterations"])
-    at_limit = name_of(case).startswith("nanog")
-    if not at_limit:
-        assert len(found["iterations"]) == len(expected)
-        assert np.abs(found["iterations"] - expected).max() <= 1, list(found["iterations"])
-        np.testing.assert_allclose(found["S_working"][0] / golden["S_working"].mean(),
-                                   golden["S_working"] / golden["S_working"].mean(), rtol=0, atol=2e-4)
-        np.testing.assert_allclose(found["B_working"], golden["B_working"], rtol=1e-4)
+    assert len(found["iterations"]) == len(expected)
+    assert np.abs(found["iterations"] - expected).max() <= 1, list(found["iterations"])
+    mean = golden["S_working"].mean()
+    np.testing.assert_allclose(found["S_working"][0] / mean, golden["S_working"] / mean, rtol=0, atol=2e-4)
+    np.testing.assert_allclose(found["B_working"], golden["B_working"], rtol=1e-4)
+    assert found["converged"].all() and found["warnings"][0] == 0
+
+
+def fit_nanog(**options):
+    (case,) = [case for case in json.loads(shared_data("golden/basic/index.json").read_text()) if name_of(case) == NANOG]
+    golden = load(GOLDEN / case["file"])
+    return golden, fit_case({**case, "params": {**case["params"], **options}}, golden)
+
+
+@pytest.mark.parametrize("solves", [1, pytest.param(2, marks=skip_unless_long)])
+def test_solves_at_the_limit_are_those_of_basicpy_in_float64(solves):
+    _, found = fit_nanog(max_reweight_iterations=solves, max_reweight_iterations_baseline=0)
+    assert list(found["iterations"]) == [357, 500][:solves]
+    s, b = found["S_working"].astype(np.float64), found["B_working"]
+    np.testing.assert_allclose((s.mean(), s.min(), s.max(), b[0]), NANOG_IN_FLOAT64[solves], rtol=1e-6)
+
+
+@skip_unless_long
+def test_fit_at_the_limit_stays_near_basicpy():
+    golden, found = fit_nanog(max_reweight_iterations_baseline=0)
+    assert list(found["iterations"][:8]) == [357] + 7 * [500]
     assert list(found["converged"]) == [iterations < 500 for iterations in found["iterations"]]
-    assert (found["warnings"][0] > 0) == at_limit
+    assert found["warnings"][0] > 0
+    difference = np.abs(found["flatfield"][0] - golden["flatfield"])
+    assert np.median(difference) < 0.03 and np.percentile(difference, 99) < 0.15
 
 
 @pytest.mark.parametrize("case", read_index(GOLDEN / "upstream" / "index.json"))

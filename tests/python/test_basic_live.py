@@ -76,7 +76,7 @@ def test_erosion_is_that_of_scikit_image(random):
         shape = random_shape(random, 4, 30, 30)
         radius = int(random.integers(0, 6))
         mask = (random.uniform(size=shape) > random.choice([0.002, 0.02, 0.2])).astype(np.uint8)
-        found = probe("erode_inside_border", {"mask": mask}, radius=radius)["eroded"]
+        found = probe("erode_by_ball", {"mask": mask}, radius=radius, beyond=True)["eroded"]
         np.testing.assert_array_equal(found, morphology.binary_erosion(mask, morphology.ball(radius)))
 
 

@@ -239,3 +239,60 @@ def test_autotune_chooses_the_smoothness(synthetic, tmp_path):
     (line,) = [line for line in made.result.err.splitlines() if "autotune" in line]
     chosen = float(line.rsplit(" ", 1)[1])
     assert min(abs(chosen / 10 ** (-3 + 4 * i / 14) - 1) for i in range(15)) < 1e-9
+
+
+# ---------------------------------------------------------------------------------------------
+# Images that hold nothing to learn from
+
+
+def constant(value, count=6, shape=(32, 40)):
+    return np.full((count, *shape), value, np.uint16)
+
+
+DEGENERATE = {  # images, options, and whether one error is right (else a result, with a warning where True)
+    "one frame": (lambda: scenes(1, 32, 40), "any"),
+    "two frames": (lambda: scenes(2, 32, 40), "result"),
+    "frames smaller than 10 pixels": (lambda: scenes(8, 7, 6), "any"),
+    "single pixels": (lambda: scenes(8, 1, 1), "any"),
+    "constant frames": (lambda: constant(500), "any"),
+    "black frames": (lambda: constant(0), "error"),
+    "saturated frames": (lambda: constant(65535), "any"),
+    "saturated in places": (lambda: np.where(scenes(10, 32, 40) > 600, 65535, scenes(10, 32, 40)).astype(np.uint16),
+                            "any"),
+    "NaN": (lambda: np.where(np.arange(40) == 7, np.nan, scenes(6, 32, 40)).astype(np.float32), "error"),
+    "infinity": (lambda: np.where(np.arange(40) == 7, np.inf, scenes(6, 32, 40)).astype(np.float32), "error"),
+}
+
+
+@pytest.mark.parametrize("mode", ["ladmap", "approximate"])
+@pytest.mark.parametrize("kind", DEGENERATE)
+def test_images_with_nothing_to_learn_from_give_a_result_or_one_line(kind, mode, tmp_path):
+    make, expected = DEGENERATE[kind]
+    (tmp_path / "in").mkdir()
+    for i, image in enumerate(make()):
+        tifffile.imwrite(tmp_path / "in" / f"{i}.tif", image)
+    result = call("basic", "in", "--output", "out", "--output-type", "float32", "--basic-config",
+                  options_file(tmp_path, working_size=32, fitting_mode=mode), cwd=tmp_path)
+    if result.code != 0:
+        assert expected != "result", result.err
+        assert result.code == BAD_INPUT and len(result.error_lines) == 1, result.err
+        assert not (tmp_path / "out" / "basic_report.json").exists()
+        return
+    assert expected != "error"
+    flatfield = tifffile.imread(tmp_path / "out" / "flatfield.tif")
+    assert np.isfinite(flatfield).all()
+    report = read_json(tmp_path / "out" / "basic_report.json")
+    assert report["converged"] or report["warnings"]
+
+
+@pytest.mark.parametrize("weight", [0, 1, 7])
+def test_weights_that_are_all_the_same_count_as_ones(images, tmp_path, weight):
+    (tmp_path / "weights").mkdir()
+    for path in images.glob("*.tif"):
+        tifffile.imwrite(tmp_path / "weights" / path.name, np.full((64, 80), weight, np.uint8))
+    config = options_file(tmp_path, working_size=48)
+    flatfields = []
+    for name, extra in [("with", ["--weights-dir", "weights"]), ("without", [])]:
+        assert call("basic", images, "--output", name, "--basic-config", config, *extra, cwd=tmp_path).code == 0
+        flatfields.append(tifffile.imread(tmp_path / name / "flatfield.tif"))
+    np.testing.assert_array_equal(*flatfields)

@@ -49,8 +49,8 @@ int basic_command(config::BasicFolderConfig config) {
   return 0;
 }
 
-int inspect_command(const std::string& location) {
-  std::fputs(pipeline::inspect(location).c_str(), stdout);
+int inspect_command(const std::string& location, const pipeline::InspectOptions& options) {
+  std::fputs(pipeline::inspect(location, options).c_str(), stdout);
   return 0;
 }
 
@@ -65,9 +65,17 @@ int dispatch(std::vector<std::string> arguments) {
   const CommandOptions<config::SynthConfig> synth_options(*synth, config::synth_table());
   CLI::App* basic = app.add_subcommand("basic", "Fit BaSiC to a folder of 2-D images, and correct them.");
   const CommandOptions<config::BasicFolderConfig> basic_options(*basic, config::basic_folder_table());
-  CLI::App* inspect = app.add_subcommand("inspect", "Say what a tile is.");
+  CLI::App* inspect = app.add_subcommand("inspect", "Say what a tile is, or any Zarr array or group.");
   std::string location;
-  inspect->add_option("tile", location, "OME-Zarr tile.")->required();
+  pipeline::InspectOptions inspect_options;
+  inspect->add_option("path", location, "OME-Zarr tile, or a Zarr array or group.")->required();
+  inspect->add_flag("--checksum", inspect_options.checksum,
+                    "Add the SHA-256 of the content of each array: its elements in C order, little-endian.");
+  inspect->add_flag("--json", inspect_options.json, "Print everything as a JSON document.");
+  inspect->add_option("--zarr-format", inspect_options.zarr_format,
+                      "Which metadata to read where those of both formats are there (default 3).")
+      ->check(CLI::IsMember({2, 3}))
+      ->type_name("N");
 
   CLI::App* options = app.add_subcommand("options", "Print the options of run as a Markdown table.");
   bool keys = false;
@@ -87,7 +95,7 @@ int dispatch(std::vector<std::string> arguments) {
     std::fputs((keys ? config::configuration_document() : config::option_document()).c_str(), stdout);
     return 0;
   }
-  return inspect_command(location);
+  return inspect_command(location, inspect_options);
 }
 
 }  // namespace

@@ -151,7 +151,7 @@ const OptionTable<BasicConfig>& basic_table() {
       BasicRows::flag("autosegment", &BasicOptions::autosegment,
                       "Fit only pixels darker than Otsu's threshold."),
       BasicRows::integer<std::int64_t>("autosegment_margin", &BasicOptions::autosegment_margin,
-                                       {0, 32767}, "Erosion of those pixels, in working pixels."),
+                                       {0, 32766}, "Erosion of those pixels, in working pixels."),
       BasicRows::flag("autotune", &BasicConfig::autotune,
                       "Choose the smoothness by the cost of the corrected frames before the fit."),
       count_row("max_frames", &BasicConfig::max_frames, 1,

@@ -44,6 +44,11 @@ struct RunConfig {
   std::string on_qc_fail = "warn";
   std::string corrected_rank = "-2";
   std::optional<Extent3> output_chunks;
+  std::string output_zarr_format = "match";  ///< match, 2, 3
+  // Voxels of the shards of Zarr format 3; none = no shards.
+  std::optional<Extent3> corrected_shard_size = Extent3{512, 512, 512};
+  std::optional<Extent3> mask_shard_size = Extent3{1024, 1024, 1024};
+  std::optional<Extent3> probability_shard_size = Extent3{512, 512, 512};
   std::string output_codec = "blosc-zstd";
   int output_codec_level = 1;
   int metadata_schema = 2;

@@ -10,6 +10,12 @@ namespace flatfield::config {
 // Rows of the table of `run` whose values are more than one number, text or choice.
 
 [[nodiscard]] OptionRow<RunConfig> chunks_row();
+/// Voxels of a shard, or none.
+[[nodiscard]] OptionRow<RunConfig> shard_row(std::string key,
+                                             std::optional<Extent3> RunConfig::*member,
+                                             std::string what);
+/// The Zarr format of the outputs, which files may also give as an integer.
+[[nodiscard]] OptionRow<RunConfig> zarr_format_row();
 [[nodiscard]] OptionRow<RunConfig> log_level_row();
 [[nodiscard]] OptionRow<RunConfig> rank_row();
 [[nodiscard]] OptionRow<RunConfig> memory_limit_row();

@@ -47,6 +47,16 @@ double relative_change(const Vector& a, const Vector& b, double least) {
   return change / std::max(size, least);
 }
 
+/// 1 / (|D_R| + epsilon), with mean 1.
+Vector weights_of_darkfield(const Vector& darkfield, double epsilon) {
+  Vector weights(darkfield.size());
+  std::transform(darkfield.begin(), darkfield.end(), weights.begin(),
+                 [&](double value) { return 1.0 / (std::abs(value) + epsilon); });
+  const double mean = mean_of(weights);
+  for (double& weight : weights) weight /= mean;
+  return weights;
+}
+
 /// Every plane of a working image at the size of the frames.
 Block<float> resized_planes(const Block<float>& working, const Extent3& shape,
                             const ParallelFor& parallel_for) {
@@ -59,15 +69,15 @@ Block<float> resized_planes(const Block<float>& working, const Extent3& shape,
   return out;
 }
 
-void warn_of_limits(const std::vector<BasicSolve>& solves, const char* what, BasicFit& fit) {
+void warn_of_limits(const std::vector<BasicSolve>& solves, const char* what, std::int64_t limit,
+                    BasicFit& fit) {
   std::string list;
   for (std::size_t i = 0; i < solves.size(); ++i)
     if (!solves[i].converged)
       list += fmt::format("{}{} (relative residual {:.2g})", list.empty() ? "" : ", ", i + 1,
                           solves[i].residual);
   if (list.empty()) return;
-  fit.warnings.push_back(
-      fmt::format("BaSiC: stopped at {} iterations: {} {}", solves.back().iterations, what, list));
+  fit.warnings.push_back(fmt::format("BaSiC: stopped at {} iterations: {} {}", limit, what, list));
 }
 
 }  // namespace
@@ -78,6 +88,18 @@ struct BasicFitter::Solution {
   Vector darkfield;  ///< D_R + D_Z; approximate: D_R + D_Z (1 + S)
   Vector baseline;
 };
+
+BasicFitter::Solution BasicFitter::normalised(const BasicVariables& variables, BasicMode mode) {
+  const double mean = mean_of(variables.flatfield);
+  Solution solution{variables.flatfield, variables.darkfield, variables.baseline};
+  for (std::size_t i = 0; i < solution.flatfield.size(); ++i) {
+    solution.flatfield[i] /= mean;
+    solution.darkfield[i] +=
+        variables.offset * (mode == BasicMode::kLadmap ? 1.0 : 1.0 + variables.flatfield[i]);
+  }
+  for (double& b : solution.baseline) b *= mean;
+  return solution;
+}
 
 BasicFitter::BasicFitter(const FrameStack& images, const std::optional<FrameStack>& weights,
                          const BasicOptions& options, const ParallelFor& parallel_for)
@@ -148,23 +170,14 @@ bool BasicFitter::reweighted_solves(const BasicProblem& problem, Solution& solut
     BasicVariables variables;
     fit.solves.push_back(ladmap ? solve_ladmap(problem, darkfield_weights, arrays_, variables)
                                 : solve_approximate(problem, arrays_, variables));
-    const Vector& flatfield = variables.flatfield;
-    if (*std::max_element(flatfield.begin(), flatfield.end()) == 0.0) return false;
-    fit.working_flatfield = to_block(flatfield, stack_.shape);
+    if (*std::max_element(variables.flatfield.begin(), variables.flatfield.end()) == 0.0)
+      return false;
+    fit.working_flatfield = to_block(variables.flatfield, stack_.shape);
     fit.working_baseline = to_float(variables.baseline);
 
     const Solution before = std::move(solution);
-    const double mean = mean_of(flatfield);
-    solution = {flatfield, variables.darkfield, variables.baseline};
-    for (std::size_t l = 0; l < flatfield.size(); ++l) {
-      solution.flatfield[l] = flatfield[l] / mean;
-      solution.darkfield[l] += variables.offset * (ladmap ? 1.0 : 1.0 + flatfield[l]);
-      const double size = std::abs(variables.darkfield[l]);
-      darkfield_weights[l] = 1.0 / (size + options.epsilon);
-    }
-    for (double& b : solution.baseline) b *= mean;
-    const double mean_weight = mean_of(darkfield_weights);
-    for (double& weight : darkfield_weights) weight /= mean_weight;
+    solution = normalised(variables, options.fitting_mode);
+    darkfield_weights = weights_of_darkfield(variables.darkfield, options.epsilon);
     reweight(arrays_, {solution.flatfield, solution.baseline, solution.darkfield},
              ladmap ? Reweighting::kLadmap : Reweighting::kApproximate, options.epsilon,
              base_weights, parallel_for_);
@@ -176,7 +189,7 @@ bool BasicFitter::reweighted_solves(const BasicProblem& problem, Solution& solut
           std::max(fit.reweight_score, relative_change(solution.darkfield, before.darkfield, 1.0));
     fit.reweight_converged = fit.reweight_score <= options.reweighting_tol;
   }
-  warn_of_limits(fit.solves, "solve", fit);
+  warn_of_limits(fit.solves, "solve", options.max_iterations, fit);
   if (!fit.reweight_converged)
     fit.warnings.push_back(fmt::format("BaSiC: the reweighting did not converge in {} solves",
                                        options.max_reweight_iterations));
@@ -194,7 +207,7 @@ void BasicFitter::fit_baseline(const BasicProblem& problem, Solution& solution, 
              ladmap ? Reweighting::kLadmap : Reweighting::kApproximateBaseline,
              problem.options.epsilon, stack_.weights ? &*stack_.weights : nullptr, parallel_for_);
   }
-  warn_of_limits(fit.baseline_solves, "baseline solve", fit);
+  warn_of_limits(fit.baseline_solves, "baseline solve", problem.options.max_iterations, fit);
 }
 
 BasicFit fit_basic(const FrameStack& images, const std::optional<FrameStack>& weights,

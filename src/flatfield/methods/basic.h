@@ -73,6 +73,7 @@ class BasicFitter {
 
  private:
   struct Solution;
+  static Solution normalised(const BasicVariables& variables, BasicMode mode);
   void reorder(FrameOrder order);
   bool reweighted_solves(const BasicProblem& problem, Solution& solution, BasicFit& fit);
   void fit_baseline(const BasicProblem& problem, Solution& solution, BasicFit& fit);

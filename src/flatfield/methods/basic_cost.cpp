@@ -135,6 +135,7 @@ std::vector<double> CorrectedFrames::quantiles(const std::vector<double>& q,
 double CorrectedFrames::entropy(double low, double range, std::int64_t bin_count,
                                 const std::optional<FrameStack>& weights,
                                 const ParallelFor& parallel_for) const {
+  if (!std::isfinite(low) || !std::isfinite(range) || range <= 0.0) return std::nan("");
   const Bins bins(low, range, bin_count);
   const std::int64_t pixels = images_.shape.volume();
   const std::vector<double> counts =

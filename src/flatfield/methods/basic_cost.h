@@ -37,7 +37,8 @@ class CorrectedFrames {
 
   /// Differential entropy in nats of the values in [low, low + range], from a histogram of equal
   /// bins (numpy.histogram with density=True), in which each value counts as much as its weight, if
-  /// there are weights. Not a number if no value lies there.
+  /// there are weights. Not a number if no value lies there, or if `low` or `range` are not finite
+  /// or `range` is not positive.
   [[nodiscard]] double entropy(double low, double range, std::int64_t bins,
                                const std::optional<FrameStack>& weights,
                                const ParallelFor& parallel_for) const;

@@ -68,6 +68,8 @@ TEST(BasicCost, entropy_of_equal_bins_is_the_logarithm_of_their_width) {
   EXPECT_NEAR(frames.entropy(0.0, 100.0, 4, FrameStack(weights.view()), serial_for), std::log(25.0),
               1e-12);
   EXPECT_TRUE(std::isnan(frames.entropy(1000.0, 1.0, 4, std::nullopt, serial_for)));
+  EXPECT_TRUE(std::isnan(frames.entropy(0.5, 0.0, 4, std::nullopt, serial_for)));
+  EXPECT_TRUE(std::isnan(frames.entropy(INFINITY, 1.0, 4, std::nullopt, serial_for)));
 }
 
 TEST(BasicCost, entropy_does_not_depend_on_the_number_of_threads) {

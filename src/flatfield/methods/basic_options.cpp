@@ -39,7 +39,7 @@ void check(const BasicOptions& options) {
   check_number("optimization_tol", options.optimization_tol, 0.0);
   check_number("optimization_tol_diff", options.optimization_tol_diff, 0.0);
   check_number("reweighting_tol", options.reweighting_tol, 0.0);
-  check_integer("autosegment_margin", options.autosegment_margin, 0, 32767);
+  check_integer("autosegment_margin", options.autosegment_margin, 0, 32766);
   if (!options.working_size) return;
   check_integer("working_size", options.working_size->y, 1, 65536);
   check_integer("working_size", options.working_size->x, 1, 65536);

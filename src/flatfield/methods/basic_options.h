@@ -46,7 +46,7 @@ struct BasicOptions {
   numerics::LinearResize resize_mode = numerics::LinearResize::kJax;
   /// Fit only pixels below Otsu's threshold (dark ones, as BaSiCPy does it), eroded in each frame.
   bool autosegment = false;
-  std::int64_t autosegment_margin = 10;  ///< 0..32767, radius of the erosion in working pixels
+  std::int64_t autosegment_margin = 10;  ///< 0..32766, radius of the erosion in working pixels
 };
 
 /// Throws Error(kUsage) that names the first option out of the ranges above.

@@ -23,17 +23,6 @@ constexpr double kFewestBackgroundCounts = 10.0;
 constexpr double kAgreementSigma = 1.0;
 constexpr std::size_t kEntropyBins = 100;
 
-/// The voxels of some planes, in C order.
-std::vector<float> plane_values(BlockView<const float> volume,
-                                const std::vector<std::int64_t>& planes) {
-  std::vector<float> values;
-  values.reserve(planes.size() * static_cast<std::size_t>(volume.shape.y * volume.shape.x));
-  for (const std::int64_t z : planes)
-    for (std::int64_t y = 0; y < volume.shape.y; ++y)
-      values.insert(values.end(), volume.row(z, y), volume.row(z, y) + volume.shape.x);
-  return values;
-}
-
 /// The voxels inside the mask, in C order.
 std::vector<float> masked_values(BlockView<const float> volume, BlockView<const std::uint8_t> mask,
                                  const ParallelFor& parallel_for) {

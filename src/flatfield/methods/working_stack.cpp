@@ -8,9 +8,9 @@
 #include <limits>
 
 #include "flatfield/core/error.h"
-#include "flatfield/numerics/ball_erosion.h"
 #include "flatfield/numerics/float_order.h"
 #include "flatfield/numerics/linear_resize.h"
+#include "flatfield/numerics/mask_erosion.h"
 #include "flatfield/numerics/ordered_sum.h"
 #include "flatfield/numerics/otsu_threshold.h"
 #include "flatfield/numerics/percentile.h"
@@ -82,7 +82,8 @@ void segment(WorkingStack& stack, std::int64_t margin, const ParallelFor& parall
     float* weights = stack.weights->view().row(0, n);
     Block<std::uint8_t> dark(stack.shape);
     for (std::int64_t i = 0; i < stack.pixels; ++i) dark.data()[i] = values[i] < threshold ? 1 : 0;
-    const Block<std::uint8_t> kept = numerics::erode_inside_border(dark.view(), margin);
+    const Block<std::uint8_t> kept = numerics::erode_by_ball(dark.view(), margin, serial_for,
+                                                             numerics::BeyondBorder::kForeground);
     for (std::int64_t i = 0; i < stack.pixels; ++i)
       if (kept.data()[i] == 0) weights[i] = 0.0F;
   });

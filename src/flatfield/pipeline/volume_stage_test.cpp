@@ -33,10 +33,20 @@ class CountingStore : public storage::Store {
     note(reads, key);
     return store_.get_range(key, range, into);
   }
+  std::optional<std::uint64_t> get_tail(std::string_view key, std::uint64_t length,
+                                        Buffer& into) const override {
+    note(reads, key);
+    return store_.get_tail(key, length, into);
+  }
   void put(std::string_view key, std::span<const std::byte> bytes) override {
     if (key == refused_key) throw Error(ErrorCode::kWriteFailed, "refused", key);
     note(writes, key);
     store_.put(key, bytes);
+  }
+  std::unique_ptr<storage::ObjectWriter> create(std::string_view key) override {
+    if (key == refused_key) throw Error(ErrorCode::kWriteFailed, "refused", key);
+    note(writes, key);
+    return store_.create(key);
   }
   std::optional<std::uint64_t> size(std::string_view key) const override {
     return store_.size(key);
@@ -159,7 +169,7 @@ struct Output {
       metadata.shape = {1, 2, shape.z, shape.y, shape.x};
       metadata.chunk_shape = {1, 1, chunk.z, chunk.y, chunk.x};
       metadata.dtype = DTypeOf<T>::value;
-      if (c.compressed) metadata.compressors = {zarr::Compressor{"blosc", 1}};
+      if (c.compressed) metadata.codecs.compressors = {zarr::Compressor{"blosc", 1}};
       target.levels.emplace_back(zarr::Array::create(store, std::to_string(level++), metadata),
                                  std::vector<std::int64_t>{0, 1});
     }
@@ -179,7 +189,7 @@ struct Output {
       for (std::int64_t i = 0; i < grid.volume(); ++i)
         keys.insert(
             std::to_string(level) + "/" +
-            zarr::chunk_key(volume.array().metadata(), volume.chunk_index(unravel(i, grid))));
+            zarr::object_key(volume.array().metadata(), volume.chunk_index(unravel(i, grid))));
     }
     return keys;
   }

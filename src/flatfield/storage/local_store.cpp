@@ -111,6 +111,78 @@ bool is_temporary_name(std::string_view name) {
   return !numbers.empty() && numbers.find_first_not_of("0123456789-") == std::string_view::npos;
 }
 
+void make_folder(const fs::path& folder) {
+  std::error_code failure;
+  fs::create_directories(folder, failure);
+  if (failure)
+    throw_file_error(ErrorCode::kWriteFailed, "create the folder", folder.string(),
+                     failure.value());
+}
+
+/// A file under a temporary name beside its final one, which it gets when it is complete.
+class TemporaryFile final : public ObjectWriter {
+ public:
+  explicit TemporaryFile(std::string path) : path_(std::move(path)) {}
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() override { discard(); }
+
+  void append(std::span<const std::byte> bytes) override {
+    if (name_.empty()) open();
+    if (const int failure = write_all(file_, bytes); failure != 0) fail(failure);
+  }
+
+  void commit() override {
+    if (name_.empty()) open();
+    if (const int failure = file_.close(); failure != 0) fail(failure);
+    if (std::rename(name_.c_str(), path_.c_str()) != 0) fail(errno);
+    name_.clear();
+  }
+
+ private:
+  /// The folder is made only when the first attempt shows that it is missing: no memory of made
+  /// folders is needed, and one that was removed meanwhile comes back.
+  void open() {
+    if (failed_ != 0) throw_file_error(ErrorCode::kWriteFailed, "write", path_, failed_);
+    static std::atomic<std::uint64_t> next{0};
+    bool folder_made = false;
+    for (;;) {
+      std::string name = fmt::format("{}{}{}-{}", path_, kTemporaryMark, ::getpid(), next++);
+      const int number =
+          ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode_t{0666});
+      if (number >= 0) {
+        file_ = FileDescriptor(number);
+        name_ = std::move(name);
+        return;
+      }
+      // EEXIST: left by a process that was killed, or by one of the same id on another host.
+      if (errno == EINTR || errno == EEXIST) continue;
+      if (errno != ENOENT || folder_made)
+        throw_file_error(ErrorCode::kWriteFailed, "create", path_, errno);
+      make_folder(fs::path(path_).parent_path());
+      folder_made = true;
+    }
+  }
+
+  [[noreturn]] void fail(int error_number) {
+    discard();
+    failed_ = error_number;
+    throw_file_error(ErrorCode::kWriteFailed, "write", path_, error_number);
+  }
+
+  void discard() noexcept {
+    if (name_.empty()) return;
+    file_.close();
+    ::unlink(name_.c_str());
+    name_.clear();
+  }
+
+  std::string path_;
+  FileDescriptor file_;
+  std::string name_;  ///< of the temporary file; empty while there is none
+  int failed_ = 0;    ///< errno of the first failure: half a file is never committed
+};
+
 class LocalStore final : public Store {
  public:
   explicit LocalStore(std::string absolute_root) : root_(std::move(absolute_root)) {}
@@ -140,18 +212,32 @@ class LocalStore final : public Store {
     return true;
   }
 
+  std::optional<std::uint64_t> get_tail(std::string_view key, std::uint64_t length,
+                                        Buffer& into) const override {
+    check_key(key);
+    into.truncate(0);
+    const std::string path = path_of(key);
+    const std::optional<OpenFile> file = open_existing(path);
+    if (!file) return std::nullopt;
+    if (length > file->size)
+      throw Error(
+          ErrorCode::kBadInput,
+          fmt::format("expected at least {} bytes, but the file has only {}", length, file->size),
+          path, "the file is truncated: copy it again from its source");
+    read_exactly(*file, file->size - length, into.resize(length), path);
+    return file->size;
+  }
+
   void put(std::string_view key, std::span<const std::byte> bytes) override {
     check_key(key);
-    const std::string path = path_of(key);
-    std::string temporary;
-    FileDescriptor file = create_temporary(path, temporary);
-    int failure = write_all(file, bytes);
-    if (failure == 0) failure = file.close();
-    if (failure == 0 && std::rename(temporary.c_str(), path.c_str()) != 0) failure = errno;
-    if (failure != 0) {
-      ::unlink(temporary.c_str());
-      throw_file_error(ErrorCode::kWriteFailed, "write", path, failure);
-    }
+    TemporaryFile file(path_of(key));
+    file.append(bytes);
+    file.commit();
+  }
+
+  std::unique_ptr<ObjectWriter> create(std::string_view key) override {
+    check_key(key);
+    return std::make_unique<TemporaryFile>(path_of(key));
   }
 
   std::optional<std::uint64_t> size(std::string_view key) const override {
@@ -235,34 +321,6 @@ class LocalStore final : public Store {
       if (type != fs::file_type::directory) return false;
     }
     return true;
-  }
-
-  /// Opens a new file beside `path`. Its folder is made only when the first attempt shows that it
-  /// is missing: no memory of made folders is needed, and one that was removed meanwhile comes
-  /// back.
-  static FileDescriptor create_temporary(const std::string& path, std::string& temporary) {
-    static std::atomic<std::uint64_t> next{0};
-    bool folder_made = false;
-    for (;;) {
-      temporary = fmt::format("{}{}{}-{}", path, kTemporaryMark, ::getpid(), next++);
-      const int number =
-          ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode_t{0666});
-      if (number >= 0) return FileDescriptor(number);
-      // EEXIST: left by a process that was killed, or by one of the same id on another host.
-      if (errno == EINTR || errno == EEXIST) continue;
-      if (errno != ENOENT || folder_made)
-        throw_file_error(ErrorCode::kWriteFailed, "create", path, errno);
-      make_folder(fs::path(path).parent_path());
-      folder_made = true;
-    }
-  }
-
-  static void make_folder(const fs::path& folder) {
-    std::error_code failure;
-    fs::create_directories(folder, failure);
-    if (failure)
-      throw_file_error(ErrorCode::kWriteFailed, "create the folder", folder.string(),
-                       failure.value());
   }
 
   std::string root_;  ///< absolute, so that messages name files in full

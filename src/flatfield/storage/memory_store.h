@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "flatfield/core/error.h"
@@ -39,10 +41,27 @@ class MemoryStore final : public Store {
     copy_into(bytes.subspan(range.offset, range.length), into);
     return true;
   }
+  std::optional<std::uint64_t> get_tail(std::string_view key, std::uint64_t length,
+                                        Buffer& into) const override {
+    check_key(key);
+    const std::scoped_lock lock(mutex_);
+    into.truncate(0);
+    const auto it = objects_.find(key);
+    if (it == objects_.end()) return std::nullopt;
+    const std::span<const std::byte> bytes = it->second;
+    if (length > bytes.size())
+      throw Error(ErrorCode::kBadInput, "the object is smaller than its tail", describe(key));
+    copy_into(bytes.last(length), into);
+    return bytes.size();
+  }
   void put(std::string_view key, std::span<const std::byte> bytes) override {
     check_key(key);
     const std::scoped_lock lock(mutex_);
     objects_[std::string(key)].assign(bytes.begin(), bytes.end());
+  }
+  std::unique_ptr<ObjectWriter> create(std::string_view key) override {
+    check_key(key);
+    return std::make_unique<Writer>(*this, std::string(key));
   }
   std::optional<std::uint64_t> size(std::string_view key) const override {
     check_key(key);
@@ -80,6 +99,20 @@ class MemoryStore final : public Store {
   std::string describe(std::string_view key) const override { return join_key("memory:/", key); }
 
  private:
+  class Writer final : public ObjectWriter {
+   public:
+    Writer(MemoryStore& store, std::string key) : store_(store), key_(std::move(key)) {}
+    void append(std::span<const std::byte> bytes) override {
+      bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    }
+    void commit() override { store_.put(key_, bytes_); }
+
+   private:
+    MemoryStore& store_;
+    std::string key_;
+    std::vector<std::byte> bytes_;
+  };
+
   static void copy_into(std::span<const std::byte> bytes, Buffer& into) {
     const std::span<std::byte> to = into.resize(bytes.size());
     std::copy(bytes.begin(), bytes.end(), to.begin());

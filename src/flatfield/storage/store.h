@@ -18,6 +18,18 @@ struct ByteRange {
   std::uint64_t length = 0;
 };
 
+/// A new object that is written piece by piece. Nothing of it can be seen before `commit`, and
+/// without one nothing is left of it. For one thread at a time.
+class ObjectWriter {
+ public:
+  virtual ~ObjectWriter() = default;
+  /// Adds bytes at the end. Throws Error(kWriteFailed); the object cannot be committed then.
+  virtual void append(std::span<const std::byte> bytes) = 0;
+  /// Makes what was appended the object, atomically, as `Store::put` does; to be called once, last.
+  /// Throws Error(kWriteFailed); an old object of the same name is then still there.
+  virtual void commit() = 0;
+};
+
 /// Bytes by key. Keys are relative, '/'-separated, without empty, "." or ".." parts.
 ///
 /// All members may be called from several threads at once. Absence of a key is a value, never an
@@ -33,9 +45,17 @@ class Store {
   /// before the range does, Error(kReadFailed).
   [[nodiscard]] virtual bool get_range(std::string_view key, ByteRange range,
                                        Buffer& into) const = 0;
+  /// Reads the last `length` bytes of an object and returns the size of the whole of it; none if
+  /// there is no such object. Throws Error(kBadInput) if it is smaller, Error(kReadFailed).
+  [[nodiscard]] virtual std::optional<std::uint64_t> get_tail(std::string_view key,
+                                                              std::uint64_t length,
+                                                              Buffer& into) const = 0;
   /// Writes a whole object, atomically: a reader sees the old bytes, or all of the new ones.
   /// Throws Error(kWriteFailed); the old object is then still there and nothing else is left.
   virtual void put(std::string_view key, std::span<const std::byte> bytes) = 0;
+  /// Begins an object that is too large to hold in memory. Nothing is made before the first append
+  /// or the commit. Throws Error(kWriteFailed).
+  [[nodiscard]] virtual std::unique_ptr<ObjectWriter> create(std::string_view key) = 0;
   /// Size in bytes; none if there is no such object. Throws Error(kReadFailed).
   [[nodiscard]] virtual std::optional<std::uint64_t> size(std::string_view key) const = 0;
   /// Names directly below a prefix ("" = the root; no '/' at its end), sorted, without duplicates.

@@ -92,6 +92,46 @@ TEST_P(StoreExam, refuses_a_range_beyond_the_end_of_the_object) {
               ErrorCode::kBadInput);
 }
 
+TEST_P(StoreExam, reads_tails_and_says_how_large_the_object_is) {
+  put_text(*store_, "a/tail", "0123456789");
+  Buffer into;
+  EXPECT_EQ(store_->get_tail("a/tail", 3, into), 10U);
+  EXPECT_EQ(into.text(), "789");
+  EXPECT_EQ(store_->get_tail("a/tail", 10, into), 10U);
+  EXPECT_EQ(into.text(), "0123456789");
+  EXPECT_EQ(store_->get_tail("a/tail", 0, into), 10U);
+  EXPECT_EQ(into.size(), 0U);
+  EXPECT_EQ(store_->get_tail("a/absent", 3, into), std::nullopt);
+  for (const std::uint64_t length : {std::uint64_t{11}, std::numeric_limits<std::uint64_t>::max()})
+    EXPECT_EQ(error_code_of([&] { (void)store_->get_tail("a/tail", length, into); }),
+              ErrorCode::kBadInput);
+}
+
+TEST_P(StoreExam, an_object_may_be_written_in_pieces) {
+  const auto writer = store_->create("a/b/pieces");
+  writer->append(as_bytes("01"));
+  writer->append({});
+  writer->append(as_bytes("234"));
+  EXPECT_FALSE(store_->size("a/b/pieces").has_value());
+  EXPECT_EQ(store_->list("a/b"), Names{});
+  writer->commit();
+  EXPECT_EQ(get_text(*store_, "a/b/pieces"), "01234");
+  store_->create("empty")->commit();
+  EXPECT_EQ(get_text(*store_, "empty"), "");
+}
+
+TEST_P(StoreExam, an_object_that_is_not_committed_leaves_the_old_one) {
+  put_text(*store_, "a", "old");
+  store_->create("a")->append(as_bytes("new"));
+  EXPECT_EQ(get_text(*store_, "a"), "old");
+  store_->create("b")->append(as_bytes("new"));
+  EXPECT_EQ(store_->list(""), Names{"a"});
+  const auto writer = store_->create("a");
+  writer->append(as_bytes("a longer new one"));
+  writer->commit();
+  EXPECT_EQ(get_text(*store_, "a"), "a longer new one");
+}
+
 TEST_P(StoreExam, lists_the_names_directly_below_a_prefix) {
   for (const char* key : {"t/10", "t/9", "t/0/a", "t/0/b", "t/z.json", "top", "t2/x"})
     put_text(*store_, key, key);
@@ -160,6 +200,8 @@ TEST_P(StoreExam, refuses_keys_that_could_leave_the_store) {
     SCOPED_TRACE(std::string(key));
     EXPECT_EQ(error_code_of([&] { (void)store_->get(key, into); }), ErrorCode::kInternal);
     EXPECT_EQ(error_code_of([&] { store_->put(key, {}); }), ErrorCode::kInternal);
+    EXPECT_EQ(error_code_of([&] { (void)store_->create(key); }), ErrorCode::kInternal);
+    EXPECT_EQ(error_code_of([&] { (void)store_->get_tail(key, 0, into); }), ErrorCode::kInternal);
     EXPECT_EQ(error_code_of([&] { store_->erase(key); }), ErrorCode::kInternal);
     EXPECT_EQ(error_code_of([&] { (void)store_->size(key); }), ErrorCode::kInternal);
     if (key.empty()) continue;

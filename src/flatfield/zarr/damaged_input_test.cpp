@@ -49,7 +49,7 @@ ArrayMetadata described(const Compressor& compressor) {
   ArrayMetadata metadata;
   metadata.shape = {30, 40};
   metadata.chunk_shape = {16, 24};
-  metadata.compressors = {compressor};
+  metadata.codecs.compressors = {compressor};
   return metadata;
 }
 
