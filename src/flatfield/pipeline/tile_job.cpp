@@ -79,7 +79,7 @@ class Job {
     for (const std::string& place : places) {
       const auto store = context_.stores.open(place);
       check_place(*store, config_.overwrite);
-      storage::prove_writable(*store);
+      if (storage::is_remote(place)) storage::prove_writable(*store);
     }
     if (config_.skip_flat_field && config_.skip_bkg_sub)
       context_.log.info("--skip-flat-field and --skip-bkg-sub: the tile is rewritten with a pyramid");

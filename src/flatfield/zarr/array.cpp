@@ -171,7 +171,7 @@ void Array::write_encoded_chunk(const std::vector<std::int64_t>& index,
                                 std::span<const std::byte> encoded) const {
   const std::string key = checked_key(index);
   const StageScope writing(Stage::kWrite);
-  store_->put(key, encoded);
+  store_->put_soon(key, encoded);
   count_bytes_written(static_cast<std::int64_t>(encoded.size()));
 }
 
