@@ -134,7 +134,7 @@ int run_checked(config::RunConfig& config, report::Log& log) {
   execution::ThreadPool pool(config.num_workers);
   const std::int64_t memory =
       config.memory_limit_bytes > 0 ? config.memory_limit_bytes : execution::default_memory_ceiling();
-  storage::StoreOpener stores(s3_options(config));
+  storage::StoreOpener stores(s3_options(config, memory));
   RunContext context{config, pool, log, stores, memory, {}, {}, {}, {}};
   prepare(context);
   const std::string artifacts = artifacts_location(config.output, tiles.front());

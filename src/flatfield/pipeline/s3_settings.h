@@ -1,12 +1,17 @@
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+
 #include "flatfield/config/run_config.h"
 #include "flatfield/storage/s3_options.h"
 
 namespace flatfield::pipeline {
 
-/// The options of S3 that a run was given.
-[[nodiscard]] inline storage::S3Options s3_options(const config::RunConfig& config) {
+/// The options of S3 that a run was given; `memory_bytes` is what it may use, 0 where nothing large is
+/// written.
+[[nodiscard]] inline storage::S3Options s3_options(const config::RunConfig& config,
+                                                   std::int64_t memory_bytes = 0) {
   storage::S3Options options;
   options.endpoint = config.s3_endpoint;
   options.region = config.s3_region;
@@ -16,6 +21,10 @@ namespace flatfield::pipeline {
   options.acl = config.s3_acl;
   options.concurrency = config.s3_concurrency;
   options.retry.max_attempts = config.s3_max_attempts;
+  // Beside what the work itself reserves: a small share, of which no run needs more than a gigabyte.
+  if (memory_bytes > 0)
+    options.queue_bytes =
+        static_cast<std::size_t>(std::clamp<std::int64_t>(memory_bytes / 32, 8 << 20, 1 << 30));
   return options;
 }
 

@@ -24,7 +24,9 @@ struct S3Options {
   HttpOptions http;
   std::size_t part_bytes = std::size_t{16} << 20U;   ///< of multipart uploads and parallel reads
   std::size_t largest_put = std::size_t{64} << 20U;  ///< larger objects are uploaded in parts
-  std::optional<Credentials> credentials;            ///< instead of looking for them
+  std::size_t queue_bytes = std::size_t{64}
+                            << 20U;        ///< of objects that `put_soon` holds, per store
+  std::optional<Credentials> credentials;  ///< instead of looking for them
   Environment environment = process_environment;
 };
 

@@ -13,6 +13,7 @@
 #include "flatfield/storage/fan_out.h"
 #include "flatfield/storage/ranged_read.h"
 #include "flatfield/storage/s3_upload.h"
+#include "flatfield/storage/write_queue.h"
 
 namespace flatfield::storage {
 namespace {
@@ -25,7 +26,13 @@ constexpr int kMostRemovalRounds = 5;
 class S3Store final : public Store {
  public:
   S3Store(std::shared_ptr<S3Client> client, std::string root)
-      : client_(std::move(client)), root_(std::move(root)) {}
+      : client_(std::move(client)),
+        root_(std::move(root)),
+        queue_(
+            [this](const std::string& key, std::span<const std::byte> bytes) {
+              put_object(client_, join_key(root_, key), describe(key), bytes);
+            },
+            client_->options().concurrency, client_->options().queue_bytes) {}
 
   bool get(std::string_view key, Buffer& into) const override {
     return read_object(object(key), into);
@@ -43,15 +50,22 @@ class S3Store final : public Store {
 
   void put(std::string_view key, std::span<const std::byte> bytes) override {
     check_key(key);
+    queue_.flush();
     put_object(client_, join_key(root_, key), describe(key), bytes);
+  }
+  void put_soon(std::string_view key, std::span<const std::byte> bytes) override {
+    check_key(key);
+    queue_.push(std::string(key), bytes);
   }
   std::unique_ptr<ObjectWriter> create(std::string_view key) override {
     check_key(key);
+    queue_.flush();
     return make_s3_writer(client_, join_key(root_, key), describe(key));
   }
 
   std::vector<std::string> list(std::string_view prefix) const override {
     if (!prefix.empty()) check_key(prefix);
+    queue_.flush();
     const std::string start = below(prefix);
     std::vector<std::string> names;
     std::string token;
@@ -68,11 +82,13 @@ class S3Store final : public Store {
 
   void erase(std::string_view key) override {
     check_key(key);
+    queue_.flush();
     erase_object(join_key(root_, key));
   }
 
   void erase_prefix(std::string_view prefix) override {
     if (!prefix.empty()) check_key(prefix);
+    queue_.flush();
     const std::string start = below(prefix);
     std::string token;
     do {
@@ -113,6 +129,7 @@ class S3Store final : public Store {
 
   [[nodiscard]] RemoteObject object(std::string_view key) const {
     check_key(key);
+    queue_.flush();
     RemoteObject object;
     object.where = describe(key);
     object.piece_bytes = client_->options().part_bytes;
@@ -235,6 +252,7 @@ class S3Store final : public Store {
   std::shared_ptr<S3Client> client_;
   std::string root_;
   mutable std::atomic<bool> bucket_seen_{false};
+  mutable WriteQueue queue_;  ///< last, so that its threads end first
 };
 
 }  // namespace

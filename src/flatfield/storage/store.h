@@ -53,6 +53,10 @@ class Store {
   /// Writes a whole object, atomically: a reader sees the old bytes, or all of the new ones.
   /// Throws Error(kWriteFailed); the old object is then still there and nothing else is left.
   virtual void put(std::string_view key, std::span<const std::byte> bytes) = 0;
+  /// Like `put`, but may return before the object is written, and holds a bounded copy of it meanwhile.
+  /// Whatever else this store is asked afterwards, by any other function, first waits for these
+  /// objects, and throws Error(kWriteFailed) if one of them could not be written.
+  virtual void put_soon(std::string_view key, std::span<const std::byte> bytes) { put(key, bytes); }
   /// Begins an object that is too large to hold in memory. Nothing is made before the first append
   /// or the commit. Throws Error(kWriteFailed).
   [[nodiscard]] virtual std::unique_ptr<ObjectWriter> create(std::string_view key) = 0;

@@ -132,6 +132,22 @@ TEST_P(StoreExam, an_object_that_is_not_committed_leaves_the_old_one) {
   EXPECT_EQ(get_text(*store_, "a"), "a longer new one");
 }
 
+TEST_P(StoreExam, what_is_put_soon_is_there_for_whatever_is_asked_next) {
+  for (int i = 0; i < 20; ++i) {
+    const std::string key = "soon/" + std::to_string(i);
+    store_->put_soon(key, as_bytes("old"));
+    store_->put_soon(key, as_bytes(key));
+  }
+  EXPECT_EQ(get_text(*store_, "soon/19"), "soon/19");
+  store_->put_soon("soon/20", {});
+  EXPECT_EQ(store_->list("soon").size(), 21U);
+  store_->put_soon("soon/21", {});
+  EXPECT_EQ(store_->size("soon/21"), 0U);
+  store_->put_soon("soon/22", {});
+  store_->erase_prefix("soon");
+  EXPECT_EQ(store_->list(""), Names{});
+}
+
 TEST_P(StoreExam, lists_the_names_directly_below_a_prefix) {
   for (const char* key : {"t/10", "t/9", "t/0/a", "t/0/b", "t/z.json", "top", "t2/x"})
     put_text(*store_, key, key);

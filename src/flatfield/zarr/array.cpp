@@ -244,7 +244,7 @@ void Array::write_encoded_chunk(const Shape& index, std::span<const std::byte> e
     throw Error(ErrorCode::kInternal, "a chunk of a shard was written by itself", describe());
   const std::string key = chunk_object_key(index);
   const StageScope writing(Stage::kWrite);
-  store_->put(key, encoded);
+  store_->put_soon(key, encoded);
   count_bytes_written(static_cast<std::int64_t>(encoded.size()));
 }
 

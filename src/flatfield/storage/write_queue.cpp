@@ -1,0 +1,84 @@
+#include "flatfield/storage/write_queue.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace flatfield::storage {
+
+WriteQueue::WriteQueue(Write write, int threads, std::size_t most_bytes)
+    : write_(std::move(write)),
+      most_threads_(static_cast<std::size_t>(std::max(1, threads))),
+      most_bytes_(most_bytes) {}
+
+WriteQueue::~WriteQueue() {
+  {
+    const std::scoped_lock lock(mutex_);
+    waiting_.clear();
+  }
+  for (std::jthread& thread : threads_) thread.request_stop();
+}
+
+void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] {
+    const bool has_room = keys_.empty() || bytes_ + bytes.size() <= most_bytes_;
+    return failure_ || (has_room && !keys_.contains(key));
+  });
+  rethrow_failure();
+  Object object;
+  object.key = key;
+  if (!spare_.empty()) {
+    object.bytes = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  const std::span<std::byte> copy = object.bytes.resize(bytes.size());
+  if (!bytes.empty()) std::memcpy(copy.data(), bytes.data(), bytes.size());
+  waiting_.push_back(std::move(object));
+  keys_.insert(key);
+  objects_ = keys_.size();
+  bytes_ += bytes.size();
+  if (waiting_.size() > idle_ && threads_.size() < most_threads_)
+    threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
+  changed_.notify_all();
+}
+
+void WriteQueue::flush() {
+  if (objects_ == 0) return;  // the usual case, for every reading of a store that nobody writes to
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return failure_ || keys_.empty(); });
+  rethrow_failure();
+}
+
+void WriteQueue::work(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ++idle_;
+    changed_.wait(lock, stop, [this] { return !waiting_.empty(); });
+    --idle_;
+    if (stop.stop_requested()) return;
+    Object object = std::move(waiting_.front());
+    waiting_.pop_front();
+    std::exception_ptr failure;
+    lock.unlock();
+    try {
+      write_(object.key, object.bytes.span());
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    if (failure && !failure_) failure_ = failure;
+    keys_.erase(object.key);
+    // Once a write has failed, `flush` must not pass for want of objects.
+    objects_ = failure_ ? 1 : keys_.size();
+    bytes_ -= object.bytes.size();
+    spare_.push_back(std::move(object.bytes));
+    changed_.notify_all();
+  }
+}
+
+void WriteQueue::rethrow_failure() const {
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+}  // namespace flatfield::storage

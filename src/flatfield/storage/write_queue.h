@@ -1,0 +1,64 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "flatfield/core/buffer.h"
+
+namespace flatfield::storage {
+
+/// Objects on their way to a server, so that who makes them need not wait for it. Bounded in bytes.
+/// Two objects of one key are written in the order in which they came. May be used from several
+/// threads at once.
+class WriteQueue {
+ public:
+  using Write = std::function<void(const std::string& key, std::span<const std::byte> bytes)>;
+
+  /// `write` is called from at most `threads` threads, which are started as they are needed.
+  WriteQueue(Write write, int threads, std::size_t most_bytes);
+  /// What has not been begun is dropped: who needs to know of every object calls `flush`.
+  ~WriteQueue();
+  WriteQueue(const WriteQueue&) = delete;
+  WriteQueue& operator=(const WriteQueue&) = delete;
+
+  /// Takes a copy of an object; waits while there is no room for it. An object larger than the
+  /// queue is taken when the queue is empty. Throws what an earlier write threw.
+  void push(const std::string& key, std::span<const std::byte> bytes);
+  /// Waits until all that was pushed is written. Throws what a write threw.
+  void flush();
+
+ private:
+  struct Object {
+    std::string key;
+    Buffer bytes;
+  };
+
+  void work(const std::stop_token& stop);
+  void rethrow_failure() const;
+
+  Write write_;
+  const std::size_t most_threads_;
+  const std::size_t most_bytes_;
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::deque<Object> waiting_;
+  std::set<std::string> keys_;           ///< of the objects that wait or are being written
+  std::atomic<std::size_t> objects_{0};  ///< as many as there are keys
+  std::size_t bytes_ = 0;                ///< of these objects
+  std::size_t idle_ = 0;                 ///< threads that wait for an object
+  std::vector<Buffer> spare_;
+  std::exception_ptr failure_;
+  std::vector<std::jthread> threads_;  ///< last, so that they end first
+};
+
+}  // namespace flatfield::storage

@@ -1,0 +1,91 @@
+#include "flatfield/storage/write_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <map>
+
+#include "flatfield/core/error.h"
+#include "flatfield/storage/store_exam.h"
+
+namespace flatfield::storage {
+namespace {
+
+TEST(WriteQueue, writes_everything_and_holds_no_more_bytes_than_it_may) {
+  std::mutex mutex;
+  std::map<std::string, std::string> written;
+  std::size_t held = 0;
+  std::atomic<std::size_t> pushed{0};
+  std::size_t done = 0;
+  WriteQueue queue(
+      [&](const std::string& key, std::span<const std::byte> bytes) {
+        std::this_thread::sleep_for(std::chrono::microseconds(200));
+        const std::scoped_lock lock(mutex);
+        held = std::max(held, pushed - done);
+        done += bytes.size();
+        written[key] = std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      },
+      4, 1000);
+  for (int i = 0; i < 300; ++i) {
+    const std::string text(100, static_cast<char>('a' + i % 26));
+    queue.push(std::to_string(i), as_bytes(text));
+    pushed += text.size();
+  }
+  queue.flush();
+  EXPECT_EQ(written.size(), 300U);
+  EXPECT_EQ(written["27"], std::string(100, 'b'));
+  EXPECT_LE(held, 1000U);
+}
+
+TEST(WriteQueue, keeps_the_order_of_one_key) {
+  std::string last;
+  WriteQueue queue(
+      [&](const std::string&, std::span<const std::byte> bytes) {
+        last = std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      },
+      8, 1 << 20);
+  for (int i = 0; i < 200; ++i) queue.push("key", as_bytes(std::to_string(i)));
+  queue.flush();
+  EXPECT_EQ(last, "199");
+}
+
+TEST(WriteQueue, takes_an_object_that_is_larger_than_itself) {
+  std::atomic<int> count{0};
+  WriteQueue queue([&](const std::string&, std::span<const std::byte>) { ++count; }, 2, 10);
+  const std::string large(1000, 'x');
+  queue.push("a", as_bytes(large));
+  queue.push("b", as_bytes(large));
+  queue.push("c", {});
+  queue.flush();
+  EXPECT_EQ(count, 3);
+}
+
+TEST(WriteQueue, a_failure_is_thrown_by_whatever_comes_next_and_by_every_flush) {
+  WriteQueue queue(
+      [](const std::string& key, std::span<const std::byte>) {
+        if (key == "bad") throw Error(ErrorCode::kWriteFailed, "full", key);
+      },
+      2, 100);
+  queue.push("good", {});
+  queue.push("bad", {});
+  EXPECT_EQ(error_code_of([&] { queue.flush(); }), ErrorCode::kWriteFailed);
+  EXPECT_EQ(error_code_of([&] { queue.flush(); }), ErrorCode::kWriteFailed);
+  EXPECT_EQ(error_code_of([&] { queue.push("next", {}); }), ErrorCode::kWriteFailed);
+}
+
+TEST(WriteQueue, ends_without_writing_what_was_not_begun) {
+  std::atomic<int> count{0};
+  {
+    WriteQueue queue(
+        [&](const std::string&, std::span<const std::byte>) {
+          ++count;
+          std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        },
+        1, 1 << 20);
+    for (int i = 0; i < 100; ++i) queue.push(std::to_string(i), {});
+  }
+  EXPECT_LT(count, 100);
+}
+
+}  // namespace
+}  // namespace flatfield::storage
