@@ -14,5 +14,9 @@ if(FLATFIELD_SANITIZE)
   target_compile_options(flatfield_options INTERFACE
     -fsanitize=${FLATFIELD_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(flatfield_options INTERFACE -fsanitize=${FLATFIELD_SANITIZE})
+  if(FLATFIELD_SANITIZE MATCHES "address")
+    target_sources(flatfield_options INTERFACE
+      $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:${CMAKE_CURRENT_LIST_DIR}/leak_suppressions.cpp>)
+  endif()
 endif()
 string(REPLACE "-O2" "-O3" CMAKE_CXX_FLAGS_RELEASE "${CMAKE_CXX_FLAGS_RELEASE}")

@@ -53,7 +53,9 @@ void run_gaussian_derivatives(const ProbeCall& call) {
 
 void run_erode_by_ball(const ProbeCall& call) {
   const Block<std::uint8_t> mask = call.block<std::uint8_t>("mask");
-  call.put("eroded", erode_by_ball(mask.view(), call.argument("radius").as_int64(), serial_for));
+  call.put("eroded", erode_by_ball(mask.view(), call.argument("radius").as_int64(), serial_for,
+                                   call.argument("beyond").as_bool() ? BeyondBorder::kForeground
+                                                                     : BeyondBorder::kBackground));
 }
 
 void run_exp_as_numpy(const ProbeCall& call) {

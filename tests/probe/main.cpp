@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   try {
     if (argc != 3) throw std::runtime_error("usage: probe OPERATION FOLDER");
     ProbeOperations operations;
+    add_basic_operations(operations);
     add_filter_operations(operations);
     add_mixture_operations(operations);
     add_quality_operations(operations);

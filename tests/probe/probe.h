@@ -59,6 +59,7 @@ class ProbeCall {
 using ProbeOperations = std::map<std::string, std::function<void(const ProbeCall&)>>;
 
 // Each file of this folder adds the operations of one group of functions.
+void add_basic_operations(ProbeOperations& operations);
 void add_filter_operations(ProbeOperations& operations);
 void add_mixture_operations(ProbeOperations& operations);
 void add_quality_operations(ProbeOperations& operations);

@@ -98,8 +98,8 @@ zarr::ArrayMetadata described(const Json& json) {
   metadata.shape = ints(*json.find("shape"));
   metadata.chunk_shape = ints(*json.find("chunks"));
   metadata.dtype = dtype_from_name(json.find("dtype")->as_string()).value();
-  if (json.find("big_endian")->as_bool()) metadata.byte_order = zarr::ByteOrder::kBig;
-  if (json.find("order")->as_string() == "F") metadata.element_order = zarr::ElementOrder::kF;
+  if (json.find("big_endian")->as_bool()) metadata.codecs.byte_order = zarr::ByteOrder::kBig;
+  if (json.find("order")->as_string() == "F") metadata.codecs.order = zarr::reversed_axes(metadata.shape.size());
   metadata.separator = json.find("separator")->as_string().at(0);
   const Json& fill = *json.find("fill_value");
   metadata.fill_value_is_null = fill.is_null();
@@ -113,7 +113,7 @@ zarr::ArrayMetadata described(const Json& json) {
       compressor.blosc_cname = config.find("cname")->as_string();
       compressor.blosc_shuffle = static_cast<int>(config.find("shuffle")->as_int64());
     }
-    metadata.compressors.push_back(compressor);
+    metadata.codecs.compressors.push_back(compressor);
   }
   return metadata;
 }

@@ -98,11 +98,19 @@ def test_unfinished_output_is_no_input(tile, tmp_path):
     assert_refused(attempt(tile, tmp_path / "run"), BAD_INPUT, "multiscales", "unfinished", tile)
 
 
-def test_zarr_format_3_is_refused_by_name(tile, tmp_path):
+def test_group_of_zarr_format_3_that_is_no_image_is_refused(tile, tmp_path):
     shutil.rmtree(tile)
     tile.mkdir()
     (tile / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group", "attributes": {}}')
-    assert_refused(attempt(tile, tmp_path / "run"), UNSUPPORTED, "Zarr format 3", tile, "convert")
+    assert_refused(attempt(tile, tmp_path / "run"), BAD_INPUT, "multiscales", tile)
+
+
+def test_features_of_zarr_format_3_that_are_not_read_are_refused_by_name(tile, tmp_path):
+    (tile / "0" / "zarr.json").write_text(json.dumps({
+        "zarr_format": 3, "node_type": "array", "shape": [1, 1, 32, 40, 48], "data_type": "uint16", "fill_value": 0,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1, 1, 16, 16, 16]}},
+        "chunk_key_encoding": "default", "codecs": [{"name": "zfpy"}]}))
+    assert_refused(attempt(tile, tmp_path / "run"), UNSUPPORTED, "zfpy", tile / "0" / "zarr.json")
 
 
 @pytest.mark.parametrize("dtype, code", [("<f4", UNSUPPORTED), ("<i2", UNSUPPORTED), ("<u4", UNSUPPORTED),
@@ -164,7 +172,7 @@ BROKEN_ARRAYS = {
         "dtype": [["a", "<u2"]]},
     "order_is_unknown": {"order": "Z"}, "format_is_unknown": {"zarr_format": 7},
     "compressor_is_unknown": {"compressor": {"id": "lzma9"}}, "compressor_is_text": {"compressor": "blosc"},
-    "filters": {"filters": [{"id": "delta", "dtype": "<u2"}]},
+    "filters": {"filters": [{"id": "packbits"}]},
     "fill_value_is_text": {"fill_value": "none"}, "fill_value_is_too_large": {"fill_value": 65536},
     "separator_is_unknown": {"dimension_separator": "-"},
 }
@@ -319,8 +327,8 @@ FLAT = np.ones((4, 20, 24))
 @pytest.mark.parametrize("write, code, words", [
     pytest.param(lambda file: tifffile.imwrite(file, FLAT.astype(np.float32), photometric="minisblack"), UNSUPPORTED, ["float"], id="float"),
     pytest.param(lambda file: tifffile.imwrite(file, np.ones((4, 20, 24, 3), np.uint8), photometric="rgb"),
-                 UNSUPPORTED, ["3 samples"], id="rgb"),
-    pytest.param(lambda file: tifffile.imwrite(file, FLAT.astype(np.uint32), photometric="minisblack"), UNSUPPORTED, ["32 bits"], id="uint32"),
+                 UNSUPPORTED, ["3 per pixel"], id="rgb"),
+    pytest.param(lambda file: tifffile.imwrite(file, FLAT.astype(np.uint32), photometric="minisblack"), UNSUPPORTED, ["uint32"], id="uint32"),
     pytest.param(lambda file: file.write_text("not a TIFF"), BAD_INPUT, ["not a TIFF"], id="text"),
     pytest.param(lambda file: file.write_bytes(b""), BAD_INPUT, ["not a TIFF"], id="no bytes"),
     pytest.param(lambda file: file.write_bytes(file.read_bytes()[:len(file.read_bytes()) // 2]), BAD_INPUT, ["TIFF"],
@@ -426,10 +434,12 @@ def test_overwrite_leaves_no_mask_where_the_new_run_has_none(tile, tmp_path):
     assert files_below(run.mask) == {}
 
 
-def test_failed_overwrite_does_not_look_finished(tile, tmp_path):
-    correct(tile, tmp_path / "run")
+def test_overwrite_that_fails_while_it_learns_leaves_the_output_as_it_was(tile, tmp_path):
+    before = files_below(correct(tile, tmp_path / "run").folder / "out")
     (tile / CHUNKS[1]).write_bytes(b"damaged")
-    assert_refused(attempt(tile, tmp_path / "run", "--overwrite"), BAD_INPUT, tile / CHUNKS[1])
+    made = attempt(tile, tmp_path / "run", "--overwrite")
+    assert made.result.code == BAD_INPUT and str(tile / CHUNKS[1]) in made.result.error_lines[0]
+    assert files_below(made.folder / "out") == before
 
 
 @pytest.mark.parametrize("options", [[], ["--overwrite"]])

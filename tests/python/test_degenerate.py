@@ -15,6 +15,7 @@ METHODS = {
     "fitting": (["--method", "fitting"], {}),
     "refined by the percentile ramp": (["--method", "fitting"], {"enable_gmm_refinement": True}),
     "refined by mixtures": (["--method", "fitting"], {"enable_gmm_refinement": True, "probability_model": "gmm"}),
+    "basicpy": (["--method", "basicpy"], {"working_size": 16}),
     "background only": (["--skip-flat-field"], {}),
     "reference": (["--method", "reference", "--flatfield-path", "flatfield.tif"], {}),
 }
@@ -62,8 +63,8 @@ def test_tile_with_nothing_to_learn_from_is_corrected_or_refused_in_one_line(kin
     tifffile.imwrite(tmp_path / "flatfield.tif", np.full(SHAPE[1:], 5, np.float32))
     options, fitting = METHODS[method]
     if fitting:
-        (tmp_path / "fitting.json").write_text(json.dumps(fitting))
-        options = [*options, "--fitting-config", "fitting.json"]
+        (tmp_path / "method.json").write_text(json.dumps(fitting))
+        options = [*options, "--basic-config" if method == "basicpy" else "--fitting-config", "method.json"]
     made = attempt(tile, tmp_path, "--estimation-res", estimation, "--save-outputs", *options)
     assert made.result.code == 0, made.result.err
     corrected = read_volume(made.corrected)

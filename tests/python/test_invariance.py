@@ -1,4 +1,5 @@
 """The output does not depend on how the work was shared out; the pyramid is what its definition says."""
+import hashlib
 import json
 import re
 
@@ -125,6 +126,27 @@ def test_number_of_workers_changes_no_byte_of_a_phantom(tmp_path):
                      if not path.endswith((".truth.json", "/.zattrs"))})
     assert len(made[0]) > 300
     assert all(other == made[0] for other in made[1:])
+
+
+@pytest.mark.parametrize("geometry, shards", [("odd_chunks", ("45", "60,45,30")), ("several_items_and_carries_twice",
+                                              ("96,64,64", "128")), ("slab_chunks", ("16,128,64", "none"))])
+def test_number_of_workers_changes_no_byte_of_shards(geometry, shards, runs_of, tmp_path):
+    shape, chunks, n_levels = GEOMETRIES[geometry]
+    tile = phantom_tile(tmp_path, shape, chunks, n_levels=4, name=NAME, mask_factor=4)
+    made = {}
+    for workers in WORKERS:
+        run = correct(tile, tmp_path / str(workers), "--num-workers", workers, "--n-levels", n_levels,
+                      "--output-zarr-format", 3, "--corrected-shard-size", shards[0], "--mask-shard-size", shards[1])
+        made[workers] = {path: content for path, content in files_below(run.folder / "out").items()
+                         if not path.endswith(f"{NAME}/zarr.json")}
+    assert len(made[1]) > 10 and all(re.search(r"/\d+/(zarr\.json|c(/\d+){5})$", path) for path in made[1])
+    assert all(other == made[1] for other in made.values())
+    # And the voxels are those of chunks that are objects.
+    for kind in ("corrected", "mask"):
+        expected = read_levels(getattr(runs_of(geometry)[1], kind))
+        result = call("inspect", getattr(run, kind), "--json", "--checksum", cwd=tmp_path)
+        found = {child["path"]: child["sha256"] for child in json.loads(result.out)["children"]}
+        assert found == {path: hashlib.sha256(level.tobytes()).hexdigest() for path, level in expected.items()}
 
 
 def test_comparison_of_runs_refuses_a_file_of_no_category():

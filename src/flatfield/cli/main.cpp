@@ -6,11 +6,14 @@
 #include <vector>
 
 #include "flatfield/cli/command_options.h"
+#include "flatfield/config/basic_folder_config.h"
 #include "flatfield/config/option_document.h"
 #include "flatfield/config/run_config.h"
 #include "flatfield/config/synth_config.h"
 #include "flatfield/core/error.h"
+#include "flatfield/pipeline/basic_folder.h"
 #include "flatfield/pipeline/inspect.h"
+#include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/phantom.h"
 #include "flatfield/pipeline/run.h"
 #include "flatfield/pipeline/run_request.h"
@@ -36,8 +39,20 @@ int synth_command(const config::SynthConfig& config) {
   return 0;
 }
 
-int inspect_command(const std::string& location) {
-  std::fputs(pipeline::inspect(location).c_str(), stdout);
+int basic_command(config::BasicFolderConfig config) {
+  if (config.output.empty()) throw Error(ErrorCode::kUsage, "--output is missing", "", "name a folder");
+  if (!config.basic_config.empty()) {
+    storage::StoreOpener stores;
+    config.basic = config::read_basic_config(
+        pipeline::read_json(config.basic_config, "check --basic-config", stores), config.basic_config);
+  }
+  report::Log log(report::LogLevel::kInfo, false);
+  pipeline::correct_folder(config, log);
+  return 0;
+}
+
+int inspect_command(const std::string& location, const pipeline::InspectOptions& options) {
+  std::fputs(pipeline::inspect(location, options).c_str(), stdout);
   return 0;
 }
 
@@ -49,10 +64,20 @@ int dispatch(std::vector<std::string> arguments) {
   CLI::App* run = app.add_subcommand("run", "Correct a tile.");
   const CommandOptions<config::RunConfig> run_options(*run, config::run_table());
   CLI::App* synth = app.add_subcommand("synth", "Make a phantom tile with known illumination.");
-  const CommandOptions<config::SynthConfig> synth_options(*synth, config::synth_table(), {"output"});
-  CLI::App* inspect = app.add_subcommand("inspect", "Say what a tile is.");
+  const CommandOptions<config::SynthConfig> synth_options(*synth, config::synth_table());
+  CLI::App* basic = app.add_subcommand("basic", "Fit BaSiC to a folder of 2-D images, and correct them.");
+  const CommandOptions<config::BasicFolderConfig> basic_options(*basic, config::basic_folder_table());
+  CLI::App* inspect = app.add_subcommand("inspect", "Say what a tile is, or any Zarr array or group.");
   std::string location;
-  inspect->add_option("tile", location, "OME-Zarr tile.")->required();
+  pipeline::InspectOptions inspect_options;
+  inspect->add_option("path", location, "OME-Zarr tile, or a Zarr array or group.")->required();
+  inspect->add_flag("--checksum", inspect_options.checksum,
+                    "Add the SHA-256 of the content of each array: its elements in C order, little-endian.");
+  inspect->add_flag("--json", inspect_options.json, "Print everything as a JSON document.");
+  inspect->add_option("--zarr-format", inspect_options.zarr_format,
+                      "Which metadata to read where those of both formats are there (default 3).")
+      ->check(CLI::IsMember({2, 3}))
+      ->type_name("N");
 
   CLI::App* options = app.add_subcommand("options", "Print the options of run as a Markdown table.");
   bool keys = false;
@@ -67,11 +92,12 @@ int dispatch(std::vector<std::string> arguments) {
   }
   if (run->parsed()) return run_command(run_options);
   if (synth->parsed()) return synth_command(synth_options.read());
+  if (basic->parsed()) return basic_command(basic_options.read());
   if (options->parsed()) {
     std::fputs((keys ? config::configuration_document() : config::option_document()).c_str(), stdout);
     return 0;
   }
-  return inspect_command(location);
+  return inspect_command(location, inspect_options);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "flatfield/config/basic_folder_config.h"
 #include "flatfield/config/fitting_config.h"
 #include "flatfield/config/run_config.h"
 
@@ -16,6 +17,12 @@ std::string cell(const std::string& text) {
   return out;
 }
 
+std::string upper_case(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+  return text;
+}
+
 template <class Config>
 std::string table_text(const OptionTable<Config>& table, const std::string& heading,
                        const std::vector<OptionUse>& uses, bool flags) {
@@ -24,7 +31,8 @@ std::string table_text(const OptionTable<Config>& table, const std::string& head
   for (const OptionRow<Config>& row : table) {
     if (std::find(uses.begin(), uses.end(), row.use) == uses.end()) continue;
     const std::string values = row.kind == OptionKind::kFlag ? (flags ? "flag" : "true, false") : row.values;
-    out += fmt::format("| `{}` | {} | {} | {} |\n", flags ? flag_name(row.key) : row.key, cell(values),
+    const std::string name = !flags ? row.key : row.use == OptionUse::kPositional ? upper_case(row.key) : flag_name(row.key);
+    out += fmt::format("| `{}` | {} | {} | {} |\n", name, cell(values),
                        cell(default_text(row.get(defaults))), cell(row.help));
   }
   return out;
@@ -34,7 +42,8 @@ std::string table_text(const OptionTable<Config>& table, const std::string& head
 
 std::string option_document() {
   return table_text(run_table(), "option of `run`", {OptionUse::kEverywhere, OptionUse::kCommandLineOnly},
-                    true);
+                    true) +
+         "\n" + table_text(basic_folder_table(), "option of `basic`", {OptionUse::kPositional, OptionUse::kEverywhere}, true);
 }
 
 std::string configuration_document() {
@@ -45,7 +54,8 @@ std::string configuration_document() {
          table_text(run_table(), "key", {OptionUse::kEverywhere, OptionUse::kFileOnly}, false) +
          "\nKeys of the Python program that mean nothing here are accepted with a notice: " + ignored +
          ".\n\n## `--fitting-config`\n\n" +
-         table_text(fitting_table(), "key", {OptionUse::kEverywhere}, false);
+         table_text(fitting_table(), "key", {OptionUse::kEverywhere}, false) + "\n## `--basic-config`\n\n" +
+         table_text(basic_table(), "key", {OptionUse::kEverywhere}, false);
 }
 
 }  // namespace flatfield::config

@@ -30,6 +30,13 @@ struct Range {
   }
 };
 
+/// The same row, given elsewhere than usual.
+template <class Config>
+[[nodiscard]] OptionRow<Config> with_use(OptionRow<Config> row, OptionUse use) {
+  row.use = use;
+  return row;
+}
+
 /// Three integers (z, y, x) in [1, largest]; throws std::invalid_argument.
 [[nodiscard]] inline Extent3 parse_extent(const Json& value, std::int64_t largest) {
   const auto refuse = [&] {

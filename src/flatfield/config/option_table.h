@@ -19,6 +19,7 @@ enum class OptionKind { kFlag, kInteger, kNumber, kText, kIntegerList, kLimits }
 /// Where an option may be given, and whether it is documented.
 enum class OptionUse {
   kEverywhere,
+  kPositional,       ///< on the command line it has no flag
   kCommandLineOnly,  ///< not in files, nor in the resolved configuration
   kFileOnly,         ///< a key of files, no flag
   kIgnored,          ///< a key that files may hold without effect; neither documented nor resolved
@@ -85,7 +86,8 @@ template <class Config>
 [[nodiscard]] Json to_json(const OptionTable<Config>& table, const Config& config) {
   Json out = Json::object();
   for (const OptionRow<Config>& row : table)
-    if (row.use == OptionUse::kEverywhere || row.use == OptionUse::kFileOnly)
+    if (row.use == OptionUse::kEverywhere || row.use == OptionUse::kPositional ||
+        row.use == OptionUse::kFileOnly)
       out[row.key] = row.get(config);
   return out;
 }

@@ -10,11 +10,6 @@ namespace {
 
 using RunRows = Rows<RunConfig>;
 
-OptionRow<RunConfig> with_use(OptionRow<RunConfig> row, OptionUse use) {
-  row.use = use;
-  return row;
-}
-
 }  // namespace
 
 const OptionTable<RunConfig>& run_table() {
@@ -22,11 +17,11 @@ const OptionTable<RunConfig>& run_table() {
       RunRows::text("zarr", &RunConfig::zarr, "folder", "OME-Zarr tile to correct."),
       RunRows::text("output", &RunConfig::output, "folder",
                     "Where the corrected tile goes: OUTPUT/TILE, or OUTPUT itself if it is named like the tile."),
-      RunRows::choice("method", &RunConfig::method, {"reference", "fitting"}, "Correction method."),
+      RunRows::choice("method", &RunConfig::method, {"reference", "basicpy", "fitting"}, "Correction method."),
       RunRows::text("flatfield_path", &RunConfig::flatfield_path, "file",
                     "TIFF with the flatfield of method reference."),
       RunRows::text("mask_dir", &RunConfig::mask_dir, "folder",
-                    "Folder with foreground masks (TIFF); needed by fitting."),
+                    "Folder with foreground masks (TIFF); needed by fitting, weights for basicpy."),
       text_or_number_row("res", &RunConfig::res, "level", "Level of the tile that is corrected."),
       RunRows::integer("num_workers", &RunConfig::num_workers, {1, 1024},
                        "Number of worker threads; default: CO_CPUS, else 1."),
@@ -38,6 +33,8 @@ const OptionTable<RunConfig>& run_table() {
                     "Also save the background image, the background planes and the curves."),
       RunRows::text("fitting_config", &RunConfig::fitting_config, "file",
                     "JSON file with options of the fitting method."),
+      RunRows::text("basic_config", &RunConfig::basic_config, "file",
+                    "JSON file with options of the basicpy method."),
       RunRows::text("median_summary_path", &RunConfig::median_summary_path, "file",
                     "JSON file with the mean_of_medians of each channel, which replaces the global factor of fitting."),
       with_use(RunRows::text("config", &RunConfig::config, "file",
@@ -64,6 +61,10 @@ const OptionTable<RunConfig>& run_table() {
                       "What happens to a tile whose quality numbers fail, before a voxel is written."),
       rank_row(),
       chunks_row(),
+      zarr_format_row(),
+      shard_row("corrected_shard_size", &RunConfig::corrected_shard_size, "the corrected tile"),
+      shard_row("mask_shard_size", &RunConfig::mask_shard_size, "the mask"),
+      shard_row("probability_shard_size", &RunConfig::probability_shard_size, "the probability"),
       RunRows::choice("output_codec", &RunConfig::output_codec, output_codec_names(),
                       "Compressor of the outputs."),
       RunRows::integer("output_codec_level", &RunConfig::output_codec_level, {0, 65537},
@@ -89,6 +90,7 @@ const OptionTable<RunConfig>& run_table() {
                        "Attempts at a request before it has failed."),
       tile_paths_row(),
       fitting_row(),
+      basic_row(),
       ignored_row("worker_mode"),
       ignored_row("io_backend"),
       ignored_row("io_concurrency"),
@@ -138,6 +140,7 @@ std::vector<std::string> unused_options(const RunConfig& config) {
   if (config.skip_flat_field) return unused;
   note(!config.flatfield_path.empty() && config.method != "reference", "--flatfield-path", with_method);
   note(!config.fitting_config.empty() && !fits, "--fitting-config", with_method);
+  note(!config.basic_config.empty() && config.method != "basicpy", "--basic-config", with_method);
   note(!config.median_summary_path.empty() && !fits, "--median-summary-path", with_method);
   return unused;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "flatfield/config/basic_config.h"
 #include "flatfield/config/option_table.h"
 #include "flatfield/core/extent.h"
 #include "flatfield/methods/axis_fit.h"
@@ -27,6 +28,7 @@ struct RunConfig {
   std::string results_dir = "./results";
   bool save_outputs = false;
   std::string fitting_config;
+  std::string basic_config;
   std::string median_summary_path;
   std::string config;
   bool overwrite = false;
@@ -42,6 +44,11 @@ struct RunConfig {
   std::string on_qc_fail = "warn";
   std::string corrected_rank = "-2";
   std::optional<Extent3> output_chunks;
+  std::string output_zarr_format = "match";  ///< match, 2, 3
+  // Voxels of the shards of Zarr format 3; none = no shards.
+  std::optional<Extent3> corrected_shard_size = Extent3{512, 512, 512};
+  std::optional<Extent3> mask_shard_size = Extent3{1024, 1024, 1024};
+  std::optional<Extent3> probability_shard_size = Extent3{512, 512, 512};
   std::string output_codec = "blosc-zstd";
   int output_codec_level = 1;
   int metadata_schema = 2;
@@ -58,6 +65,7 @@ struct RunConfig {
   std::string dump_learned;
 
   methods::FittingOptions fitting;  ///< content of fitting_config
+  BasicConfig basic;                ///< content of basic_config
   std::vector<std::string> notices;  ///< what is to be said of how this came about, e.g. keys without effect
 };
 
@@ -70,7 +78,8 @@ void check_run_config(const RunConfig& config);
 /// A line for each option that is given but has no effect with the others.
 [[nodiscard]] std::vector<std::string> unused_options(const RunConfig& config);
 
-/// The whole resolved configuration, the fitting options under "fitting"; `--config` takes it back.
+/// The whole resolved configuration, the options of the methods under "fitting" and "basic"; `--config` takes
+/// it back.
 [[nodiscard]] Json resolved_config(const RunConfig& config);
 
 /// The compressor that --output-codec and --output-codec-level name; none for "none".

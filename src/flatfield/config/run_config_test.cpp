@@ -227,7 +227,8 @@ TEST(RunTable, takes_keys_of_the_python_program_without_effect) {
   read(R"({"worker_mode": "processes", "io_backend": "s3fs", "max_chunks_per_block": 8,
            "io_concurrency": {"read": 4, "write": 4}})",
        config);
-  EXPECT_EQ(resolved_config(config), resolved_config(RunConfig{}));
+  const RunConfig defaults;
+  EXPECT_EQ(resolved_config(config), resolved_config(defaults));
   EXPECT_EQ(resolved_config(config).find("io_backend"), nullptr);
 }
 

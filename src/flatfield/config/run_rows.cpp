@@ -10,6 +10,7 @@ namespace flatfield::config {
 namespace {
 
 constexpr std::int64_t kLargestChunkEdge = 4096;
+constexpr std::int64_t kLargestShardEdge = 65536;
 
 }  // namespace
 
@@ -24,6 +25,41 @@ OptionRow<RunConfig> chunks_row() {
             const auto& chunks = config.output_chunks;
             return chunks ? Json(Json::Array{chunks->z, chunks->y, chunks->x}) : Json();
           }};
+}
+
+OptionRow<RunConfig> shard_row(std::string key, std::optional<Extent3> RunConfig::*member,
+                               std::string what) {
+  return {std::move(key), OptionKind::kText, "N, Z,Y,X or none",
+          "Voxels of the shards of " + what +
+              " in Zarr format 3, rounded down to whole chunks; none = every chunk is an object.",
+          [member](RunConfig& config, const Json& value) {
+            if (value.is_null() || (value.is_string() && value.as_string() == "none")) {
+              (config.*member).reset();
+              return;
+            }
+            Json sizes = value;
+            if (value.is_string()) sizes = parse_argument(OptionKind::kIntegerList, value.as_string());
+            if (sizes.is_integer()) sizes = Json(Json::Array{sizes});
+            if (sizes.is_array() && sizes.as_array().size() == 1)
+              sizes.as_array().resize(3, Json(sizes.as_array().front()));
+            config.*member = parse_extent(sizes, kLargestShardEdge);
+          },
+          [member](const RunConfig& config) {
+            const std::optional<Extent3>& size = config.*member;
+            return size ? Json(Json::Array{size->z, size->y, size->x}) : Json("none");
+          }};
+}
+
+OptionRow<RunConfig> zarr_format_row() {
+  return {"output_zarr_format", OptionKind::kText, "match, 2, 3",
+          "Zarr format of the outputs: that of the tile, or 2 (OME-NGFF 0.4) or 3 (OME-NGFF 0.5).",
+          [](RunConfig& config, const Json& value) {
+            const std::string text = value.is_string() ? value.as_string() : value.dump();
+            if (text != "match" && text != "2" && text != "3")
+              throw std::invalid_argument("expected match, 2 or 3");
+            config.output_zarr_format = text;
+          },
+          [](const RunConfig& config) { return Json(config.output_zarr_format); }};
 }
 
 /// Python's logging level numbers, which users of the Python program pass.
@@ -148,6 +184,19 @@ OptionRow<RunConfig> fitting_row() {
                              config.fitting = read_fitting_config(value, "");
                            },
                            [](const RunConfig& config) { return to_json(fitting_table(), config.fitting); }};
+  row.use = OptionUse::kFileOnly;
+  return row;
+}
+
+OptionRow<RunConfig> basic_row() {
+  OptionRow<RunConfig> row{"basic", OptionKind::kText, "object",
+                           "The BaSiC configuration itself, as the resolved configuration holds it; "
+                           "--basic-config on the command line wins over it.",
+                           [](RunConfig& config, const Json& value) {
+                             if (!value.is_object()) throw std::invalid_argument("expected an object");
+                             config.basic = read_basic_config(value, "");
+                           },
+                           [](const RunConfig& config) { return to_json(basic_table(), config.basic); }};
   row.use = OptionUse::kFileOnly;
   return row;
 }

@@ -10,12 +10,19 @@ namespace flatfield::config {
 // Rows of the table of `run` whose values are more than one number, text or choice.
 
 [[nodiscard]] OptionRow<RunConfig> chunks_row();
+/// Voxels of a shard, or none.
+[[nodiscard]] OptionRow<RunConfig> shard_row(std::string key,
+                                             std::optional<Extent3> RunConfig::*member,
+                                             std::string what);
+/// The Zarr format of the outputs, which files may also give as an integer.
+[[nodiscard]] OptionRow<RunConfig> zarr_format_row();
 [[nodiscard]] OptionRow<RunConfig> log_level_row();
 [[nodiscard]] OptionRow<RunConfig> rank_row();
 [[nodiscard]] OptionRow<RunConfig> memory_limit_row();
 [[nodiscard]] OptionRow<RunConfig> s3_sse_row();
 [[nodiscard]] OptionRow<RunConfig> tile_paths_row();
 [[nodiscard]] OptionRow<RunConfig> fitting_row();
+[[nodiscard]] OptionRow<RunConfig> basic_row();
 /// A text that files may also give as an integer: levels and channels.
 [[nodiscard]] OptionRow<RunConfig> text_or_number_row(std::string key, std::string RunConfig::*member,
                                                       std::string values, std::string help);

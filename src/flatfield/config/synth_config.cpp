@@ -7,8 +7,9 @@ namespace flatfield::config {
 const OptionTable<SynthConfig>& synth_table() {
   using SynthRows = Rows<SynthConfig>;
   static const OptionTable<SynthConfig> table{
-      SynthRows::text("output", &SynthConfig::output, "folder",
-                      "Where the tile, masks/ and the truth go."),
+      with_use(SynthRows::text("output", &SynthConfig::output, "folder",
+                               "Where the tile, masks/ and the truth go."),
+               OptionUse::kPositional),
       SynthRows::text("name", &SynthConfig::name, "text", "Name of the tile."),
       SynthRows::extent("shape", &SynthConfig::shape, 1 << 20, "Voxels of level 0."),
       SynthRows::extent("chunks", &SynthConfig::chunks, 4096, "Chunk shape."),

@@ -8,23 +8,13 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/methods/mixture_weight.h"
+#include "flatfield/methods/plane_samples.h"
 #include "flatfield/numerics/exponential.h"
 #include "flatfield/numerics/gaussian_filter.h"
 #include "flatfield/numerics/percentile.h"
 
 namespace flatfield::methods {
 namespace {
-
-/// The voxels of some planes, one plane after the other.
-std::vector<float> voxels_of_planes(BlockView<const float> volume,
-                                    const std::vector<std::int64_t>& planes) {
-  std::vector<float> values;
-  values.reserve(planes.size() * static_cast<std::size_t>(volume.shape.y * volume.shape.x));
-  for (const std::int64_t z : planes)
-    for (std::int64_t y = 0; y < volume.shape.y; ++y)
-      values.insert(values.end(), volume.row(z, y), volume.row(z, y) + volume.shape.x);
-  return values;
-}
 
 /// log(exp(x) - 1) for x > 0, also where exp(x) overflows.
 double log_expm1(double x) {
@@ -90,7 +80,7 @@ Block<float> percentile_weight(BlockView<const float> v_low,
                                const std::vector<std::int64_t>& background_planes,
                                const ForegroundWeightOptions& options,
                                const ParallelFor& parallel_for) {
-  std::vector<float> reference = voxels_of_planes(v_low, background_planes);
+  std::vector<float> reference = plane_values(v_low, background_planes);
   if (reference.empty())
     throw Error(ErrorCode::kBadInput, "there are no background planes to weigh the foreground by");
   double low = numerics::percentile(std::span(reference), options.probability_bg_low_percentile);

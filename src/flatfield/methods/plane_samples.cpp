@@ -68,4 +68,14 @@ void for_each_weighted_plane_sample(
       visit);
 }
 
+std::vector<float> plane_values(BlockView<const float> volume,
+                                const std::vector<std::int64_t>& planes) {
+  std::vector<float> values;
+  values.reserve(planes.size() * static_cast<std::size_t>(volume.shape.y * volume.shape.x));
+  for (const std::int64_t z : planes)
+    for (std::int64_t y = 0; y < volume.shape.y; ++y)
+      values.insert(values.end(), volume.row(z, y), volume.row(z, y) + volume.shape.x);
+  return values;
+}
+
 }  // namespace flatfield::methods

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
@@ -24,5 +25,9 @@ void for_each_weighted_plane_sample(
     BlockView<const std::uint8_t> mask, int axis, const ParallelFor& parallel_for,
     const std::function<void(std::int64_t plane, std::span<numerics::WeightedValue> samples)>&
         visit);
+
+/// The voxels of some planes (z indices), one plane after the other, in C order.
+[[nodiscard]] std::vector<float> plane_values(BlockView<const float> volume,
+                                              const std::vector<std::int64_t>& planes);
 
 }  // namespace flatfield::methods

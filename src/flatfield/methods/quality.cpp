@@ -23,17 +23,6 @@ constexpr double kFewestBackgroundCounts = 10.0;
 constexpr double kAgreementSigma = 1.0;
 constexpr std::size_t kEntropyBins = 100;
 
-/// The voxels of some planes, in C order.
-std::vector<float> plane_values(BlockView<const float> volume,
-                                const std::vector<std::int64_t>& planes) {
-  std::vector<float> values;
-  values.reserve(planes.size() * static_cast<std::size_t>(volume.shape.y * volume.shape.x));
-  for (const std::int64_t z : planes)
-    for (std::int64_t y = 0; y < volume.shape.y; ++y)
-      values.insert(values.end(), volume.row(z, y), volume.row(z, y) + volume.shape.x);
-  return values;
-}
-
 /// The voxels inside the mask, in C order.
 std::vector<float> masked_values(BlockView<const float> volume, BlockView<const std::uint8_t> mask,
                                  const ParallelFor& parallel_for) {
@@ -231,14 +220,20 @@ void measure_curves(const AxisCurves& curves, const std::optional<AxisFit>& fit,
 }
 
 void measure_flatfield(const Block<float>& flatfield, QualityNumbers& out) {
-  const numerics::Moments moments = numerics::moments(flatfield.span());
-  const auto [least, most] = std::minmax_element(flatfield.span().begin(), flatfield.span().end());
-  out.flat_std = moments.deviation / moments.mean;
-  out.flat_span = (double{*most} - double{*least}) / moments.mean;
-  out.flat_min = double{*least} / moments.mean;
+  const FlatNumbers flat = flat_numbers(flatfield);
+  out.flat_std = flat.deviation;
+  out.flat_span = flat.span;
+  out.flat_min = flat.least;
 }
 
 }  // namespace
+
+FlatNumbers flat_numbers(const Block<float>& flatfield) {
+  const numerics::Moments moments = numerics::moments(flatfield.span());
+  const auto [least, most] = std::minmax_element(flatfield.span().begin(), flatfield.span().end());
+  return {moments.deviation / moments.mean, (double{*most} - double{*least}) / moments.mean,
+          double{*least} / moments.mean};
+}
 
 AxisNumbers profile_cv(BlockView<const float> volume, BlockView<const std::uint8_t> mask,
                        const ParallelFor& parallel_for) {

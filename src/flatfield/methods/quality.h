@@ -91,9 +91,18 @@ struct QualityInput {
 
 /// Measures everything that can be measured. Order statistics are those of all voxels, sums are in
 /// double in an order that depends on the data alone. Needs memory for one more volume of the level
-/// at a time. Throws Error(kInternal) for volumes or a mask of different shapes.
+/// at a time, or a copy of the background image. Throws Error(kInternal) for volumes or a mask of
+/// different shapes.
 [[nodiscard]] QualityNumbers measure_quality(const QualityInput& input,
                                              const ParallelFor& parallel_for);
+
+/// What an image flatfield F looks like, on F / mean(F); the mean is greater than 0.
+struct FlatNumbers {
+  double deviation = 0.0;  ///< standard deviation
+  double span = 0.0;       ///< largest less smallest value
+  double least = 0.0;      ///< smallest value
+};
+[[nodiscard]] FlatNumbers flat_numbers(const Block<float>& flatfield);
 
 /// Coefficient of variation along each axis: 100 * standard deviation / mean over the planes along
 /// it of the median of their masked voxels; planes without any are left out.

@@ -12,20 +12,35 @@ namespace {
 /// Rows of y that one task erodes.
 constexpr std::int64_t kRowsPerTask = 16;
 
-/// Squared distance of every voxel of a row to the nearest background of the row, or to the voxel
-/// beyond either end; at most `most`.
-void row_distances(const std::uint8_t* mask, std::int64_t width, std::int32_t radius,
-                   std::int32_t most, std::int32_t* squared) {
-  std::int32_t steps = 0;
+/// A ball, and what surrounds the volume that it is fitted into.
+struct Ball {
+  std::int32_t radius;
+  BeyondBorder beyond;
+
+  /// Stands for all distances beyond the radius, and for all squared ones.
+  [[nodiscard]] std::int32_t far() const { return radius + 1; }
+  [[nodiscard]] std::int32_t far_squared() const { return radius * radius + 1; }
+  /// How far from itself a voxel of an axis of this length can have neighbours that matter.
+  [[nodiscard]] std::int32_t reach(std::int64_t length) const {
+    return static_cast<std::int32_t>(std::min<std::int64_t>(radius, length - 1));
+  }
+};
+
+/// Squared distance of every voxel of a row to the nearest background of the row, which may be the
+/// voxel beyond either end.
+void row_distances(const std::uint8_t* mask, std::int64_t width, const Ball& ball,
+                   std::int32_t* squared) {
+  const std::int32_t outside = ball.beyond == BeyondBorder::kBackground ? 0 : ball.far();
+  std::int32_t steps = outside;
   for (std::int64_t x = 0; x < width; ++x) {
-    steps = mask[x] == 0 ? 0 : std::min(steps + 1, radius + 1);
+    steps = mask[x] == 0 ? 0 : std::min(steps + 1, ball.far());
     squared[x] = steps;
   }
-  steps = 0;
+  steps = outside;
   for (std::int64_t x = width - 1; x >= 0; --x) {
-    steps = mask[x] == 0 ? 0 : std::min(steps + 1, radius + 1);
+    steps = mask[x] == 0 ? 0 : std::min(steps + 1, ball.far());
     const std::int32_t nearest = std::min(squared[x], steps);
-    squared[x] = std::min(nearest * nearest, most);
+    squared[x] = std::min(nearest * nearest, ball.far_squared());
   }
 }
 
@@ -35,20 +50,20 @@ void lower_to(const std::int32_t* __restrict from, std::int32_t added, std::int6
   for (std::int64_t x = 0; x < width; ++x) to[x] = std::min(to[x], from[x] + added);
 }
 
-/// Squared distances of the rows [first_y - radius, last_y + radius) of all planes, along x only at
-/// first. Rows outside the volume are background.
+/// Squared distances along x of the rows within reach of [first_y, last_y), of all planes.
 class RowBand {
  public:
   RowBand(BlockView<const std::uint8_t> mask, std::int64_t first_y, std::int64_t last_y,
-          std::int32_t radius)
+          const Ball& ball)
       : shape_(mask.shape),
-        first_(first_y - radius),
-        rows_(last_y - first_y + 2 * std::int64_t{radius}),
-        squared_(static_cast<std::size_t>(shape_.z * rows_ * shape_.x), 0) {
+        first_(first_y - ball.reach(shape_.y)),
+        rows_(last_y - first_y + 2 * std::int64_t{ball.reach(shape_.y)}),
+        squared_(static_cast<std::size_t>(shape_.z * rows_ * shape_.x),
+                 ball.beyond == BeyondBorder::kBackground ? 0 : ball.far_squared()) {
     for (std::int64_t z = 0; z < shape_.z; ++z)
       for (std::int64_t y = std::max<std::int64_t>(first_, 0);
            y < std::min(first_ + rows_, shape_.y); ++y)
-        row_distances(mask.row(z, y), shape_.x, radius, radius * radius + 1, row(z, y));
+        row_distances(mask.row(z, y), shape_.x, ball, row(z, y));
   }
   [[nodiscard]] std::int32_t* row(std::int64_t z, std::int64_t y) {
     return squared_.data() + (z * rows_ + (y - first_)) * shape_.x;
@@ -62,9 +77,9 @@ class RowBand {
 };
 
 void erode_band(BlockView<const std::uint8_t> mask, std::int64_t first_y, std::int64_t last_y,
-                std::int32_t radius, BlockView<std::uint8_t> out) {
+                const Ball& ball, BlockView<std::uint8_t> out) {
   const Extent3& shape = mask.shape;
-  RowBand along_x(mask, first_y, last_y, radius);
+  RowBand along_x(mask, first_y, last_y, ball);
   const std::int64_t rows = last_y - first_y;
   const auto row_voxels = static_cast<std::size_t>(shape.x);
   std::vector<std::int32_t> along_xy(static_cast<std::size_t>(shape.z * rows) * row_voxels);
@@ -74,7 +89,7 @@ void erode_band(BlockView<const std::uint8_t> mask, std::int64_t first_y, std::i
   for (std::int64_t z = 0; z < shape.z; ++z)
     for (std::int64_t y = first_y; y < last_y; ++y) {
       std::copy_n(along_x.row(z, y), shape.x, row_xy(z, y));
-      for (std::int32_t d = 1; d <= radius; ++d)
+      for (std::int32_t d = 1; d <= ball.reach(shape.y); ++d)
         for (const std::int64_t neighbour : {y - d, y + d})
           lower_to(along_x.row(z, neighbour), d * d, shape.x, row_xy(z, y));
     }
@@ -82,23 +97,25 @@ void erode_band(BlockView<const std::uint8_t> mask, std::int64_t first_y, std::i
   for (std::int64_t z = 0; z < shape.z; ++z)
     for (std::int64_t y = first_y; y < last_y; ++y) {
       std::uint8_t* to = out.row(z, y);
-      if (z < radius || z + radius >= shape.z) {
+      if (ball.beyond == BeyondBorder::kBackground &&
+          (z < ball.radius || z + ball.radius >= shape.z)) {
         std::fill_n(to, shape.x, std::uint8_t{0});
         continue;
       }
       std::copy_n(row_xy(z, y), shape.x, nearest.data());
-      for (std::int32_t d = 1; d <= radius; ++d)
+      for (std::int32_t d = 1; d <= ball.reach(shape.z); ++d)
         for (const std::int64_t neighbour : {z - d, z + d})
-          lower_to(row_xy(neighbour, y), d * d, shape.x, nearest.data());
+          if (neighbour >= 0 && neighbour < shape.z)
+            lower_to(row_xy(neighbour, y), d * d, shape.x, nearest.data());
       for (std::int64_t x = 0; x < shape.x; ++x)
-        to[x] = nearest[static_cast<std::size_t>(x)] > radius * radius ? 1 : 0;
+        to[x] = nearest[static_cast<std::size_t>(x)] < ball.far_squared() ? 0 : 1;
     }
 }
 
 }  // namespace
 
 Block<std::uint8_t> erode_by_ball(BlockView<const std::uint8_t> mask, std::int64_t radius_voxels,
-                                  const ParallelFor& parallel_for) {
+                                  const ParallelFor& parallel_for, BeyondBorder beyond) {
   if (radius_voxels < 0)
     throw Error(ErrorCode::kInternal,
                 "erode_by_ball: expected a radius from 0, found " + std::to_string(radius_voxels));
@@ -106,15 +123,15 @@ Block<std::uint8_t> erode_by_ball(BlockView<const std::uint8_t> mask, std::int64
   Block<std::uint8_t> out(shape, 0);
   // A ball that is wider than the volume fits nowhere.
   const std::int64_t widest = (std::min({shape.z, shape.y, shape.x}) - 1) / 2;
-  if (shape.empty() || radius_voxels > widest) return out;
-  constexpr std::int64_t kLargestRadius = 32767;  // the sum of two squares is an int32
+  if (shape.empty() || (beyond == BeyondBorder::kBackground && radius_voxels > widest)) return out;
+  constexpr std::int64_t kLargestRadius = 32766;  // the sum of two squares is an int32
   if (radius_voxels > kLargestRadius)
     throw Error(ErrorCode::kInternal,
                 "erode_by_ball: a radius of " + std::to_string(radius_voxels) + " is out of range");
+  const Ball ball{static_cast<std::int32_t>(radius_voxels), beyond};
   parallel_for(ceil_div(shape.y, kRowsPerTask), [&](std::int64_t task) {
     const std::int64_t first = task * kRowsPerTask;
-    erode_band(mask, first, std::min(first + kRowsPerTask, shape.y),
-               static_cast<std::int32_t>(radius_voxels), out.view());
+    erode_band(mask, first, std::min(first + kRowsPerTask, shape.y), ball, out.view());
   });
   return out;
 }

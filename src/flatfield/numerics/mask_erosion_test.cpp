@@ -19,13 +19,17 @@ Block<std::uint8_t> random_mask(const Extent3& shape, unsigned one_in, std::mt19
 }
 
 /// Every voxel of the ball looked at.
-bool ball_fits(const Block<std::uint8_t>& mask, const Extent3& at, std::int64_t radius) {
+bool ball_fits(const Block<std::uint8_t>& mask, const Extent3& at, std::int64_t radius,
+               BeyondBorder beyond) {
   for (std::int64_t z = -radius; z <= radius; ++z)
     for (std::int64_t y = -radius; y <= radius; ++y)
       for (std::int64_t x = -radius; x <= radius; ++x) {
         if (z * z + y * y + x * x > radius * radius) continue;
         const Extent3 p = at + Extent3{z, y, x};
-        if (intersect({p, {1, 1, 1}}, {{0, 0, 0}, mask.shape()}).empty()) return false;
+        if (intersect({p, {1, 1, 1}}, {{0, 0, 0}, mask.shape()}).empty()) {
+          if (beyond == BeyondBorder::kBackground) return false;
+          continue;
+        }
         if (mask.at(p.z, p.y, p.x) == 0) return false;
       }
   return true;
@@ -39,10 +43,13 @@ TEST(ErodeByBall, equals_the_naive_search) {
     const Block<std::uint8_t> mask =
         random_mask({size(12), size(40), size(20)}, 5 + random() % 400, random);
     const auto radius = static_cast<std::int64_t>(random() % 5);
-    const Block<std::uint8_t> eroded = erode_by_ball(mask.view(), radius, serial_for);
-    for (std::int64_t i = 0; i < mask.size(); ++i)
-      ASSERT_EQ(eroded.data()[i], ball_fits(mask, unravel(i, mask.shape()), radius) ? 1 : 0)
-          << "at " << to_string(unravel(i, mask.shape())) << " radius " << radius;
+    for (const BeyondBorder beyond : {BeyondBorder::kBackground, BeyondBorder::kForeground}) {
+      const Block<std::uint8_t> eroded = erode_by_ball(mask.view(), radius, serial_for, beyond);
+      for (std::int64_t i = 0; i < mask.size(); ++i)
+        ASSERT_EQ(eroded.data()[i],
+                  ball_fits(mask, unravel(i, mask.shape()), radius, beyond) ? 1 : 0)
+            << "at " << to_string(unravel(i, mask.shape())) << " radius " << radius;
+    }
   }
 }
 
@@ -59,6 +66,13 @@ TEST(ErodeByBall, of_a_ball_wider_than_the_volume_is_empty) {
     const Block<std::uint8_t> eroded = erode_by_ball(mask.view(), radius, serial_for);
     for (const std::uint8_t m : eroded.span()) ASSERT_EQ(m, 0);
   }
+}
+
+TEST(ErodeByBall, takes_it_for_foreground_if_asked_to) {
+  const Block<std::uint8_t> mask({1, 5, 4}, 1);
+  const Block<std::uint8_t> eroded =
+      erode_by_ball(mask.view(), 50, serial_for, BeyondBorder::kForeground);
+  for (const std::uint8_t m : eroded.span()) EXPECT_EQ(m, 1);
 }
 
 TEST(ErodeByBall, of_radius_zero_keeps_the_mask_and_refuses_less) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <set>
 
@@ -18,6 +19,49 @@ const std::vector<Axis> kOutputAxes{{"t", "time", "millisecond"},
                                     {"z", "space", "micrometer"},
                                     {"y", "space", "micrometer"},
                                     {"x", "space", "micrometer"}};
+
+/// The object that has the members of NGFF, and its place in the attributes of the group: NGFF 0.5
+/// keeps them in `ome`, earlier versions side by side with other attributes.
+struct Members {
+  const Json* object;
+  std::string path;
+};
+
+Members members_of(const Json& group_attributes) {
+  const Json* ome = group_attributes.find("ome");
+  if (ome != nullptr && ome->is_object() && group_attributes.find("multiscales") == nullptr)
+    return {ome, "ome"};
+  return {&group_attributes, ""};
+}
+
+/// What NGFF says about a group, in the order in which version 0.5 lists it.
+constexpr std::array<std::string_view, 8> kMembers{
+    "multiscales", "omero", "labels", "plate", "well", "image-label", "bioformats2raw.layout", "series"};
+
+/// Attributes of a group of any version as versions before 0.5 write them: side by side.
+Json without_ome(const Json& group_attributes) {
+  Json attributes = group_attributes.is_null() ? Json::object() : group_attributes;
+  const Json* ome = attributes.find("ome");
+  if (ome == nullptr || !ome->is_object()) return attributes;
+  const Json members = *ome;
+  attributes.erase("ome");
+  for (const auto& [key, member] : members.as_object())
+    if (key != "version") attributes[key] = member;
+  return attributes;
+}
+
+/// Parts attributes into those of others and the members of NGFF 0.5, which have no version of their own.
+std::pair<Json, Json> split_members(Json attributes) {
+  Json members;
+  members["version"] = "0.5";
+  for (const std::string_view key : kMembers)
+    if (const Json* member = attributes.find(key)) {
+      members[key] = *member;
+      if (member->is_object()) members[key].erase("version");
+      attributes.erase(key);
+    }
+  return {std::move(attributes), std::move(members)};
+}
 
 /// NGFF before 0.3 has no axes: images are t, c, z, y, x. In 0.3 they are plain names.
 std::vector<Axis> read_axes(const ObjectReader& image) {
@@ -146,13 +190,18 @@ const Level* Multiscale::find_level(std::string_view path) const {
   return it == levels.end() ? nullptr : &*it;
 }
 
+bool has_multiscale(const Json& group_attributes) {
+  return members_of(group_attributes).object->find("multiscales") != nullptr;
+}
+
 Multiscale read_multiscale(const Json& group_attributes, const std::string& where) {
-  const ObjectReader attributes(group_attributes, where);
+  const Members members = members_of(group_attributes);
+  const ObjectReader attributes(*members.object, where, members.path);
   if (!attributes.has("multiscales"))
     attributes.fail("multiscales", "missing: this group is not an OME-Zarr image, or is an unfinished output");
   const Json::Array& images = attributes.get_array("multiscales");
   if (images.empty()) attributes.fail("multiscales", "the list is empty");
-  const ObjectReader image(images.front(), where, "multiscales[0]");
+  const ObjectReader image(images.front(), where, attributes.path_of("multiscales") + "[0]");
 
   Multiscale multiscale;
   if (image.optional("name") != nullptr) multiscale.name = image.get_string("name");
@@ -160,7 +209,7 @@ Multiscale read_multiscale(const Json& group_attributes, const std::string& wher
   const std::size_t ndim = multiscale.axes.size();
   std::size_t index = 0;
   for (const Json& entry : image.get_array("datasets")) {
-    const ObjectReader dataset(entry, where, fmt::format("multiscales[0].datasets[{}]", index++));
+    const ObjectReader dataset(entry, where, fmt::format("{}[{}]", image.path_of("datasets"), index++));
     Level level;
     level.path = read_level_path(dataset);
     level.scale.assign(ndim, 1.0);
@@ -174,9 +223,11 @@ Multiscale read_multiscale(const Json& group_attributes, const std::string& wher
 }
 
 Json write_group_attributes(const Multiscale& multiscale, const Downscaler& downscaler,
-                            const Json& inherited, std::int64_t channels, double display_maximum) {
+                            const Json& inherited, std::int64_t channels, double display_maximum,
+                            int zarr_format) {
+  const bool is_v3 = zarr_format == 3;
   Json image;
-  image["version"] = "0.4";
+  if (!is_v3) image["version"] = "0.4";
   image["name"] = multiscale.name;
   image["axes"] = axes_json(multiscale.axes);
   image["datasets"] = datasets_json(multiscale.levels);
@@ -185,10 +236,20 @@ Json write_group_attributes(const Multiscale& multiscale, const Downscaler& down
   image["metadata"]["method"] = downscaler.method;
   image["metadata"]["kwargs"] = downscaler.arguments;
 
-  Json attributes = inherited.is_null() ? Json::object() : inherited;
-  attributes["multiscales"] = Json(Json::Array{std::move(image)});
-  if (attributes.find("omero") == nullptr)
-    attributes["omero"] = default_omero(multiscale.name, channels, display_maximum);
+  const Json images(Json::Array{std::move(image)});
+  const auto complete = [&](Json& members) {
+    members["multiscales"] = images;
+    if (members.find("omero") == nullptr)
+      members["omero"] = default_omero(multiscale.name, channels, display_maximum);
+  };
+  if (!is_v3) {
+    Json attributes = without_ome(inherited);
+    complete(attributes);
+    return attributes;
+  }
+  auto [attributes, members] = split_members(without_ome(inherited));
+  complete(members);
+  attributes["ome"] = std::move(members);
   return attributes;
 }
 

@@ -34,7 +34,11 @@ struct Multiscale {
   [[nodiscard]] const Level* find_level(std::string_view path) const;
 };
 
-/// Reads the first `multiscales` entry of NGFF 0.1-0.4 group attributes. Versions before 0.4, which have no
+/// True if a group with these attributes is an image: they have `multiscales`, which NGFF 0.5 keeps
+/// in `ome`.
+[[nodiscard]] bool has_multiscale(const Json& group_attributes);
+
+/// Reads the first `multiscales` entry of NGFF 0.1-0.5 group attributes. Versions before 0.4, which have no
 /// transformations, give levels without scale. Throws Error(kBadInput) naming `where` and the member.
 [[nodiscard]] Multiscale read_multiscale(const Json& group_attributes, const std::string& where);
 
@@ -45,11 +49,12 @@ struct Downscaler {
   Json arguments;      ///< object
 };
 
-/// Attributes of an output group in NGFF 0.4: those of the input (`inherited`, may be null) with
-/// `multiscales` replaced, and `omero` built where there is none.
+/// Attributes of an output group, in NGFF 0.4 for Zarr format 2 and NGFF 0.5 for format 3: those of the input
+/// (`inherited`, of either version, may be null) with `multiscales` replaced, and `omero` built where there is
+/// none. Attributes that are not NGFF's stay as they are.
 [[nodiscard]] Json write_group_attributes(const Multiscale& multiscale, const Downscaler& downscaler,
                                           const Json& inherited, std::int64_t channels,
-                                          double display_maximum);
+                                          double display_maximum, int zarr_format);
 
 /// The axes of every output: t, c, z, y, x.
 [[nodiscard]] std::vector<Axis> output_axes();

@@ -185,7 +185,7 @@ const Downscaler kDownscaler{"rank", "windowed rank", Json()};
 
 TEST(WriteGroupAttributes, are_read_back) {
   const Multiscale written = example();
-  const Json attributes = write_group_attributes(written, kDownscaler, Json(), 1, 65535.0);
+  const Json attributes = write_group_attributes(written, kDownscaler, Json(), 1, 65535.0, 2);
   const Multiscale back = read_multiscale(Json::parse(attributes.dump(2), "test"), "test");
   EXPECT_EQ(back.name, written.name);
   ASSERT_EQ(back.axes.size(), written.axes.size());
@@ -203,7 +203,7 @@ TEST(WriteGroupAttributes, are_read_back) {
 }
 
 TEST(WriteGroupAttributes, are_ngff_0_4) {
-  const Json attributes = write_group_attributes(example(), kDownscaler, Json(), 1, 65535.0);
+  const Json attributes = write_group_attributes(example(), kDownscaler, Json(), 1, 65535.0, 2);
   const Json& image = attributes.find("multiscales")->as_array().at(0);
   EXPECT_EQ(*image.find("version"), Json("0.4"));
   EXPECT_EQ(*image.find("type"), Json("rank"));
@@ -223,20 +223,42 @@ TEST(WriteGroupAttributes, keep_those_of_the_input_but_its_multiscales) {
   const Json inherited = Json::parse(
       R"({"acquisition": {"id": 7}, "multiscales": [{"name": "old"}], "omero": {"channels": [{"label": "GFP"}]}})",
       "test");
-  const Json attributes = write_group_attributes(example(), kDownscaler, inherited, 1, 65535.0);
+  const Json attributes = write_group_attributes(example(), kDownscaler, inherited, 1, 65535.0, 2);
   EXPECT_EQ(*attributes.find("acquisition"), *inherited.find("acquisition"));
   EXPECT_EQ(*attributes.find("omero"), *inherited.find("omero"));
   EXPECT_EQ(*attributes.find("multiscales")->as_array().at(0).find("name"), Json("tile_1_ch_488"));
 }
 
 TEST(WriteGroupAttributes, build_display_settings_where_there_are_none) {
-  const Json one = write_group_attributes(example(), kDownscaler, Json(), 1, 255.0);
+  const Json one = write_group_attributes(example(), kDownscaler, Json(), 1, 255.0, 2);
   const auto& channels = one.find("omero")->find("channels")->as_array();
   ASSERT_EQ(channels.size(), 1U);
   EXPECT_EQ(*channels[0].find("label"), Json("tile_1_ch_488"));
   EXPECT_EQ(*channels[0].find("window")->find("max"), Json(255.0));
-  const Json two = write_group_attributes(example(), kDownscaler, Json::object(), 2, 255.0);
+  const Json two = write_group_attributes(example(), kDownscaler, Json::object(), 2, 255.0, 2);
   EXPECT_EQ(two.find("omero")->find("channels")->as_array().size(), 2U);
+}
+
+TEST(WriteGroupAttributes, of_version_0_5_lie_in_ome_without_versions_of_their_own) {
+  const Json inherited = Json::parse(
+      R"({"mine": 1, "omero": {"version": "0.4", "channels": []}, "labels": ["a"], "multiscales": []})", "");
+  const Json attributes = write_group_attributes(example(), kDownscaler, inherited, 1, 255.0, 3);
+  ASSERT_EQ(attributes.as_object().size(), 2U);
+  EXPECT_EQ(attributes.find("mine")->as_int64(), 1);
+  const Json& ome = *attributes.find("ome");
+  EXPECT_EQ(ome.find("version")->as_string(), "0.5");
+  EXPECT_EQ(ome.find("omero")->find("version"), nullptr);
+  EXPECT_EQ(ome.find("labels")->as_array().size(), 1U);
+  EXPECT_EQ(ome.find("multiscales")->as_array()[0].find("version"), nullptr);
+  EXPECT_TRUE(has_multiscale(attributes));
+  EXPECT_EQ(read_multiscale(attributes, "x").levels.size(), example().levels.size());
+  // And back: what was in `ome` lies side by side with the rest again.
+  const Json back = write_group_attributes(example(), kDownscaler, attributes, 1, 255.0, 2);
+  EXPECT_EQ(back.find("ome"), nullptr);
+  EXPECT_EQ(back.find("version"), nullptr);
+  EXPECT_EQ(back.find("mine")->as_int64(), 1);
+  EXPECT_EQ(back.find("labels")->as_array().size(), 1U);
+  EXPECT_EQ(back.find("multiscales")->as_array()[0].find("version")->as_string(), "0.4");
 }
 
 TEST(OutputLevels, double_the_scale_and_keep_the_corner_of_the_volume) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "flatfield/core/error.h"
+#include "flatfield/zarr/group.h"
 
 namespace flatfield::ome {
 namespace {
@@ -37,7 +38,7 @@ Tile Tile::open(std::shared_ptr<storage::Store> store) {
   Json attributes = zarr::read_group_attributes(*store, "");
   if (!is_group && attributes.as_object().empty())
     throw Error(ErrorCode::kBadInput, "this is not a Zarr group", where,
-                "a tile is a folder with .zgroup and .zattrs");
+                "a tile is a folder with .zgroup and .zattrs, or zarr.json");
   Multiscale multiscale = read_multiscale(attributes, where);
   check_axes(multiscale, where);
   return {std::move(store), std::move(attributes), std::move(multiscale)};

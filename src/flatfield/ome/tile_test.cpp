@@ -6,6 +6,7 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/storage/memory_store.h"
+#include "flatfield/zarr/group.h"
 
 namespace flatfield::ome {
 namespace {

@@ -33,7 +33,7 @@ struct Twin {
     }
     metadata.dtype = DType::kUint16;
     metadata.fill_value = {std::byte{kFill & 0xFF}, std::byte{kFill >> 8}};
-    if (pick(random, 0, 1) == 0) metadata.compressors = {zarr::Compressor{"blosc", 1}};
+    if (pick(random, 0, 1) == 0) metadata.codecs.compressors = {zarr::Compressor{"blosc", 1}};
     array.emplace(zarr::Array::create(store, "a", metadata));
 
     std::int64_t count = 1;

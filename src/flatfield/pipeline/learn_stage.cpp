@@ -6,6 +6,7 @@
 #include "flatfield/methods/reference_flatfield.h"
 #include "flatfield/numerics/spline_resize.h"
 #include "flatfield/pipeline/learn_background.h"
+#include "flatfield/pipeline/learn_basic.h"
 #include "flatfield/pipeline/learn_curves.h"
 #include "flatfield/pipeline/learn_quality.h"
 #include "flatfield/pipeline/level_reader.h"
@@ -58,6 +59,8 @@ Learned learn(const VolumeRequest& request, RunContext& context) {
   const Block<float> v_low = subtracted(low, learned.correction, parallel_for);
   if (config.method == "reference") {
     learn_reference(context, learned);
+  } else if (config.method == "basicpy") {
+    learn_basic(request, v_low, context, learned);
   } else {
     learn_axis_curves(request, low, v_low, context, learned);
   }

@@ -24,6 +24,14 @@ struct VolumeRequest {
   const TileLevels& levels;
 };
 
+/// How a BaSiC fit went, for the results directory.
+struct LearnedBasic {
+  std::vector<std::int64_t> planes;  ///< of the estimation level, which were the frames
+  std::vector<float> baseline;       ///< of each frame, counts; empty where it was not asked for
+  std::vector<std::int64_t> iterations;  ///< of each solve
+  bool converged = false;
+};
+
 /// What was learnt about one volume: the correction, and what it was derived from.
 struct Learned {
   methods::Correction correction;
@@ -31,6 +39,7 @@ struct Learned {
   std::vector<std::int64_t> target_planes;
   std::optional<Block<float>> weights;  ///< foreground probability of the estimation level, 0..1
   std::optional<methods::AxisFit> fit;
+  std::optional<LearnedBasic> basic;
   double global_factor = 0.0;
   bool ratio_clamped = false;
   std::optional<methods::QualityReport> quality;  ///< none where only the background is subtracted

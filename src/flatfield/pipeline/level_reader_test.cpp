@@ -23,7 +23,7 @@ struct Stored {
     metadata.shape = {shape.z, shape.y, shape.x};
     metadata.chunk_shape = {chunk.z, chunk.y, chunk.x};
     metadata.dtype = DTypeOf<T>::value;
-    metadata.compressors = {zarr::Compressor{"blosc", 1}};
+    metadata.codecs.compressors = {zarr::Compressor{"blosc", 1}};
     const zarr::Array array = zarr::Array::create(store, "a", metadata);
     zarr::ChunkScratch scratch;
     const Extent3 grid = ceil_div(shape, chunk);

@@ -96,7 +96,7 @@ std::optional<Block<std::uint8_t>> MaskCatalog::foreground(const std::string& ti
     return numerics::nearest_resize(known->second.view(), v_low.shape);
   const auto file = find_file(tile_name);
   if (!file) return std::nullopt;
-  Block<std::uint8_t> mask = with_local_copy(*file, stores_, [](const fs::path& path) { return read_mask_tiff(path); });
+  Block<std::uint8_t> mask = read_mask(*file);
   try {
     methods::clean_mask(mask.view());
   } catch (const Error& error) {
@@ -105,6 +105,16 @@ std::optional<Block<std::uint8_t>> MaskCatalog::foreground(const std::string& ti
   Block<std::uint8_t> foreground = methods::foreground_mask(mask.view(), v_low, parallel_for);
   foregrounds_.emplace(identifier, foreground.clone());
   return foreground;
+}
+
+std::optional<Block<std::uint8_t>> MaskCatalog::raw_mask(const std::string& tile_name) const {
+  const auto file = find_file(tile_name);
+  if (!file) return std::nullopt;
+  return read_mask(*file);
+}
+
+Block<std::uint8_t> MaskCatalog::read_mask(const std::string& location) const {
+  return with_local_copy(location, stores_, [](const fs::path& path) { return read_mask_tiff(path); });
 }
 
 void MaskCatalog::forget_all_but(std::span<const std::string> tile_locations) {

@@ -32,10 +32,14 @@ class MaskCatalog {
                                                               BlockView<const float> v_low,
                                                               const ParallelFor& parallel_for);
 
+  /// The mask file of a tile as it is, 0/1, in its own resolution; none if there is no file for the tile.
+  [[nodiscard]] std::optional<Block<std::uint8_t>> raw_mask(const std::string& tile_name) const;
+
   /// Forgets the foregrounds that none of these tile locations, which are still to come, will share.
   void forget_all_but(std::span<const std::string> tile_locations);
 
  private:
+  [[nodiscard]] Block<std::uint8_t> read_mask(const std::string& location) const;
   [[nodiscard]] std::vector<std::string> search_local(const std::string& identifier) const;
   [[nodiscard]] std::vector<std::string> search_remote(const std::string& identifier) const;
 

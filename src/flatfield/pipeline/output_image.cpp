@@ -4,12 +4,11 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/zarr/array.h"
-#include "flatfield/zarr/metadata_v2.h"
+#include "flatfield/zarr/group.h"
 
 namespace flatfield::pipeline {
 namespace {
 
-constexpr int kOutputFormat = 2;
 constexpr const char* kScratchName = ".exaspim_flatfield_scratch";
 
 /// How the levels were made, in the words of the metadata.
@@ -35,18 +34,28 @@ double largest_value(DType dtype) {
 
 OutputImage::OutputImage(std::shared_ptr<storage::Store> store, OutputPlan plan)
     : store_(std::move(store)), plan_(std::move(plan)) {
-  zarr::write_group(*store_, "", kOutputFormat);
+  zarr::write_group(*store_, "", plan_.zarr_format);
   int level = 0;
   for (const Extent3& shape : pyramid_shapes(plan_.shape, plan_.level_count)) {
     // A level that is smaller than a chunk gets chunks of its own size.
     const Extent3 chunk = min(plan_.chunk_shape, shape);
     zarr::ArrayMetadata metadata;
-    metadata.zarr_format = kOutputFormat;
+    metadata.zarr_format = plan_.zarr_format;
     metadata.shape = {plan_.volumes.t, plan_.volumes.c, shape.z, shape.y, shape.x};
     metadata.chunk_shape = {1, 1, chunk.z, chunk.y, chunk.x};
+    if (plan_.shard_shape) {
+      // No larger than the volume needs; the chunks of one that is smaller than a chunk are clipped.
+      const Extent3 chunks = min(floor_div(*plan_.shard_shape, plan_.chunk_shape), ceil_div(shape, chunk));
+      const Extent3 shard = chunks * chunk;
+      metadata.shard_shape = {1, 1, shard.z, shard.y, shard.x};
+    }
+    if (plan_.zarr_format == 3) {
+      metadata.key_encoding = zarr::KeyEncoding::kDefault;
+      for (const ome::Axis& axis : ome::output_axes()) metadata.dimension_names.emplace_back(axis.name);
+    }
     metadata.dtype = plan_.dtype;
     metadata.fill_value.assign(size_of(plan_.dtype), std::byte{0});
-    metadata.compressors = plan_.compressors;
+    metadata.codecs.compressors = plan_.compressors;
     arrays_.push_back(zarr::Array::create(store_, std::to_string(level++), metadata));
   }
 }
@@ -58,6 +67,7 @@ PyramidTarget OutputImage::target(ome::VolumeId id, const std::string& message_n
     target.levels.emplace_back(array, std::vector<std::int64_t>{id.t, id.c});
   target.reducer = plan_.reducer;
   target.chunk_shape = plan_.chunk_shape;
+  target.shard_shape = plan_.shard_shape;
   target.store = store_;
   target.scratch_path = kScratchName;
   return target;
@@ -69,17 +79,17 @@ void OutputImage::finish(const Json& inherited, const Json& provenance) {
   multiscale.axes = ome::output_axes();
   multiscale.levels = ome::output_levels(plan_.scale, plan_.translation, plan_.level_count);
   Json attributes = ome::write_group_attributes(multiscale, describe(plan_.reducer), inherited,
-                                                plan_.volumes.c, largest_value(plan_.dtype));
+                                                plan_.volumes.c, largest_value(plan_.dtype), plan_.zarr_format);
   if (!provenance.is_null()) attributes["exaspim_flatfield"] = provenance;
-  zarr::write_group_attributes(*store_, "", kOutputFormat, attributes);
+  zarr::write_group_attributes(*store_, "", plan_.zarr_format, attributes);
 }
 
 OutputState output_state(const storage::Store& store) {
   if (store.list("").empty()) return OutputState::kAbsent;
   if (!zarr::is_group(store, "") && !zarr::is_array(store, "")) return OutputState::kSomethingElse;
   if (!zarr::is_group(store, "")) return OutputState::kUnfinished;
-  const Json attributes = zarr::read_group_attributes(store, "");
-  return attributes.find("multiscales") != nullptr ? OutputState::kFinished : OutputState::kUnfinished;
+  return ome::has_multiscale(zarr::read_group_attributes(store, "")) ? OutputState::kFinished
+                                                                     : OutputState::kUnfinished;
 }
 
 void check_place(const storage::Store& store, bool overwrite) {
@@ -97,7 +107,7 @@ void check_place(const storage::Store& store, bool overwrite) {
 }
 
 void clear_place(storage::Store& store) {
-  store.erase(zarr::kAttributesFileV2);
+  zarr::erase_group_attributes(store, "");
   store.erase_prefix("");
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ struct OutputPlan {
   ome::VolumeId volumes;  ///< time points and channels
   Extent3 shape;          ///< of level 0
   Extent3 chunk_shape;
+  std::optional<Extent3> shard_shape;  ///< whole multiples of chunk_shape, only for Zarr format 3
+  int zarr_format = 2;
   DType dtype = DType::kUint16;
   int level_count = 1;
   std::vector<zarr::Compressor> compressors;

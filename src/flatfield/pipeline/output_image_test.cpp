@@ -7,6 +7,7 @@
 #include "flatfield/core/error.h"
 #include "flatfield/storage/memory_store.h"
 #include "flatfield/zarr/array.h"
+#include "flatfield/zarr/group.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -39,7 +40,7 @@ TEST_F(OutputImageTest, has_five_axes_and_chunks_no_larger_than_the_level) {
   const auto level_2 = zarr::Array::open(store_, "2").metadata();
   EXPECT_EQ(level_2.shape, (std::vector<std::int64_t>{2, 3, 10, 6, 2}));
   EXPECT_EQ(level_2.chunk_shape, (std::vector<std::int64_t>{1, 1, 10, 6, 2}));
-  EXPECT_EQ(level_2.compressors, small_plan().compressors);
+  EXPECT_EQ(level_2.codecs.compressors, small_plan().compressors);
   EXPECT_FALSE(zarr::is_array(*store_, "3"));
 }
 

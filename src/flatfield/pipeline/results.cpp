@@ -49,6 +49,25 @@ void write_npy(const std::string& path, std::string_view descr, const std::vecto
   write_npy<T>(path, descr, fmt::format("{},", values.size()), std::span<const T>(values));
 }
 
+void save_image_flatfield(const std::string& prefix, const methods::ImageFlatfield& image) {
+  write_plane_tiff(prefix + "_flatfield.tif", image.flatfield.view());
+  // Without a darkfield the one that was subtracted is 0.
+  if (image.darkfield)
+    write_plane_tiff(prefix + "_darkfield.tif", image.darkfield->view());
+  else
+    write_plane_tiff(prefix + "_darkfield.tif", Block<float>(image.flatfield.shape(), 0.0F).view());
+}
+
+/// TILE_baseline.json: the brightness of each frame that BaSiC was fitted to.
+void save_basic(const std::string& prefix, const LearnedBasic& basic) {
+  Json out;
+  out["planes"] = Json(basic.planes);
+  out["baseline"] = Json(basic.baseline);
+  out["iterations"] = Json(basic.iterations);
+  out["converged"] = basic.converged;
+  write_json(prefix + "_baseline.json", out);
+}
+
 }  // namespace
 
 std::string volume_label(const std::string& tile_name, ome::VolumeId id, ome::VolumeId counts) {
@@ -58,9 +77,12 @@ std::string volume_label(const std::string& tile_name, ome::VolumeId id, ome::Vo
 
 void save_learned(const std::string& results_dir, const std::string& label, const Learned& learned) {
   const std::string prefix = results_dir + "/" + label;
-  if (!learned.correction.background) return;
-  write_plane_tiff(prefix + "_bkg.tif", learned.correction.background->view());
-  write_json(prefix + "_bkg_slice_indices.json", Json(learned.background_planes.planes));
+  if (learned.correction.background) {
+    write_plane_tiff(prefix + "_bkg.tif", learned.correction.background->view());
+    write_json(prefix + "_bkg_slice_indices.json", Json(learned.background_planes.planes));
+  }
+  if (learned.correction.image) save_image_flatfield(prefix, *learned.correction.image);
+  if (learned.basic) save_basic(prefix, *learned.basic);
   if (!learned.correction.curves) return;
   const methods::AxisCurves& curves = *learned.correction.curves;
   Json out;

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "flatfield/config/basic_config.h"
 #include "flatfield/config/fitting_config.h"
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/json_file.h"
@@ -45,6 +46,7 @@ void apply_config_file(const Json& object, const std::string& path, RunConfig& c
       config.notices.push_back(fmt::format("{}: the key {} of the Python program has no effect", path, row.key));
   // The options themselves, as a resolved configuration holds them beside the name of their file.
   if (object.find("fitting") != nullptr) config.fitting_config.clear();
+  if (object.find("basic") != nullptr) config.basic_config.clear();
 }
 
 /// The first `tile_*.json` of a folder in sorted order.
@@ -109,10 +111,14 @@ RunConfig resolve_run(const std::function<void(RunConfig&)>& command_line,
   if (config.zarr.empty() && config.tile_paths.empty())
     if (const auto tile_list = find_tile_list(kTileListFolder)) config = put_together(tile_list);
 
-  if (!config.fitting_config.empty()) {
+  if (!config.fitting_config.empty() || !config.basic_config.empty()) {
     storage::StoreOpener stores(s3_options(config));
-    config.fitting = config::read_fitting_config(
-        read_json(config.fitting_config, "check --fitting-config", stores), config.fitting_config);
+    if (!config.fitting_config.empty())
+      config.fitting = config::read_fitting_config(
+          read_json(config.fitting_config, "check --fitting-config", stores), config.fitting_config);
+    if (!config.basic_config.empty())
+      config.basic = config::read_basic_config(
+          read_json(config.basic_config, "check --basic-config", stores), config.basic_config);
   }
   return config;
 }

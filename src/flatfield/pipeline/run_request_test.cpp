@@ -51,7 +51,8 @@ class RunRequest : public testing::Test {
 
 TEST_F(RunRequest, of_nothing_has_the_defaults) {
   const RunConfig config = resolve();
-  EXPECT_EQ(config::resolved_config(config), config::resolved_config(RunConfig{}));
+  const RunConfig defaults;
+  EXPECT_EQ(config::resolved_config(config), config::resolved_config(defaults));
   EXPECT_TRUE(config.notices.empty());
 }
 

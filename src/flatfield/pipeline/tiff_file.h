@@ -22,5 +22,7 @@ void write_mask_tiff(const std::filesystem::path& path, BlockView<const std::uin
 
 /// Writes a (1, y, x) plane as float32 with ImageJ's description. Throws Error(kWriteFailed).
 void write_plane_tiff(const std::filesystem::path& path, BlockView<const float> plane);
+/// The same as uint16.
+void write_plane_tiff(const std::filesystem::path& path, BlockView<const std::uint16_t> plane);
 
 }  // namespace flatfield::pipeline

@@ -61,4 +61,8 @@ void write_plane_tiff(const std::filesystem::path& path, BlockView<const float> 
   write_pages<float>(path, plane, SAMPLEFORMAT_IEEEFP, COMPRESSION_NONE);
 }
 
+void write_plane_tiff(const std::filesystem::path& path, BlockView<const std::uint16_t> plane) {
+  write_pages<std::uint16_t>(path, plane, SAMPLEFORMAT_UINT, COMPRESSION_NONE);
+}
+
 }  // namespace flatfield::pipeline

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -29,6 +30,19 @@ void check_apart(const std::string& input, const std::string& output) {
   if (lies_within(input, output) || lies_within(output, input))
     throw Error(ErrorCode::kUsage, "the output " + output + " would overwrite the input", input,
                 "choose another --output");
+}
+
+/// Proves that an output can be written to its place, and leaves no folder there that was not there before.
+void prove_place(const std::string& place, storage::Store& store) {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> made;
+  std::error_code ignored;
+  if (!storage::is_remote(place))
+    for (fs::path folder = fs::absolute(place); folder.has_relative_path() && !fs::exists(folder, ignored);
+         folder = folder.parent_path())
+      made.push_back(folder);
+  storage::prove_writable(store);
+  for (const fs::path& folder : made) fs::remove(folder, ignored);
 }
 
 void check_input(const zarr::Array& input, const Extent3& shape) {
@@ -79,7 +93,7 @@ class Job {
     for (const std::string& place : places) {
       const auto store = context_.stores.open(place);
       check_place(*store, config_.overwrite);
-      if (storage::is_remote(place)) storage::prove_writable(*store);
+      prove_place(place, *store);
     }
     if (config_.skip_flat_field && config_.skip_bkg_sub)
       context_.log.info("--skip-flat-field and --skip-bkg-sub: the tile is rewritten with a pyramid");

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "flatfield/pipeline/volume_stage.h"
+#include "flatfield/zarr/codecs_v3.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -37,6 +39,14 @@ OutputPlan at_level(const OutputPlan& like, const ome::Tile& tile, const std::st
   return plan;
 }
 
+/// Shards of a volume: whole chunks, at least one, and no more than it has. None where the format has no shards, or none are wanted.
+std::optional<Extent3> shard_shape(const OutputPlan& plan, const std::optional<Extent3>& size) {
+  if (!size || plan.zarr_format != 3) return std::nullopt;
+  const Extent3 chunks = min(max(floor_div(*size, plan.chunk_shape), {1, 1, 1}),
+                             ceil_div(plan.shape, plan.chunk_shape));
+  return chunks * plan.chunk_shape;
+}
+
 OutputPlan as_mask(OutputPlan plan) {
   plan.volumes = {1, 1};
   plan.dtype = DType::kUint8;
@@ -60,6 +70,13 @@ TileOutputs plan_tile_outputs(const ome::Tile& tile, const std::string& tile_nam
   common.volumes = tile.volume_counts(input);
   common.compressors = config::output_compressors(config);
   common.reducer = reducer(config);
+  common.zarr_format = config.output_zarr_format == "match" ? input.metadata().zarr_format
+                                                            : std::stoi(config.output_zarr_format);
+  if (common.zarr_format == 3) {
+    zarr::CodecChain chain;
+    chain.compressors = common.compressors;
+    zarr::check_codecs_v3(chain, "--output-codec " + config.output_codec);
+  }
 
   TileOutputs outputs;
   outputs.corrected = at_level(common, tile, levels.target, chunk_shape);
@@ -69,6 +86,10 @@ TileOutputs plan_tile_outputs(const ome::Tile& tile, const std::string& tile_nam
   outputs.probability.dtype = DType::kFloat32;
   outputs.probability.level_count = std::min(kProbabilityLevels, most_levels(outputs.probability.shape));
   outputs.low_mask = as_mask(outputs.probability);
+  outputs.corrected.shard_shape = shard_shape(outputs.corrected, config.corrected_shard_size);
+  outputs.probability.shard_shape = shard_shape(outputs.probability, config.probability_shard_size);
+  for (OutputPlan* mask : {&outputs.mask, &outputs.low_mask})
+    mask->shard_shape = shard_shape(*mask, config.mask_shard_size);
   return outputs;
 }
 

@@ -43,8 +43,11 @@ Json tile_config(const config::RunConfig& config, const std::string& tile) {
 void write_tile_configs(const config::RunConfig& config, const std::string& tile, const Json& resolved) {
   const std::string suffix = "_" + location_name(tile) + ".json";
   write_json(config.results_dir + "/config" + suffix, resolved);
-  if (config.method == "fitting" && !config.skip_flat_field)
+  if (config.skip_flat_field) return;
+  if (config.method == "fitting")
     write_json(config.results_dir + "/fitting_config" + suffix, *resolved.find("fitting"));
+  if (config.method == "basicpy")
+    write_json(config.results_dir + "/basic_config" + suffix, *resolved.find("basic"));
 }
 
 }  // namespace

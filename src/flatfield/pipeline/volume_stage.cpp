@@ -1,11 +1,14 @@
 #include "flatfield/pipeline/volume_stage.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <numeric>
 #include <optional>
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/stage_clock.h"
+#include "flatfield/pipeline/item_shards.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -13,14 +16,33 @@ namespace {
 using execution::WorkItem;
 using execution::WorkItems;
 
-constexpr int kDepth = ItemGeometry::kDepth;
+/// Most levels below the finest that an item completes.
+constexpr int kDeepest = 2;
 /// Items are shared by workers in parts of one cell of this level.
 constexpr int kPartLevel = 1;
+/// Parts by which a worker may be ahead of one that is slow, before it waits: chunks that came too early are kept.
+constexpr std::int64_t kMostPartsAhead = 8;
 
 /// True if all elements have the value of the first.
 template <class T>
 bool is_constant(std::span<const T> values) {
   return std::memcmp(values.data(), values.data() + 1, (values.size() - 1) * sizeof(T)) == 0;
+}
+
+/// Indices of a grid in Morton order: neighbours in all directions are near each other in it.
+std::vector<Extent3> morton_order(const Extent3& grid) {
+  const auto code = [](const Extent3& index) {
+    std::uint64_t bits = 0;
+    for (int bit = 0; bit < 16; ++bit)
+      for (int axis = 0; axis < 3; ++axis)
+        bits |= static_cast<std::uint64_t>((index[axis] >> bit) & 1) << (3 * bit + 2 - axis);
+    return bits;
+  };
+  std::vector<Extent3> order;
+  for (std::int64_t i = 0; i < grid.volume(); ++i) order.push_back(unravel(i, grid));
+  std::sort(order.begin(), order.end(),
+            [&](const Extent3& a, const Extent3& b) { return code(a) < code(b); });
+  return order;
 }
 
 /// Memory of one worker, reused from item to item.
@@ -30,7 +52,8 @@ struct WorkerMemory {
   std::array<Block<T>, kPartLevel + 1> cells;  ///< the cell being made, per level
   Block<T> chunk;                              ///< a chunk that is not a whole cell
   /// Encoded chunks of all zeros and all ones per level of the pass: masks are made of them.
-  std::array<std::array<std::vector<std::byte>, 2>, kDepth + 1> constant_chunks;
+  std::array<std::array<std::vector<std::byte>, 2>, kDeepest + 1> constant_chunks;
+  ItemShards* shards = nullptr;  ///< of the item that the worker is at; null without shards
 };
 
 /// Up to three levels of a pyramid, written in one sweep over the finest of them.
@@ -40,10 +63,11 @@ class Pass {
   Pass(VoxelSource<T>& source, const PyramidTarget& target, std::size_t first_level, int workers)
       : source_(source),
         name_(target.name),
-        geometry_(target.chunk_shape),
+        geometry_(target.chunk_shape, target.shard_shape),
         reducer_(target.reducer),
         first_level_(first_level) {
-    const std::size_t last = std::min(first_level + kDepth, target.levels.size() - 1);
+    const std::size_t last = std::min(first_level + static_cast<std::size_t>(geometry_.depth),
+                                      target.levels.size() - 1);
     levels_.assign(target.levels.begin() + static_cast<std::ptrdiff_t>(first_level),
                    target.levels.begin() + static_cast<std::ptrdiff_t>(last) + 1);
     memory_.resize(static_cast<std::size_t>(workers));
@@ -56,7 +80,10 @@ class Pass {
     zarr::ArrayMetadata metadata = levels_.front().array().metadata();
     const Extent3 shape = target.levels[next].shape();
     metadata.shape = {shape.z, shape.y, shape.x};
-    metadata.chunk_shape = {geometry_.carry.z, geometry_.carry.y, geometry_.carry.x};
+    metadata.shard_shape.clear();
+    metadata.dimension_names.clear();
+    const Extent3 chunk = carry_chunk();
+    metadata.chunk_shape = {chunk.z, chunk.y, chunk.x};
     const std::string path = storage::join_key(target.scratch_path, "carry_" + std::to_string(next));
     carry_.emplace(zarr::Array::create(target.store, path, metadata), std::vector<std::int64_t>{});
     return carry_;
@@ -75,6 +102,19 @@ class Pass {
   class Item;
 
   [[nodiscard]] int top() const { return static_cast<int>(levels_.size()) - 1; }
+  [[nodiscard]] bool is_sharded() const { return levels_.front().array().metadata().is_sharded(); }
+  [[nodiscard]] std::int64_t cell_bytes() const {
+    return geometry_.cell.volume() * static_cast<std::int64_t>(sizeof(T));
+  }
+  /// Cells of `level` in an item.
+  [[nodiscard]] Extent3 parts(int level) const {
+    return floor_div(geometry_.item, geometry_.cell * (std::int64_t{1} << level));
+  }
+  /// A carry is read cell by cell.
+  [[nodiscard]] Extent3 carry_chunk() const {
+    return map_axes(geometry_.carry, geometry_.cell,
+                    [](auto carry, auto cell) { return carry % cell == 0 ? cell : carry; });
+  }
   [[nodiscard]] Box3 cell_box(int level, const Extent3& index) const {
     return tile_box(index, geometry_.cell, levels_[static_cast<std::size_t>(level)].shape());
   }
@@ -98,46 +138,58 @@ class Pass {
       for (std::int64_t i = 0; i < 8; ++i) {  // Morton order: few cells are open at once
         const Extent3 octant = unravel(i, {2, 2, 2});
         make_cell(level - 1, index * 2 + octant, child, worker);
-        reduce_into(level - 1, index * 2 + octant, child, out);
+        reduce_into(level - 1, index * 2 + octant, child, octant, out);
       }
     }
     write_chunks(level, box, out, worker);
   }
 
-  /// Reduces a finished cell of `level` into its octant of the cell above it.
-  void reduce_into(int level, const Extent3& index, const Block<T>& cell, Block<T>& above) const {
+  /// Reduces the finished cell `index` of `level` into `above`; `place` counts cells from the beginning of that.
+  void reduce_into(int level, const Extent3& index, const Block<T>& cell, const Extent3& place,
+                   Block<T>& above) const {
     const Extent3 shape = cell_box(level, index).shape;
     const Extent3 reduced = floor_div(shape, 2);
     if (reduced.empty()) return;
     const StageScope scope(Stage::kArithmetic);
-    const Extent3 octant = map_axes(index, [](std::int64_t i) { return i % 2; });
-    const Extent3 origin = octant * floor_div(geometry_.cell, 2);
+    const Extent3 origin = place * floor_div(geometry_.cell, 2);
     numerics::reduce_windows<T>(cell.view().sub({{0, 0, 0}, shape}), above.view().sub({origin, reduced}),
                                 reducer_);
   }
 
+  /// Calls `visit` for the chunks of a cell of `level` whose place in the volume is `box`.
+  template <class Visit>
+  void for_each_chunk(int level, const Box3& box, Visit visit) const {
+    if (box.empty()) return;
+    const Extent3 chunk_shape = levels_[static_cast<std::size_t>(level)].chunk_shape();
+    const Extent3 first = floor_div(box.origin, chunk_shape);
+    const Extent3 count = ceil_div(box.end(), chunk_shape) - first;
+    for (std::int64_t i = 0; i < count.volume(); ++i) visit(first + unravel(i, count));
+  }
+
+  /// Calls `visit(level, chunk)` for all chunks that make_cell writes, in the same order.
+  template <class Visit>
+  void for_each_chunk_below(int level, const Extent3& index, const Visit& visit) const {
+    if (cell_box(0, index * (std::int64_t{1} << level)).empty()) return;
+    if (level > 0)
+      for (std::int64_t i = 0; i < 8; ++i)
+        for_each_chunk_below(level - 1, index * 2 + unravel(i, {2, 2, 2}), visit);
+    for_each_chunk(level, cell_box(level, index), [&](const Extent3& chunk) { visit(level, chunk); });
+  }
+
   /// Writes the chunks of a cell; `box` is its place in the volume of `level`.
   void write_chunks(int level, const Box3& box, const Block<T>& cell, int worker) {
-    if (box.empty()) return;
     const ome::Volume& volume = levels_[static_cast<std::size_t>(level)];
     const Extent3 chunk_shape = volume.chunk_shape();
-    if (chunk_shape == geometry_.cell) {
-      const Extent3 chunk = map_axes(box.origin, chunk_shape, [](auto o, auto c) { return o / c; });
-      write_chunk(level, chunk, cell, worker);
-      return;
-    }
-    const Extent3 first = map_axes(box.origin, chunk_shape, [](auto o, auto c) { return o / c; });
-    const Extent3 count = ceil_div(box.end(), chunk_shape) - first;
     Block<T>& chunk = memory(worker).chunk;
-    if (chunk.shape() != chunk_shape) chunk = Block<T>(chunk_shape);
-    for (std::int64_t i = 0; i < count.volume(); ++i) {
-      const Extent3 index = first + unravel(i, count);
+    for_each_chunk(level, box, [&](const Extent3& index) {
+      if (chunk_shape == geometry_.cell) return write_chunk(level, index, cell, worker);
+      if (chunk.shape() != chunk_shape) chunk = Block<T>(chunk_shape);
       const Box3 part = tile_box(index, chunk_shape, volume.shape());
       if (part.shape != chunk_shape) std::memset(chunk.data(), 0, chunk.span().size_bytes());
       copy_block<T>(cell.view().sub({part.origin - box.origin, part.shape}),
                     chunk.view().sub({{0, 0, 0}, part.shape}));
       write_chunk(level, index, chunk, worker);
-    }
+    });
   }
 
   void write_chunk(int level, const Extent3& index, const Block<T>& chunk, int worker) {
@@ -153,25 +205,34 @@ class Pass {
         const auto made = array.encode_chunk(bytes, mine.scratch);
         encoded.assign(made.begin(), made.end());
       }
-      array.write_encoded_chunk(volume.chunk_index(index), encoded);
+      store_chunk(array, volume.chunk_index(index), encoded, mine);
       return;
     }
-    array.write_chunk(volume.chunk_index(index), bytes, mine.scratch);
+    store_chunk(array, volume.chunk_index(index), array.encode_chunk(bytes, mine.scratch), mine);
   }
 
-  /// Leaves the level after the last as one object per item: `cell` is the item's only cell of the top level.
-  void write_carry(const Extent3& index, const Block<T>& cell, int worker) {
-    if (!carry_ || tile_box(index, geometry_.carry, carry_->shape()).empty()) return;
-    Block<T> reduced(geometry_.carry);
-    const Extent3 shape = floor_div(cell_box(top(), index).shape, 2);
-    if (shape != geometry_.carry) std::memset(reduced.data(), 0, reduced.span().size_bytes());
-    {
-      const StageScope scope(Stage::kArithmetic);
-      numerics::reduce_windows<T>(cell.view().sub({{0, 0, 0}, cell_box(top(), index).shape}),
-                                  reduced.view().sub({{0, 0, 0}, shape}), reducer_);
+  static void store_chunk(const zarr::Array& array, const zarr::Shape& index,
+                          std::span<const std::byte> encoded, WorkerMemory<T>& memory) {
+    if (memory.shards != nullptr)
+      memory.shards->put(array, index, encoded);
+    else
+      array.write_encoded_chunk(index, encoded);
+  }
+
+  /// Leaves the level after the last for the next pass: `carry` has the voxels of item `index`, zeros behind them.
+  void write_carry(const Extent3& index, const Block<T>& carry, int worker) {
+    const Extent3 chunk_shape = carry_chunk();
+    const Box3 box = tile_box(index, geometry_.carry, carry_->shape());
+    if (box.empty()) return;
+    Block<T> chunk(chunk_shape);
+    const Extent3 first = index * floor_div(geometry_.carry, chunk_shape);
+    const Extent3 count = ceil_div(box.shape, chunk_shape);
+    for (std::int64_t i = 0; i < count.volume(); ++i) {
+      const Extent3 place = unravel(i, count);
+      copy_block<T>(carry.view().sub({place * chunk_shape, chunk_shape}), chunk.view());
+      carry_->array().write_chunk(carry_->chunk_index(first + place), std::as_bytes(chunk.span()),
+                                  memory(worker).scratch);
     }
-    carry_->array().write_chunk(carry_->chunk_index(index), std::as_bytes(reduced.span()),
-                                memory(worker).scratch);
   }
 
   [[nodiscard]] WorkerMemory<T>& memory(int worker) { return memory_[static_cast<std::size_t>(worker)]; }
@@ -186,62 +247,123 @@ class Pass {
   std::vector<WorkerMemory<T>> memory_;
 };
 
+/// The parts of an item make the levels up to kPartLevel. What is above is gathered in one block that they share:
+/// the item's only cell of the level after, or already its carry.
 template <class T>
 class Pass<T>::Item : public WorkItem {
  public:
   Item(Pass& pass, std::int64_t number, const Extent3& index)
-      : pass_(pass), number_(number), index_(index) {}
+      : pass_(pass), number_(number), index_(index), parts_(parts_in_volume()) {}
 
   [[nodiscard]] std::string id() const override {
     return pass_.name_ + " level " + std::to_string(pass_.first_level_) + " item " +
            std::to_string(number_);
   }
   [[nodiscard]] std::int64_t peak_bytes() const override {
-    const auto cell_bytes = pass_.geometry_.cell.volume() * static_cast<std::int64_t>(sizeof(T));
-    return shares_a_cell() ? cell_bytes + cell_bytes / 8 : 0;
+    constexpr std::int64_t kBytesPerPart = 512;  // what is known of its chunks: about 9 of 48 bytes
+    std::int64_t bytes = 0;
+    if (gathers()) bytes += 9 * gathered_shape().volume() * static_cast<std::int64_t>(sizeof(T)) / 8;
+    if (pass_.is_sharded())
+      bytes += reorder_bytes() + kBytesPerPart * part_count();
+    return bytes;
   }
   [[nodiscard]] std::int64_t voxel_bytes() const override {
     return tile_box(index_, pass_.geometry_.item, pass_.levels_.front().shape()).shape.volume() *
            static_cast<std::int64_t>(sizeof(T));
   }
-  [[nodiscard]] std::int64_t part_count() const override {
-    return parts_per_axis() * parts_per_axis() * parts_per_axis();
-  }
+  [[nodiscard]] std::int64_t part_count() const override { return parts_.volume(); }
 
   void open() override {
-    if (!shares_a_cell()) return;
-    top_cell_ = Block<T>(pass_.geometry_.cell);
-    pass_.clear_padding(top_cell_, pass_.cell_box(kDepth, index_));
+    part_order_ = morton_order(parts_);
+    if (gathers()) {
+      gathered_ = Block<T>(gathered_shape());
+      // Chunks and carries are stored whole: what lies beyond the volume must be defined.
+      if (!is_inside()) std::memset(gathered_.data(), 0, gathered_.span().size_bytes());
+    }
+    if (!pass_.is_sharded()) return;
+    shards_ = std::make_unique<ItemShards>(static_cast<std::size_t>(reorder_bytes()));
+    for (std::int64_t part = 0; part < part_count(); ++part)
+      pass_.for_each_chunk_below(part_level(), cell_of(part), [&](int level, const Extent3& chunk) {
+        const ome::Volume& volume = pass_.levels_[static_cast<std::size_t>(level)];
+        shards_->announce(volume.array(), volume.chunk_index(chunk));
+      });
+    shards_->open();
   }
 
   void run_part(std::int64_t part, int worker) override {
-    const std::int64_t n = parts_per_axis();
-    const Extent3 cell = index_ * n + unravel(part, {n, n, n});
     const int level = part_level();
     Block<T>& made = pass_.memory(worker).cells[static_cast<std::size_t>(level)];
-    pass_.make_cell(level, cell, made, worker);
-    if (shares_a_cell()) pass_.reduce_into(level, cell, made, top_cell_);
+    pass_.memory(worker).shards = shards_.get();
+    try {
+      pass_.make_cell(level, cell_of(part), made, worker);
+    } catch (...) {
+      if (shards_) shards_->abandon();
+      throw;
+    }
+    if (gathers()) pass_.reduce_into(level, cell_of(part), made, place_of(part), gathered_);
   }
 
   void close(int worker) override {
-    if (!shares_a_cell()) return;
-    pass_.write_chunks(kDepth, pass_.cell_box(kDepth, index_), top_cell_, worker);
-    pass_.write_carry(index_, top_cell_, worker);
-    top_cell_ = Block<T>();
+    pass_.memory(worker).shards = nullptr;
+    if (shards_) shards_->finish();
+    shards_.reset();
+    if (gathers_a_level()) {
+      pass_.write_chunks(kDeepest, pass_.cell_box(kDeepest, index_), gathered_, worker);
+      if (pass_.carry_) pass_.write_carry(index_, reduced(), worker);
+    } else if (gathers()) {
+      pass_.write_carry(index_, gathered_, worker);
+    }
+    gathered_ = Block<T>();
+    part_order_.clear();
   }
 
  private:
-  /// With all three levels, the parts of an item meet in the one cell of the last.
-  [[nodiscard]] bool shares_a_cell() const { return pass_.top() == kDepth; }
+  /// Cells of part_level() that hold voxels of the volume.
+  [[nodiscard]] Extent3 parts_in_volume() const {
+    const Extent3 rest = pass_.levels_.front().shape() - index_ * pass_.geometry_.item;
+    return min(pass_.parts(part_level()),
+               ceil_div(rest, pass_.geometry_.cell * (std::int64_t{1} << part_level())));
+  }
   [[nodiscard]] int part_level() const { return std::min(kPartLevel, pass_.top()); }
-  [[nodiscard]] std::int64_t parts_per_axis() const {
-    return std::int64_t{1} << (kDepth - part_level());
+  [[nodiscard]] bool gathers_a_level() const { return pass_.top() == kDeepest; }
+  [[nodiscard]] bool gathers() const {
+    return gathers_a_level() || (pass_.carry_ && pass_.geometry_.depth == kPartLevel);
+  }
+  [[nodiscard]] Extent3 gathered_shape() const {
+    return gathers_a_level() ? pass_.geometry_.cell : pass_.geometry_.carry;
+  }
+  [[nodiscard]] bool is_inside() const {
+    return tile_box(index_, pass_.geometry_.item, pass_.levels_.front().shape()).shape ==
+           pass_.geometry_.item;
+  }
+  /// Chunks of the parts that other workers are ahead by; with one worker none comes too early.
+  [[nodiscard]] std::int64_t reorder_bytes() const {
+    const auto workers = static_cast<std::int64_t>(pass_.memory_.size());
+    return 8 * pass_.cell_bytes() * std::min(workers - 1, kMostPartsAhead);
+  }
+  /// Cell of part_level() that a part makes, counted from the beginning of the item.
+  [[nodiscard]] Extent3 place_of(std::int64_t part) const {
+    return part_order_[static_cast<std::size_t>(part)];
+  }
+  [[nodiscard]] Extent3 cell_of(std::int64_t part) const {
+    return index_ * pass_.parts(part_level()) + place_of(part);
+  }
+
+  /// The item's block of the level after the last.
+  [[nodiscard]] Block<T> reduced() const {
+    Block<T> carry(pass_.geometry_.carry);
+    if (!is_inside()) std::memset(carry.data(), 0, carry.span().size_bytes());
+    pass_.reduce_into(kDeepest, index_, gathered_, {0, 0, 0}, carry);
+    return carry;
   }
 
   Pass& pass_;
   std::int64_t number_;
   Extent3 index_;
-  Block<T> top_cell_;
+  Extent3 parts_;  ///< along each axis
+  std::vector<Extent3> part_order_;
+  Block<T> gathered_;
+  std::unique_ptr<ItemShards> shards_;  ///< null without shards, and while the item is not open
 };
 
 /// A volume in a store, read box by box: the carries of a pass are the source of the next.
@@ -261,16 +383,24 @@ class StoredSource : public VoxelSource<T> {
 
 }  // namespace
 
-ItemGeometry::ItemGeometry(const Extent3& chunk_shape)
-    : cell(map_axes(chunk_shape, [](std::int64_t c) { return c % 2 == 0 ? c : 2 * c; })),
-      item(cell * (std::int64_t{1} << kDepth)),
-      carry(floor_div(cell, 2)) {}
+ItemGeometry::ItemGeometry(const Extent3& chunk_shape, const std::optional<Extent3>& shard_shape)
+    : depth(shard_shape ? kPartLevel : kDeepest),
+      cell(map_axes(chunk_shape, [](std::int64_t c) { return c % 2 == 0 ? c : 2 * c; })),
+      item(cell * (std::int64_t{1} << depth)),
+      carry() {
+  if (shard_shape)
+    item = map_axes(item, *shard_shape * (std::int64_t{1} << depth),
+                    [](std::int64_t a, std::int64_t b) { return std::lcm(a, b); });
+  carry = floor_div(item, std::int64_t{1} << (depth + 1));
+}
 
 template <class T>
 void write_pyramid(VoxelSource<T>& source, const PyramidTarget& target, execution::ThreadPool& pool,
                    std::int64_t memory_bytes, const execution::ItemFinished& on_finished) {
   std::unique_ptr<VoxelSource<T>> carried;
-  for (std::size_t level = 0; level < target.levels.size(); level += kDepth + 1) {
+  const auto step =
+      static_cast<std::size_t>(ItemGeometry(target.chunk_shape, target.shard_shape).depth) + 1;
+  for (std::size_t level = 0; level < target.levels.size(); level += step) {
     VoxelSource<T>& finest = carried ? *carried : source;
     Pass<T> pass(finest, target, level, pool.workers());
     const std::optional<ome::Volume> carry = pass.make_carry(target);

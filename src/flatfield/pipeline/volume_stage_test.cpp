@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -76,6 +77,7 @@ class CountingStore : public storage::Store {
 struct Case {
   Extent3 shape;
   Extent3 chunk_shape;
+  std::optional<Extent3> shard_chunks;  ///< chunks of a shard; none = no shards
   int level_count = 1;
   numerics::WindowReducer reducer;
   bool compressed = false;
@@ -83,8 +85,14 @@ struct Case {
   unsigned most = 65535;  ///< largest value
 };
 
+std::optional<Extent3> shard_shape(const Case& c) {
+  if (!c.shard_chunks) return std::nullopt;
+  return *c.shard_chunks * c.chunk_shape;
+}
+
 std::string describe(const Case& c) {
-  return "shape " + to_string(c.shape) + " chunks " + to_string(c.chunk_shape) + " levels " +
+  return "shape " + to_string(c.shape) + " chunks " + to_string(c.chunk_shape) +
+         (c.shard_chunks ? " shards of " + to_string(*c.shard_chunks) + " chunks" : "") + " levels " +
          std::to_string(c.level_count) + " seed " + std::to_string(c.seed);
 }
 
@@ -169,27 +177,31 @@ struct Output {
       metadata.shape = {1, 2, shape.z, shape.y, shape.x};
       metadata.chunk_shape = {1, 1, chunk.z, chunk.y, chunk.x};
       metadata.dtype = DTypeOf<T>::value;
-      if (c.compressed) metadata.compressors = {zarr::Compressor{"blosc", 1}};
+      if (c.shard_chunks) {
+        const Extent3 shard = min(*c.shard_chunks, ceil_div(shape, chunk)) * chunk;
+        metadata.zarr_format = 3;
+        metadata.shard_shape = {1, 1, shard.z, shard.y, shard.x};
+      }
+      if (c.compressed) metadata.codecs.compressors = {zarr::Compressor{"blosc", 1}};
       target.levels.emplace_back(zarr::Array::create(store, std::to_string(level++), metadata),
                                  std::vector<std::int64_t>{0, 1});
     }
     target.reducer = c.reducer;
     target.chunk_shape = c.chunk_shape;
+    target.shard_shape = shard_shape(c);
     target.store = store;
     target.scratch_path = "scratch";
     store->writes.clear();
   }
 
-  /// Keys of all chunks of the volume.
+  /// Keys of all objects of the volume: chunks or shards.
   [[nodiscard]] std::set<std::string> chunk_keys() const {
     std::set<std::string> keys;
     for (std::size_t level = 0; level < target.levels.size(); ++level) {
       const ome::Volume& volume = target.levels[level];
       const Extent3 grid = ceil_div(volume.shape(), volume.chunk_shape());
       for (std::int64_t i = 0; i < grid.volume(); ++i)
-        keys.insert(
-            std::to_string(level) + "/" +
-            zarr::chunk_key(volume.array().metadata(), volume.chunk_index(unravel(i, grid))));
+        keys.insert(volume.array().chunk_object_key(volume.chunk_index(unravel(i, grid))));
     }
     return keys;
   }
@@ -208,10 +220,13 @@ struct Output {
 
 /// Memory that a single item needs.
 template <class T>
-std::int64_t least_memory(const Case& c) {
-  const std::int64_t cell =
-      ItemGeometry(c.chunk_shape).cell.volume() * static_cast<std::int64_t>(sizeof(T));
-  return cell + cell / 8;
+std::int64_t least_memory(const Case& c, int workers) {
+  const ItemGeometry geometry(c.chunk_shape, shard_shape(c));
+  const std::int64_t cell = geometry.cell.volume() * static_cast<std::int64_t>(sizeof(T));
+  if (!c.shard_chunks) return cell + cell / 8;
+  const std::int64_t carry = geometry.carry.volume() * static_cast<std::int64_t>(sizeof(T));
+  return 9 * carry / 8 + 8 * cell * (workers - 1) +
+         512 * floor_div(geometry.item, geometry.cell).volume();
 }
 
 template <class T>
@@ -247,7 +262,7 @@ void check(const Case& c, const std::vector<Block<T>>& expected, int workers,
   EXPECT_TRUE(source.read_each_voxel_once());
   EXPECT_EQ(voxel_bytes, c.shape.volume() * static_cast<std::int64_t>(sizeof(T)));
   EXPECT_EQ(items.size(),
-            static_cast<std::size_t>(ceil_div(c.shape, ItemGeometry(c.chunk_shape).item).volume()));
+            static_cast<std::size_t>(ceil_div(c.shape, ItemGeometry(c.chunk_shape, shard_shape(c)).item).volume()));
   // Items own disjoint objects, and together all of them; nothing of the levels is read back.
   const std::set<std::string> keys = output.chunk_keys();
   for (const auto& [key, count] : output.store->writes) {
@@ -274,6 +289,7 @@ Case random_case(unsigned seed) {
   c.shape = {pick(1, longest), pick(1, longest), pick(1, longest)};
   const std::int64_t longest_chunk = pick(1, 7);
   c.chunk_shape = {pick(1, longest_chunk), pick(1, longest_chunk), pick(1, longest_chunk)};
+  if (pick(0, 1) == 0) c.shard_chunks = Extent3{pick(1, 3), pick(1, 3), pick(1, 4)};
   const std::int64_t shortest = std::min({c.shape.z, c.shape.y, c.shape.x});
   int most = 1;
   while ((std::int64_t{1} << most) <= shortest) ++most;
@@ -297,13 +313,13 @@ TYPED_TEST_SUITE(WritePyramid, VoxelTypes);
 
 TYPED_TEST(WritePyramid, equals_a_naive_pyramid_for_any_workers_and_memory) {
   using T = TypeParam;
-  for (unsigned seed = 0; seed < 40; ++seed) {
+  for (unsigned seed = 0; seed < 80; ++seed) {
     const Case c = random_case<T>(seed);
     SCOPED_TRACE(describe(c));
     const std::vector<Block<T>> expected = naive_pyramid<T>(c);
     std::map<std::string, std::string> contents;
     for (int workers = 1; workers <= 3; ++workers)
-      for (const std::int64_t memory : {least_memory<T>(c), kPlenty})
+      for (const std::int64_t memory : {least_memory<T>(c, workers), kPlenty})
         check<T>(c, expected, workers, memory, contents);
     if (testing::Test::HasFatalFailure() || testing::Test::HasNonfatalFailure()) return;
   }
@@ -320,6 +336,42 @@ TEST(WritePyramidDeep, writes_nine_levels_in_three_passes) {
   check<std::uint8_t>(c, expected, 3, kPlenty, contents);
 }
 
+TEST(WritePyramidDeep, writes_nine_levels_of_shards_in_five_passes) {
+  Case c;
+  c.shape = {256, 259, 290};
+  c.chunk_shape = {32, 15, 64};
+  c.shard_chunks = Extent3{2, 3, 2};
+  c.level_count = 9;
+  c.most = 255;
+  const std::vector<Block<std::uint8_t>> expected = naive_pyramid<std::uint8_t>(c);
+  std::map<std::string, std::string> contents;
+  for (const int workers : {1, 3}) check<std::uint8_t>(c, expected, workers, kPlenty, contents);
+}
+
+TEST(ItemGeometryOfShards, has_whole_shards_of_two_levels_and_whole_cells) {
+  const ItemGeometry usual({128, 128, 128}, Extent3{512, 512, 512});
+  EXPECT_EQ(usual.depth, 1);
+  EXPECT_EQ(usual.item, (Extent3{1024, 1024, 1024}));
+  EXPECT_EQ(usual.carry, (Extent3{256, 256, 256}));
+  // Cells are two odd chunks: three of them are two shards of three chunks.
+  const ItemGeometry odd({15, 16, 1}, Extent3{45, 16, 3});
+  EXPECT_EQ(odd.cell, (Extent3{30, 16, 2}));
+  EXPECT_EQ(odd.item, (Extent3{180, 32, 12}));
+}
+
+TEST(WritePyramidShards, a_shard_that_cannot_be_written_stops_all_workers) {
+  Case c;
+  c.shape = {64, 64, 64};
+  c.chunk_shape = {8, 8, 8};
+  c.shard_chunks = Extent3{4, 4, 4};
+  c.level_count = 3;
+  execution::ThreadPool pool(4);
+  Output<std::uint16_t> output(c);
+  output.store->refused_key = "0/0/1/0/0/1";
+  HashedSource<std::uint16_t> source(c);
+  EXPECT_THROW(write_pyramid<std::uint16_t>(source, output.target, pool, kPlenty, {}), Error);
+}
+
 TEST(WritePyramidDeep, writes_every_number_of_levels) {
   for (int levels = 1; levels <= 7; ++levels) {
     Case c;
@@ -329,7 +381,7 @@ TEST(WritePyramidDeep, writes_every_number_of_levels) {
     SCOPED_TRACE(describe(c));
     const std::vector<Block<std::uint16_t>> expected = naive_pyramid<std::uint16_t>(c);
     std::map<std::string, std::string> contents;
-    check<std::uint16_t>(c, expected, 2, least_memory<std::uint16_t>(c), contents);
+    check<std::uint16_t>(c, expected, 2, least_memory<std::uint16_t>(c, 1), contents);
   }
 }
 
@@ -383,7 +435,7 @@ TEST(WritePyramidItems, own_the_same_objects_for_any_memory) {
                                  });
     return objects;
   };
-  const auto objects = objects_by_item(least_memory<std::uint16_t>(c));
+  const auto objects = objects_by_item(least_memory<std::uint16_t>(c, 1));
   EXPECT_EQ(objects, objects_by_item(kPlenty));
   // Cells are 4 x 6 x 10 voxels and items 16 x 24 x 40: 3 x 2 x 1 of them.
   ASSERT_EQ(objects.size(), 6U);
@@ -407,7 +459,7 @@ TEST(WritePyramidItems, that_can_never_fit_are_refused_before_anything_is_read) 
   Output<std::uint16_t> output(c);
   HashedSource<std::uint16_t> source(c);
   try {
-    write_pyramid<std::uint16_t>(source, output.target, pool, least_memory<std::uint16_t>(c) - 1,
+    write_pyramid<std::uint16_t>(source, output.target, pool, least_memory<std::uint16_t>(c, 1) - 1,
                                  {});
     FAIL() << "no error";
   } catch (const Error& error) {

@@ -2,14 +2,22 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstring>
+#include <map>
 #include <optional>
 #include <utility>
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/stage_clock.h"
-#include "flatfield/zarr/codec.h"
+#include "flatfield/zarr/codecs_v3.h"
+#include "flatfield/zarr/compressors.h"
 #include "flatfield/zarr/fill_value.h"
+#include "flatfield/zarr/metadata_io.h"
 #include "flatfield/zarr/metadata_v2.h"
+#include "flatfield/zarr/metadata_v3.h"
+#include "flatfield/zarr/nd_copy.h"
+#include "flatfield/zarr/shard_reader.h"
 
 namespace flatfield::zarr {
 namespace {
@@ -17,42 +25,28 @@ namespace {
 using storage::join_key;
 using storage::Store;
 
-constexpr std::string_view kNodeFileV3 = "zarr.json";
-
-[[noreturn]] void fail_v3(std::string_view where) {
-  throw Error(ErrorCode::kUnsupported, "Zarr format 3 is not supported", where,
-              "convert it to Zarr format 2");
-}
-
-void require_v2(int zarr_format, std::string_view where) {
-  if (zarr_format != 2)
-    throw Error(ErrorCode::kUnsupported,
-                fmt::format("Zarr format {} cannot be written", zarr_format), where,
-                "use Zarr format 2");
-}
-
-bool exists(const Store& store, std::string_view path, std::string_view file) {
-  return store.size(join_key(path, file)).has_value();
-}
-
-/// The text of a metadata file below `path`, as part of the time spent reading.
-std::optional<std::string> read_text(const Store& store, std::string_view path,
-                                     std::string_view file) {
-  const StageScope reading(Stage::kRead);
-  auto text = storage::get_text(store, join_key(path, file));
-  if (text) count_bytes_read(static_cast<std::int64_t>(text->size()));
-  return text;
-}
-
-void write_text(Store& store, const std::string& key, std::string_view text) {
-  const StageScope writing(Stage::kWrite);
-  storage::put_text(store, key, text);
-  count_bytes_written(static_cast<std::int64_t>(text.size()));
+/// The chain that an array is written with: what this program never writes is refused.
+void check_chain(const ArrayMetadata& metadata, const std::string& where) {
+  const CodecChain& chain = metadata.codecs;
+  const auto refuse = [&](const std::string& what) { throw Error(ErrorCode::kUsage, what, where); };
+  if (!chain.filters.empty()) refuse("filters are read, not written");
+  if (chain.sharding) refuse("shards within shards are read, not written");
+  check_order(chain.order, metadata.shape.size(), ErrorCode::kUsage, where);
+  for (const Compressor& compressor : chain.compressors) check_compressor(compressor, where);
+  if (metadata.zarr_format == 3) return check_codecs_v3(chain, where);
+  if (chain.compressors.size() > 1)
+    refuse(fmt::format("{} compressors; Zarr format 2 has one", chain.compressors.size()));
+  if (!chain.order.empty() && chain.order != reversed_axes(metadata.shape.size()))
+    refuse("Zarr format 2 has the orders C and F only");
 }
 
 /// Fills in what may be left empty, and refuses what cannot be encoded.
 ArrayMetadata checked_for_writing(ArrayMetadata metadata, const std::string& where) {
-  require_v2(metadata.zarr_format, where);
+  const bool is_v3 = metadata.zarr_format == 3;
+  if (metadata.zarr_format != 2 && !is_v3)
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("Zarr format {} cannot be written", metadata.zarr_format), where,
+                "use Zarr format 2 or 3");
   const auto refuse = [&](const std::string& what) { throw Error(ErrorCode::kUsage, what, where); };
   check_shapes(metadata, ErrorCode::kUsage, where);
   const std::size_t itemsize = size_of(metadata.dtype);
@@ -63,9 +57,16 @@ ArrayMetadata checked_for_writing(ArrayMetadata metadata, const std::string& whe
   if (metadata.separator != '/' && metadata.separator != '.')
     refuse(fmt::format("the separator of chunk keys is \"{}\", expected \"/\" or \".\"",
                        metadata.separator));
-  if (metadata.compressors.size() > 1)
-    refuse(fmt::format("{} compressors; Zarr format 2 has one", metadata.compressors.size()));
-  for (const Compressor& compressor : metadata.compressors) check_compressor(compressor, where);
+  if (!is_v3 && (metadata.is_sharded() || metadata.key_encoding != KeyEncoding::kV2))
+    refuse("Zarr format 2 has neither shards nor other keys");
+  if (metadata.is_sharded() && !metadata.shard_index.at_end)
+    refuse("the index of a shard is written at its end");
+  if (!metadata.dimension_names.empty() &&
+      (!is_v3 || metadata.dimension_names.size() != metadata.shape.size()))
+    refuse(fmt::format("{} names for {} dimensions of Zarr format {}",
+                       metadata.dimension_names.size(), metadata.shape.size(),
+                       metadata.zarr_format));
+  check_chain(metadata, where);
   if (metadata.attributes.is_null()) metadata.attributes = Json::object();
   if (!metadata.attributes.is_object())
     refuse(
@@ -73,81 +74,118 @@ ArrayMetadata checked_for_writing(ArrayMetadata metadata, const std::string& whe
   return metadata;
 }
 
+ArrayMetadata open_v2(const Store& store, const std::string& path, std::string_view text) {
+  ArrayMetadata metadata = parse_array_v2(text, store.describe(join_key(path, kArrayFileV2)));
+  if (const auto attributes = read_metadata_text(store, path, kAttributesFileV2))
+    metadata.attributes =
+        parse_attributes_v2(*attributes, store.describe(join_key(path, kAttributesFileV2)));
+  return metadata;
+}
+
 }  // namespace
 
-Array::Array(std::shared_ptr<Store> store, std::string path, ArrayMetadata metadata)
+Array::Array(std::shared_ptr<Store> store, std::string path, ArrayMetadata metadata,
+             const std::string& where)
     : store_(std::move(store)),
       path_(std::move(path)),
-      metadata_(std::make_shared<const ArrayMetadata>(std::move(metadata))),
-      codec_(std::make_shared<const ChunkCodec>(*metadata_)) {}
-
-Array Array::open(std::shared_ptr<Store> store, std::string path) {
-  const auto text = read_text(*store, path, kArrayFileV2);
-  if (!text) {
-    if (exists(*store, path, kNodeFileV3)) fail_v3(store->describe(join_key(path, kNodeFileV3)));
-    throw Error(ErrorCode::kNotFound, "there is no Zarr array", store->describe(path),
-                fmt::format("an array has a {} file", kArrayFileV2));
+      metadata_(std::make_shared<const ArrayMetadata>(std::move(metadata))) {
+  try {
+    codec_ = std::make_shared<const ChunkCodec>(metadata_->codecs, metadata_->chunk_shape,
+                                                metadata_->dtype, metadata_->fill_value);
+    if (metadata_->is_sharded())
+      shards_ = std::make_shared<const ShardReader>(
+          store_, ShardIndexCodec(metadata_->shard_index, metadata_->chunks_per_object()));
+  } catch (const Error& error) {
+    throw Error(error.code(), error.message(), where, error.remedy());
   }
-  ArrayMetadata metadata = parse_array_v2(*text, store->describe(join_key(path, kArrayFileV2)));
-  if (const auto attributes = read_text(*store, path, kAttributesFileV2))
-    metadata.attributes =
-        parse_attributes_v2(*attributes, store->describe(join_key(path, kAttributesFileV2)));
-  return {std::move(store), std::move(path), std::move(metadata)};
+}
+
+Array Array::open(std::shared_ptr<Store> store, std::string path, int zarr_format) {
+  if (zarr_format != 2)
+    if (const auto text = read_metadata_text(*store, path, kNodeFileV3)) {
+      const std::string where = store->describe(join_key(path, kNodeFileV3));
+      ArrayMetadata metadata = parse_array_v3(*text, where);
+      return {std::move(store), std::move(path), std::move(metadata), where};
+    }
+  if (zarr_format != 3)
+    if (const auto text = read_metadata_text(*store, path, kArrayFileV2)) {
+      const std::string where = store->describe(join_key(path, kArrayFileV2));
+      ArrayMetadata metadata = open_v2(*store, path, *text);
+      return {std::move(store), std::move(path), std::move(metadata), where};
+    }
+  throw Error(ErrorCode::kNotFound, "there is no Zarr array", store->describe(path),
+              fmt::format("an array has a {} or a {} file", kArrayFileV2, kNodeFileV3));
 }
 
 Array Array::create(std::shared_ptr<Store> store, std::string path, ArrayMetadata metadata) {
-  metadata = checked_for_writing(std::move(metadata), store->describe(path));
+  const std::string where = store->describe(path);
+  metadata = checked_for_writing(std::move(metadata), where);
+  if (metadata.zarr_format == 3) {
+    write_metadata_text(*store, join_key(path, kNodeFileV3), print_array_v3(metadata));
+    return {std::move(store), std::move(path), std::move(metadata), where};
+  }
   // The file that makes it an array comes last.
   const std::string attributes_key = join_key(path, kAttributesFileV2);
   if (metadata.attributes.as_object().empty())
     store->erase(attributes_key);
   else
-    write_text(*store, attributes_key, print_attributes_v2(metadata.attributes));
-  write_text(*store, join_key(path, kArrayFileV2), print_array_v2(metadata));
-  return {std::move(store), std::move(path), std::move(metadata)};
+    write_metadata_text(*store, attributes_key, print_attributes_v2(metadata.attributes));
+  write_metadata_text(*store, join_key(path, kArrayFileV2), print_array_v2(metadata));
+  return {std::move(store), std::move(path), std::move(metadata), where};
 }
 
 std::string Array::describe() const { return store_->describe(path_); }
 
-std::string Array::describe_chunk(const std::vector<std::int64_t>& index) const {
-  return store_->describe(join_key(path_, chunk_key(*metadata_, index)));
+std::string Array::describe_chunk(const Shape& index) const {
+  return store_->describe(chunk_object_key(index));
 }
 
-template <class Decode>
-bool Array::read(const std::vector<std::int64_t>& index, std::span<std::byte> into,
-                 ChunkScratch& scratch, Decode decode) const {
-  const std::string key = checked_key(index);
-  bool found = false;
-  {
-    const StageScope reading(Stage::kRead);
-    found = store_->get(key, scratch.encoded);
-  }
-  const StageScope decoding(Stage::kDecode);
-  if (!found) {
-    fill_elements(metadata_->fill_value, into);
-    return false;
-  }
+bool Array::get_encoded(const Shape& index, const std::string& key, ChunkScratch& scratch) const {
+  if (shards_) return shards_->get(key, number_in_object(index), scratch.encoded, scratch.codec);
+  const StageScope reading(Stage::kRead);
+  if (!store_->get(key, scratch.encoded)) return false;
   count_bytes_read(static_cast<std::int64_t>(scratch.encoded.size()));
-  try {
-    decode(scratch.encoded.span());
-  } catch (const Error& error) {
-    throw Error(error.code(), error.message(), store_->describe(key),
-                "the object is damaged: copy it again from its source");
-  }
   return true;
 }
 
-bool Array::read_chunk(const std::vector<std::int64_t>& index, std::span<std::byte> into,
-                       ChunkScratch& scratch) const {
+template <class Work>
+void Array::naming(const Shape& index, const std::string& key, Work work) const {
+  try {
+    work();
+  } catch (const Error& error) {
+    if (!error.where().empty()) throw;  // the store has said where
+    const std::string chunk =
+        shards_ ? fmt::format("chunk [{}]: ", fmt::join(index, ", ")) : std::string();
+    throw Error(error.code(), chunk + error.message(), store_->describe(key),
+                "the object is damaged: copy it again from its source");
+  }
+}
+
+template <class Decode>
+bool Array::read(const Shape& index, std::span<std::byte> into, ChunkScratch& scratch,
+                 Decode decode) const {
+  const std::string key = chunk_object_key(index);
+  bool found = false;
+  naming(index, key, [&] {
+    found = get_encoded(index, key, scratch);
+    const StageScope decoding(Stage::kDecode);
+    if (found)
+      decode(std::as_const(scratch.encoded).span());
+    else
+      fill_elements(metadata_->fill_value, into);
+  });
+  return found;
+}
+
+bool Array::read_chunk(const Shape& index, std::span<std::byte> into, ChunkScratch& scratch) const {
   check_chunk_size(into.size());
   return read(index, into, scratch, [&](std::span<const std::byte> encoded) {
-    codec_->decode(encoded, into, scratch.filtered);
+    codec_->decode(encoded, into, scratch.codec);
   });
 }
 
-bool Array::read_chunk_elements(const std::vector<std::int64_t>& index, std::int64_t first,
-                                std::int64_t count, std::span<std::byte> into,
-                                ChunkScratch& scratch) const {
+bool Array::read_chunk_elements(const Shape& index, std::int64_t first, std::int64_t count,
+                                std::span<std::byte> into, ChunkScratch& scratch) const {
   const std::int64_t elements = metadata_->chunk_elements();
   if (first < 0 || count < 0 || first > elements || count > elements - first ||
       into.size() != static_cast<std::size_t>(count) * size_of(metadata_->dtype))
@@ -156,28 +194,71 @@ bool Array::read_chunk_elements(const std::vector<std::int64_t>& index, std::int
                             count, first, elements, into.size()),
                 describe());
   return read(index, into, scratch, [&](std::span<const std::byte> encoded) {
-    codec_->decode_elements(encoded, first, into, scratch.filtered, scratch.chunk);
+    codec_->decode_elements(encoded, first, into, scratch.codec, scratch.chunk);
   });
+}
+
+void Array::read_chunks(
+    std::span<const Shape> indices, ChunkScratch& scratch,
+    const std::function<void(std::size_t, std::span<const std::byte>)>& visit) const {
+  const auto chunk = [&] { return scratch.chunk.resize(codec_->chunk_bytes()); };
+  if (!shards_) {
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      read_chunk(indices[i], chunk(), scratch);
+      visit(i, chunk());
+    }
+    return;
+  }
+  std::map<std::string, std::vector<std::size_t>> by_shard;
+  for (std::size_t i = 0; i < indices.size(); ++i)
+    by_shard[chunk_object_key(indices[i])].push_back(i);
+  for (const auto& [key, members] : by_shard) {
+    std::vector<std::size_t> numbers;
+    for (const std::size_t i : members) numbers.push_back(number_in_object(indices[i]));
+    naming(indices[members.front()], key, [&, &key = key, &members = members] {
+      shards_->get_many(key, numbers, scratch.encoded, scratch.codec,
+                        [&](std::size_t position, const std::span<const std::byte>* encoded) {
+                          const std::size_t i = members[position];
+                          naming(indices[i], key, [&] {
+                            const StageScope decoding(Stage::kDecode);
+                            if (encoded == nullptr)
+                              fill_elements(metadata_->fill_value, chunk());
+                            else
+                              codec_->decode(*encoded, chunk(), scratch.codec);
+                          });
+                          visit(i, chunk());
+                        });
+    });
+  }
 }
 
 std::span<const std::byte> Array::encode_chunk(std::span<const std::byte> chunk,
                                                ChunkScratch& scratch) const {
   check_chunk_size(chunk.size());
   const StageScope encoding(Stage::kEncode);
-  return codec_->encode(chunk, scratch.filtered, scratch.encoded);
+  return codec_->encode(chunk, scratch.codec);
 }
 
-void Array::write_encoded_chunk(const std::vector<std::int64_t>& index,
-                                std::span<const std::byte> encoded) const {
-  const std::string key = checked_key(index);
+void Array::write_encoded_chunk(const Shape& index, std::span<const std::byte> encoded) const {
+  if (shards_)
+    throw Error(ErrorCode::kInternal, "a chunk of a shard was written by itself", describe());
+  const std::string key = chunk_object_key(index);
   const StageScope writing(Stage::kWrite);
   store_->put_soon(key, encoded);
   count_bytes_written(static_cast<std::int64_t>(encoded.size()));
 }
 
-void Array::write_chunk(const std::vector<std::int64_t>& index, std::span<const std::byte> chunk,
+void Array::write_chunk(const Shape& index, std::span<const std::byte> chunk,
                         ChunkScratch& scratch) const {
   write_encoded_chunk(index, encode_chunk(chunk, scratch));
+}
+
+bool Array::is_fill(std::span<const std::byte> chunk) const {
+  const std::size_t itemsize = metadata_->fill_value.size();
+  // All elements are equal if each equals the one before it.
+  return chunk.size() >= itemsize &&
+         std::equal(metadata_->fill_value.begin(), metadata_->fill_value.end(), chunk.begin()) &&
+         std::memcmp(chunk.data(), chunk.data() + itemsize, chunk.size() - itemsize) == 0;
 }
 
 void Array::check_chunk_size(std::size_t size) const {
@@ -188,7 +269,7 @@ void Array::check_chunk_size(std::size_t size) const {
         describe());
 }
 
-std::string Array::checked_key(const std::vector<std::int64_t>& index) const {
+void Array::check_index(const Shape& index) const {
   bool inside = index.size() == metadata_->shape.size();
   for (std::size_t i = 0; inside && i < index.size(); ++i)
     // The second comparison is index * chunk < shape without overflow.
@@ -197,42 +278,22 @@ std::string Array::checked_key(const std::vector<std::int64_t>& index) const {
   if (!inside)
     throw Error(ErrorCode::kInternal, fmt::format("there is no chunk [{}]", fmt::join(index, ", ")),
                 describe());
-  return join_key(path_, chunk_key(*metadata_, index));
 }
 
-Json read_group_attributes(const Store& store, std::string_view path) {
-  if (const auto text = read_text(store, path, kAttributesFileV2))
-    return parse_attributes_v2(*text, store.describe(join_key(path, kAttributesFileV2)));
-  if (is_group(store, path) || is_array(store, path)) return Json::object();
-  if (exists(store, path, kNodeFileV3)) fail_v3(store.describe(join_key(path, kNodeFileV3)));
-  if (store.list(path).empty())
-    throw Error(ErrorCode::kNotFound, "there is no Zarr group", store.describe(path),
-                "check the name");
-  return Json::object();
+std::string Array::chunk_object_key(const Shape& index) const {
+  check_index(index);
+  if (!shards_) return join_key(path_, object_key(*metadata_, index));
+  const Shape count = metadata_->chunks_per_object();
+  Shape shard(index.size());
+  for (std::size_t i = 0; i < index.size(); ++i) shard[i] = index[i] / count[i];
+  return join_key(path_, object_key(*metadata_, shard));
 }
 
-bool is_array(const Store& store, std::string_view path) {
-  return exists(store, path, kArrayFileV2);
-}
-
-bool is_group(const Store& store, std::string_view path) {
-  return exists(store, path, kGroupFileV2);
-}
-
-void write_group(Store& store, std::string_view path, int zarr_format) {
-  require_v2(zarr_format, store.describe(path));
-  write_text(store, join_key(path, kGroupFileV2), print_group_v2());
-}
-
-void write_group_attributes(Store& store, std::string_view path, int zarr_format,
-                            const Json& attributes) {
-  require_v2(zarr_format, store.describe(path));
-  if (attributes.is_null()) return;
-  if (!attributes.is_object())
-    throw Error(ErrorCode::kUsage,
-                fmt::format("the attributes are {}, expected an object", attributes.type_name()),
-                store.describe(path));
-  write_text(store, join_key(path, kAttributesFileV2), print_attributes_v2(attributes));
+std::size_t Array::number_in_object(const Shape& index) const {
+  const Shape count = metadata_->chunks_per_object();
+  std::int64_t number = 0;
+  for (std::size_t i = 0; i < index.size(); ++i) number = number * count[i] + index[i] % count[i];
+  return static_cast<std::size_t>(number);
 }
 
 }  // namespace flatfield::zarr

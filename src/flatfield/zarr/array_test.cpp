@@ -23,7 +23,7 @@ ArrayMetadata small_array() {
   metadata.chunk_shape = {2, 8};
   metadata.dtype = DType::kUint16;
   metadata.fill_value = {std::byte{9}, std::byte{1}};
-  metadata.compressors = {{"blosc", 1, "zstd", 1, 0}};
+  metadata.codecs.compressors = {{"blosc", 1, "zstd", 1, 0}};
   return metadata;
 }
 
@@ -157,7 +157,7 @@ TEST_F(ArrayTest, a_damaged_chunk_is_named_in_full) {
 TEST_F(ArrayTest, a_chunk_cut_at_the_edge_of_the_array_is_an_error) {
   // As N5 writes them: only the row that lies in the array.
   ArrayMetadata metadata = small_array();
-  metadata.compressors.clear();
+  metadata.codecs.compressors.clear();
   const Array array = Array::create(store_, "", metadata);
   const auto row = counted(8);
   store_->put("2/0", std::as_bytes(std::span(row)));
@@ -186,14 +186,27 @@ TEST_F(ArrayTest, damaged_attributes_are_named) {
   EXPECT_EQ(error.where(), "memory://a/.zattrs");
 }
 
-TEST_F(ArrayTest, what_is_missing_is_told_from_what_is_of_format_3) {
+TEST_F(ArrayTest, what_is_missing_is_told_from_what_is_damaged) {
   const Error missing = error_of([&] { (void)Array::open(store_, "a"); });
   EXPECT_EQ(missing.code(), ErrorCode::kNotFound);
   EXPECT_EQ(missing.where(), "memory://a");
   put_text(*store_, "a/zarr.json", "{}");
-  const Error newer = error_of([&] { (void)Array::open(store_, "a"); });
-  EXPECT_EQ(newer.code(), ErrorCode::kUnsupported);
-  EXPECT_EQ(newer.where(), "memory://a/zarr.json");
+  const Error damaged = error_of([&] { (void)Array::open(store_, "a"); });
+  EXPECT_EQ(damaged.code(), ErrorCode::kBadInput);
+  EXPECT_EQ(damaged.where(), "memory://a/zarr.json");
+}
+
+TEST_F(ArrayTest, format_3_counts_where_there_are_both_unless_told_otherwise) {
+  ArrayMetadata metadata = small_array();
+  (void)Array::create(store_, "a", metadata);
+  metadata.zarr_format = 3;
+  metadata.shape = {9, 8};
+  (void)Array::create(store_, "a", metadata);
+  EXPECT_EQ(Array::open(store_, "a").metadata().shape, (Index{9, 8}));
+  EXPECT_EQ(Array::open(store_, "a", 3).metadata().shape, (Index{9, 8}));
+  EXPECT_EQ(Array::open(store_, "a", 2).metadata().shape, (Index{5, 8}));
+  (void)Array::create(store_, "b", metadata);
+  EXPECT_EQ(error_of([&] { (void)Array::open(store_, "b", 2); }).code(), ErrorCode::kNotFound);
 }
 
 TEST_F(ArrayTest, refuses_to_create_what_cannot_be_encoded_and_writes_nothing) {
@@ -204,13 +217,30 @@ TEST_F(ArrayTest, refuses_to_create_what_cannot_be_encoded_and_writes_nothing) {
     EXPECT_EQ(store_->list(""), Names{});
     return error.code();
   };
-  EXPECT_EQ(refused([](auto& m) { m.zarr_format = 3; }), ErrorCode::kUnsupported);
+  EXPECT_EQ(refused([](auto& m) { m.zarr_format = 4; }), ErrorCode::kUnsupported);
+  EXPECT_EQ(refused([](auto& m) { m.shard_shape = {4, 8}; }), ErrorCode::kUsage);
+  EXPECT_EQ(refused([](auto& m) { m.dimension_names = {"y", "x"}; }), ErrorCode::kUsage);
+  EXPECT_EQ(refused([](auto& m) { m.codecs.filters.emplace_back(); }), ErrorCode::kUsage);
+  const auto refused_v3 = [&](auto change) {
+    return refused([&](auto& m) {
+      m.zarr_format = 3;
+      change(m);
+    });
+  };
+  EXPECT_EQ(refused_v3([](auto& m) { m.shard_shape = {3, 8}; }), ErrorCode::kUsage);
+  EXPECT_EQ(refused_v3([](auto& m) { m.shard_shape = {4}; }), ErrorCode::kUsage);
+  EXPECT_EQ(refused_v3([](auto& m) { m.dimension_names = {"x"}; }), ErrorCode::kUsage);
+  EXPECT_EQ(refused_v3([](auto& m) { m.codecs.order = {0, 0}; }), ErrorCode::kUsage);
+  EXPECT_EQ(refused_v3([](auto& m) { m.codecs.compressors = {{"lz4", 1}}; }), ErrorCode::kUsage);
   EXPECT_EQ(refused([](auto& m) { m.chunk_shape = {2}; }), ErrorCode::kUsage);
   EXPECT_EQ(refused([](auto& m) { m.shape = {-1, 8}; }), ErrorCode::kUsage);
   EXPECT_EQ(refused([](auto& m) { m.fill_value.resize(3); }), ErrorCode::kUsage);
   EXPECT_EQ(refused([](auto& m) { m.separator = '-'; }), ErrorCode::kUsage);
-  EXPECT_EQ(refused([](auto& m) { m.compressors.push_back({"zstd", 1}); }), ErrorCode::kUsage);
-  EXPECT_EQ(refused([](auto& m) { m.compressors[0].level = 99; }), ErrorCode::kUsage);
+  EXPECT_EQ(refused([](auto& m) {
+              m.codecs.compressors.push_back({"zstd", 1});
+            }),
+            ErrorCode::kUsage);
+  EXPECT_EQ(refused([](auto& m) { m.codecs.compressors[0].level = 99; }), ErrorCode::kUsage);
   EXPECT_EQ(refused([](auto& m) { m.attributes = "text"; }), ErrorCode::kUsage);
 }
 
@@ -240,47 +270,20 @@ TEST_F(ArrayTest, time_and_bytes_are_charged_to_the_clock_of_the_thread) {
 
 TEST_F(ArrayTest, the_second_chunk_uses_the_memory_of_the_first) {
   ArrayMetadata metadata = small_array();
-  metadata.element_order = ElementOrder::kF;
+  metadata.codecs.order = reversed_axes(2);
   const Array array = Array::create(store_, "", metadata);
   const auto chunk = counted(16);
   std::vector<std::uint16_t> back(16);
   array.write_chunk({0, 0}, std::as_bytes(std::span(chunk)), scratch_);
   array.read_chunk({0, 0}, std::as_writable_bytes(std::span(back)), scratch_);
   const auto* encoded = scratch_.encoded.data();
-  const auto* filtered = scratch_.filtered.data();
+  const auto* stored = scratch_.codec.stored.data();
+  const auto* between = scratch_.codec.between[0].data();
   array.write_chunk({1, 0}, std::as_bytes(std::span(chunk)), scratch_);
   array.read_chunk({1, 0}, std::as_writable_bytes(std::span(back)), scratch_);
   EXPECT_EQ(scratch_.encoded.data(), encoded);
-  EXPECT_EQ(scratch_.filtered.data(), filtered);
-}
-
-TEST_F(ArrayTest, groups_keep_attributes) {
-  write_group(*store_, "g", 2);
-  EXPECT_TRUE(is_group(*store_, "g"));
-  EXPECT_FALSE(is_array(*store_, "g"));
-  EXPECT_EQ(read_group_attributes(*store_, "g"), Json::object());
-  write_group_attributes(*store_, "g", 2, nullptr);
-  EXPECT_EQ(store_->list("g"), Names{".zgroup"});
-  const Json attributes = Json::parse(R"({"z": 1, "a": [1.5, null], "ü": "µm"})", "");
-  write_group_attributes(*store_, "g", 2, attributes);
-  EXPECT_EQ(read_group_attributes(*store_, "g"), attributes);
-  EXPECT_EQ(error_of([&] { write_group_attributes(*store_, "g", 2, 3); }).code(),
-            ErrorCode::kUsage);
-  EXPECT_EQ(error_of([&] { write_group(*store_, "h", 3); }).code(), ErrorCode::kUnsupported);
-}
-
-TEST_F(ArrayTest, a_group_may_have_attributes_only_or_no_file_of_its_own) {
-  EXPECT_EQ(error_of([&] { (void)read_group_attributes(*store_, "t"); }).code(),
-            ErrorCode::kNotFound);
-  (void)Array::create(store_, "t/0", small_array());
-  EXPECT_EQ(read_group_attributes(*store_, "t"), Json::object());
-  EXPECT_EQ(read_group_attributes(*store_, "t/0"), Json::object());
-  EXPECT_TRUE(is_array(*store_, "t/0"));
-  put_text(*store_, "u/.zattrs", R"({"a": 1})");
-  EXPECT_EQ(read_group_attributes(*store_, "u").find("a")->as_int64(), 1);
-  put_text(*store_, "v/zarr.json", "{}");
-  EXPECT_EQ(error_of([&] { (void)read_group_attributes(*store_, "v"); }).code(),
-            ErrorCode::kUnsupported);
+  EXPECT_EQ(scratch_.codec.stored.data(), stored);
+  EXPECT_EQ(scratch_.codec.between[0].data(), between);
 }
 
 }  // namespace

@@ -3,96 +3,229 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <climits>
+#include <utility>
 
 #include "flatfield/core/error.h"
-#include "flatfield/zarr/element_order.h"
+#include "flatfield/zarr/axis_order.h"
+#include "flatfield/zarr/compressors.h"
+#include "flatfield/zarr/fill_value.h"
+#include "flatfield/zarr/filters.h"
+#include "flatfield/zarr/nd_copy.h"
+#include "flatfield/zarr/shard_index.h"
+#include "flatfield/zarr/stored_type.h"
 
 namespace flatfield::zarr {
 namespace {
 
-constexpr ByteOrder kNativeOrder =
-    std::endian::native == std::endian::little ? ByteOrder::kLittle : ByteOrder::kBig;
+using ConstBytes = std::span<const std::byte>;
+using Bytes = std::span<std::byte>;
 
-bool has_two_real_dimensions(const std::vector<std::int64_t>& shape) {
-  return std::count_if(shape.begin(), shape.end(), [](std::int64_t n) { return n > 1; }) > 1;
+/// What a compressor may make of incompressible data: more than any of the table does. A step whose
+/// decoded size nothing tells is given this much room, so that damaged data cannot ask for more.
+std::size_t most_compressed_bytes(std::size_t raw) {
+  return raw + raw / 2 + (std::size_t{1} << 16);
+}
+
+std::int64_t element_count(const Shape& shape) {
+  std::int64_t count = 1;
+  for (const std::int64_t n : shape) count *= n;
+  return count;
 }
 
 }  // namespace
 
-ChunkCodec::ChunkCodec(const ArrayMetadata& metadata)
-    : chunk_shape_(metadata.chunk_shape),
-      chunk_bytes_(metadata.chunk_bytes()),
-      itemsize_(size_of(metadata.dtype)),
-      swap_size_(metadata.byte_order == kNativeOrder ? 1 : info(metadata.dtype).swap_size),
-      transposed_(metadata.element_order == ElementOrder::kF &&
-                  has_two_real_dimensions(metadata.chunk_shape)),
-      compressed_(!metadata.compressors.empty()) {
-  if (!compressed_) return;
-  compressor_ = metadata.compressors.front();
-  functions_ = find_compressor(compressor_.id);
-  if (functions_ == nullptr || metadata.compressors.size() > 1)
-    throw Error(ErrorCode::kInternal, "a codec chain was prepared from unchecked metadata");
+/// A chunk that is stored as a shard of smaller ones.
+struct ChunkCodec::Shard {
+  Shard(const ShardingCodec& sharding, const Shape& shape, DType dtype,
+        const std::vector<std::byte>& fill_value)
+      : grid(divided(shape, sharding.chunk_shape)),
+        chunk_shape(sharding.chunk_shape),
+        codec(sharding.codecs, sharding.chunk_shape, dtype, fill_value),
+        index(sharding.index, grid) {}
+
+  static Shape divided(const Shape& shape, const Shape& chunk_shape) {
+    Shape grid(shape.size());
+    for (std::size_t i = 0; i < shape.size(); ++i) grid[i] = shape[i] / chunk_shape[i];
+    return grid;
+  }
+
+  Shape grid;  ///< chunks of the shard
+  Shape chunk_shape;
+  ChunkCodec codec;
+  ShardIndexCodec index;
+};
+
+ChunkCodec::ChunkCodec(const CodecChain& chain, Shape shape, DType dtype,
+                       std::vector<std::byte> fill_value)
+    : stored_shape_(chain.order.empty() ? shape : permuted_shape(shape, chain.order)),
+      chunk_shape_(std::move(shape)),
+      chunk_bytes_(static_cast<std::size_t>(element_count(chunk_shape_)) * size_of(dtype)),
+      itemsize_(size_of(dtype)),
+      swap_size_(chain.sharding ? 1 : swap_unit({dtype, chain.byte_order})),
+      fill_value_(std::move(fill_value)) {
+  if (!chain.order.empty() && !keeps_places(chunk_shape_, chain.order)) {
+    order_ = chain.order;
+    inverse_ = inverse_order(chain.order);
+  }
+  if (chain.sharding)
+    shard_ = std::make_unique<const Shard>(*chain.sharding, stored_shape_, dtype, fill_value_);
+  add_steps(chain);
 }
 
-void ChunkCodec::decompress(std::span<const std::byte> encoded, std::span<std::byte> into) const {
+ChunkCodec::~ChunkCodec() = default;
+ChunkCodec::ChunkCodec(ChunkCodec&&) noexcept = default;
+
+void ChunkCodec::add_steps(const CodecChain& chain) {
+  std::optional<std::size_t> bytes = chunk_bytes_;
+  std::size_t most = chunk_bytes_;
+  if (shard_) {
+    bytes.reset();
+    most = most_compressed_bytes(chunk_bytes_) + shard_->index.encoded_bytes();
+  }
+  const auto add = [&](Step step) {
+    step.decoded_bytes = bytes;
+    step.most_decoded_bytes = most;
+    steps_.push_back(std::move(step));
+  };
+  for (const Filter& filter : chain.filters) {
+    Step step;
+    step.filter_functions = find_filter(filter.id);
+    step.filter = filter;
+    if (step.filter_functions == nullptr || !bytes)
+      throw Error(ErrorCode::kInternal, "a codec chain was prepared from unchecked metadata");
+    add(std::move(step));
+    bytes = filtered_bytes(filter, *bytes);
+    if (!bytes)
+      throw Error(ErrorCode::kBadInput,
+                  fmt::format("chunks of {} bytes cannot pass the filter \"{}\"", most, filter.id));
+    most = *bytes;
+  }
+  for (const Compressor& compressor : chain.compressors) {
+    Step step;
+    step.functions = find_compressor(compressor.id);
+    step.compressor = compressor;
+    if (step.functions == nullptr)
+      throw Error(ErrorCode::kInternal, "a codec chain was prepared from unchecked metadata");
+    const std::optional<std::size_t> added = step.functions->added_bytes;
+    add(std::move(step));
+    most = added ? most + *added : most_compressed_bytes(most);
+    bytes = added && bytes ? std::optional(*bytes + *added) : std::nullopt;
+  }
+  encoded_bytes_ = bytes;
+}
+
+ConstBytes ChunkCodec::undo_step(const Step& step, ConstBytes encoded, Bytes room) const {
+  if (step.functions != nullptr) {
+    const ConstBytes decoded = step.functions->decode(encoded, room);
+    if (step.decoded_bytes && decoded.size() != *step.decoded_bytes)
+      fail_decoded_size(decoded.size(), *step.decoded_bytes);
+    return decoded;
+  }
+  const std::size_t expected = *filtered_bytes(step.filter, *step.decoded_bytes);
+  if (encoded.size() != expected) fail_decoded_size(encoded.size(), expected);
+  step.filter_functions->decode(step.filter, encoded, room.first(*step.decoded_bytes));
+  return room.first(*step.decoded_bytes);
+}
+
+ConstBytes ChunkCodec::undo_last_steps(std::size_t first, ConstBytes encoded,
+                                       CodecScratch& scratch) const {
+  int used = 0;  // the buffer that `encoded` may lie in
+  for (std::size_t i = steps_.size(); i-- > first;) {
+    const Step& step = steps_[i];
+    if (step.functions != nullptr && step.functions->added_bytes) {  // needs no room
+      encoded = undo_step(step, encoded, {});
+      continue;
+    }
+    used = 1 - used;
+    const Bytes room =
+        scratch.between[static_cast<std::size_t>(used)].resize(step.most_decoded_bytes);
+    encoded = undo_step(step, encoded, room);
+  }
+  return encoded;
+}
+
+void ChunkCodec::undo_steps(ConstBytes encoded, Bytes into, CodecScratch& scratch) const {
+  ConstBytes bytes = encoded;
+  if (!steps_.empty())
+    bytes = undo_step(steps_.front(), undo_last_steps(1, encoded, scratch), into);
+  if (bytes.size() != into.size())
+    throw Error(ErrorCode::kBadInput,
+                fmt::format("the chunk has {} bytes, expected {}", bytes.size(), into.size()));
+  if (bytes.data() != into.data()) std::copy(bytes.begin(), bytes.end(), into.begin());
+}
+
+void ChunkCodec::decode(ConstBytes encoded, Bytes into, CodecScratch& scratch) const {
   if (encoded.size() > INT_MAX)
     throw Error(ErrorCode::kBadInput,
                 fmt::format("{} bytes are too many for a chunk that decodes to {}", encoded.size(),
                             into.size()));
-  if (compressed_) {
-    functions_->decode(encoded, into);
-  } else {
-    if (encoded.size() != into.size())
-      throw Error(ErrorCode::kBadInput,
-                  fmt::format("the chunk has {} bytes, expected {}", encoded.size(), into.size()));
-    std::copy(encoded.begin(), encoded.end(), into.begin());
-  }
-}
-
-void ChunkCodec::decode(std::span<const std::byte> encoded, std::span<std::byte> into,
-                        Buffer& filtered) const {
-  if (!transposed_) {
-    decompress(encoded, into);
-    swap_bytes(into, swap_size_);
-    return;
-  }
-  const std::span<std::byte> stored = filtered.resize(chunk_bytes_);
-  decompress(encoded, stored);
+  const Bytes stored = order_.empty() ? into : scratch.stored.resize(chunk_bytes_);
+  if (shard_)
+    decode_shard(undo_last_steps(0, encoded, scratch), stored, scratch);
+  else
+    undo_steps(encoded, stored, scratch);
   swap_bytes(stored, swap_size_);
-  reorder_f_to_c(stored, into, chunk_shape_, itemsize_);
+  if (!order_.empty()) permute_axes(stored, into, stored_shape_, inverse_, itemsize_);
 }
 
-void ChunkCodec::decode_elements(std::span<const std::byte> encoded, std::int64_t first,
-                                 std::span<std::byte> into, Buffer& filtered, Buffer& chunk) const {
+void ChunkCodec::decode_shard(ConstBytes bytes, Bytes into, CodecScratch& scratch) const {
+  const std::size_t index_bytes = shard_->index.encoded_bytes();
+  if (bytes.size() < index_bytes)
+    throw Error(ErrorCode::kBadInput, fmt::format("the shard has {} bytes, its index needs {}",
+                                                  bytes.size(), index_bytes));
+  CodecScratch& inner = scratch.inner_scratch();
+  shard_->index.decode(
+      shard_->index.is_at_end() ? bytes.last(index_bytes) : bytes.first(index_bytes), bytes.size(),
+      inner, scratch.places);
+  const Bytes chunk = scratch.chunk.resize(shard_->codec.chunk_bytes());
+  const Shape zeros(stored_shape_.size(), 0);
+  Shape origin(stored_shape_.size());
+  std::size_t number = 0;
+  for_each_index(shard_->grid, [&](const Shape& index) {
+    const storage::ByteRange place = scratch.places[number++];
+    if (is_absent(place))
+      fill_elements(fill_value_, chunk);
+    else
+      shard_->codec.decode(bytes.subspan(place.offset, place.length), chunk, inner);
+    for (std::size_t i = 0; i < index.size(); ++i) origin[i] = index[i] * shard_->chunk_shape[i];
+    copy_box({chunk.data(), shard_->chunk_shape, zeros}, {into.data(), stored_shape_, origin},
+             shard_->chunk_shape, itemsize_);
+  });
+}
+
+void ChunkCodec::decode_elements(ConstBytes encoded, std::int64_t first, Bytes into,
+                                 CodecScratch& scratch, Buffer& chunk) const {
   const std::size_t offset = static_cast<std::size_t>(first) * itemsize_;
-  if (!transposed_ && compressed_ && compressor_.id == "blosc" &&
-      decode_blosc_part(encoded, chunk_bytes_, offset, into)) {
+  const bool blosc_only =
+      order_.empty() && !shard_ && steps_.size() == 1 && steps_.front().compressor.id == "blosc";
+  if (blosc_only && decode_blosc_part(encoded, chunk_bytes_, offset, into)) {
     swap_bytes(into, swap_size_);
     return;
   }
-  const std::span<std::byte> whole = chunk.resize(chunk_bytes_);
-  decode(encoded, whole, filtered);
+  const Bytes whole = chunk.resize(chunk_bytes_);
+  decode(encoded, whole, scratch);
   const auto part = whole.subspan(offset, into.size());
   std::copy(part.begin(), part.end(), into.begin());
 }
 
-std::span<const std::byte> ChunkCodec::encode(std::span<const std::byte> chunk, Buffer& filtered,
-                                              Buffer& encoded) const {
-  std::span<const std::byte> stored = chunk;
-  if (transposed_ || swap_size_ > 1) {
-    const std::span<std::byte> changed = filtered.resize(chunk_bytes_);
-    if (transposed_)
-      reorder_c_to_f(chunk, changed, chunk_shape_, itemsize_);
+ConstBytes ChunkCodec::encode(ConstBytes chunk, CodecScratch& scratch) const {
+  ConstBytes bytes = chunk;
+  if (!order_.empty() || swap_size_ > 1) {
+    const Bytes stored = scratch.stored.resize(chunk_bytes_);
+    if (order_.empty())
+      std::copy(chunk.begin(), chunk.end(), stored.begin());
     else
-      std::copy(chunk.begin(), chunk.end(), changed.begin());
-    swap_bytes(changed, swap_size_);
-    stored = changed;
+      permute_axes(chunk, stored, chunk_shape_, order_, itemsize_);
+    swap_bytes(stored, swap_size_);
+    bytes = stored;
   }
-  if (!compressed_) return stored;
-  functions_->encode(compressor_, itemsize_, stored, encoded);
-  return encoded.span();
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    Buffer& encoded = scratch.between[i % 2];
+    steps_[i].functions->encode(steps_[i].compressor, itemsize_, bytes, encoded);
+    bytes = encoded.span();
+  }
+  return bytes;
 }
 
 }  // namespace flatfield::zarr

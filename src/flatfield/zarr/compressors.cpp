@@ -4,6 +4,7 @@
 #include <bzlib.h>
 #include <fmt/format.h>
 #include <lz4.h>
+#include <lzma.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -15,6 +16,7 @@
 #include <new>
 
 #include "flatfield/core/error.h"
+#include "flatfield/zarr/checksums.h"
 
 namespace flatfield::zarr {
 namespace {
@@ -23,10 +25,6 @@ using ConstBytes = std::span<const std::byte>;
 using Bytes = std::span<std::byte>;
 
 [[noreturn]] void fail_corrupt(const std::string& what) { throw Error(ErrorCode::kBadInput, what); }
-
-[[noreturn]] void fail_size(std::size_t found, std::size_t expected) {
-  fail_corrupt(fmt::format("the chunk decodes to {} bytes, expected {}", found, expected));
-}
 
 [[noreturn]] void fail_too_large(std::size_t expected) {
   fail_corrupt(fmt::format("the chunk decodes to more than the expected {} bytes", expected));
@@ -38,22 +36,22 @@ using Bytes = std::span<std::byte>;
 
 // ---- blosc
 
-/// Makes sure that the blosc functions may look at `encoded`, and that it holds `expected` bytes.
-void check_blosc_header(ConstBytes encoded, std::size_t expected) {
-  std::size_t found = 0;
-  if (blosc_cbuffer_validate(encoded.data(), encoded.size(), &found) != 0)
+/// Makes sure that the blosc functions may look at `encoded`, and says how much it holds.
+std::size_t check_blosc_header(ConstBytes encoded) {
+  std::size_t size = 0;
+  if (blosc_cbuffer_validate(encoded.data(), encoded.size(), &size) != 0)
     fail_corrupt(
         fmt::format("the {} bytes of the chunk are not a valid blosc buffer", encoded.size()));
-  if (found != expected) fail_size(found, expected);
+  return size;
 }
 
-void decode_blosc(ConstBytes encoded, Bytes into) {
-  check_blosc_header(encoded, into.size());
-  const int n = blosc_decompress_ctx(encoded.data(), into.data(), into.size(), 1);
+ConstBytes decode_blosc(ConstBytes encoded, Bytes room) {
+  const std::size_t size = check_blosc_header(encoded);
+  if (size > room.size()) fail_decoded_size(size, room.size());
+  const int n = blosc_decompress_ctx(encoded.data(), room.data(), room.size(), 1);
   if (n < 0)
     fail_corrupt(fmt::format("the blosc data of the chunk are corrupt (blosc error {})", n));
-  if (static_cast<std::size_t>(n) != into.size())
-    fail_size(static_cast<std::size_t>(n), into.size());
+  return room.first(static_cast<std::size_t>(n));
 }
 
 void encode_blosc(const Compressor& compressor, std::size_t itemsize, ConstBytes raw,
@@ -88,13 +86,13 @@ ZSTD_CCtx* zstd_encoder() {
 }
 
 /// Frames need not say how much they hold, and there may be several: only the room counts.
-void decode_zstd(ConstBytes encoded, Bytes into) {
+ConstBytes decode_zstd(ConstBytes encoded, Bytes into) {
   const std::size_t n =
       ZSTD_decompressDCtx(zstd_decoder(), into.data(), into.size(), encoded.data(), encoded.size());
   if (ZSTD_isError(n) != 0)
     fail_corrupt(fmt::format("the zstd data do not decode to the expected {} bytes ({})",
                              into.size(), ZSTD_getErrorName(n)));
-  if (n != into.size()) fail_size(n, into.size());
+  return into.first(n);
 }
 
 void encode_zstd(const Compressor& compressor, std::size_t /*itemsize*/, ConstBytes raw,
@@ -139,7 +137,7 @@ class Inflater {
   z_stream stream_{};
 };
 
-void decode_deflate(int frame, std::string_view name, ConstBytes encoded, Bytes into) {
+ConstBytes decode_deflate(int frame, std::string_view name, ConstBytes encoded, Bytes into) {
   Inflater inflater(frame, encoded, into);
   for (;;) {
     const int answer = inflater.decode_member();
@@ -159,7 +157,7 @@ void decode_deflate(int frame, std::string_view name, ConstBytes encoded, Bytes 
           fmt::format("{} bytes follow the {} data of the chunk", inflater.input_left(), name));
     inflater.next_member();
   }
-  if (inflater.room_left() != 0) fail_size(into.size() - inflater.room_left(), into.size());
+  return into.first(into.size() - inflater.room_left());
 }
 
 void encode_deflate(int frame, int level, ConstBytes raw, Buffer& into) {
@@ -180,11 +178,11 @@ void encode_deflate(int frame, int level, ConstBytes raw, Buffer& into) {
   into.truncate(stream.total_out);
 }
 
-void decode_gzip(ConstBytes encoded, Bytes into) {
-  decode_deflate(kGzipFrame, "gzip", encoded, into);
+ConstBytes decode_gzip(ConstBytes encoded, Bytes into) {
+  return decode_deflate(kGzipFrame, "gzip", encoded, into);
 }
-void decode_zlib(ConstBytes encoded, Bytes into) {
-  decode_deflate(kZlibFrame, "zlib", encoded, into);
+ConstBytes decode_zlib(ConstBytes encoded, Bytes into) {
+  return decode_deflate(kZlibFrame, "zlib", encoded, into);
 }
 void encode_gzip(const Compressor& compressor, std::size_t /*itemsize*/, ConstBytes raw,
                  Buffer& into) {
@@ -199,20 +197,20 @@ void encode_zlib(const Compressor& compressor, std::size_t /*itemsize*/, ConstBy
 
 constexpr std::size_t kLz4Header = 4;
 
-void decode_lz4(ConstBytes encoded, Bytes into) {
+ConstBytes decode_lz4(ConstBytes encoded, Bytes into) {
   if (encoded.size() < kLz4Header)
     fail_corrupt(fmt::format("the lz4 chunk has only {} bytes", encoded.size()));
   std::size_t size = 0;
   for (std::size_t i = 0; i < kLz4Header; ++i)
     size |= std::to_integer<std::size_t>(encoded[i]) << (8 * i);
-  if (size != into.size()) fail_size(size, into.size());
+  if (size > into.size()) fail_decoded_size(size, into.size());
   const ConstBytes block = encoded.subspan(kLz4Header);
   const int n = LZ4_decompress_safe(reinterpret_cast<const char*>(block.data()),
                                     reinterpret_cast<char*>(into.data()),
-                                    static_cast<int>(block.size()), static_cast<int>(into.size()));
+                                    static_cast<int>(block.size()), static_cast<int>(size));
   if (n < 0) fail_corrupt("the lz4 data of the chunk are corrupt");
-  if (static_cast<std::size_t>(n) != into.size())
-    fail_size(static_cast<std::size_t>(n), into.size());
+  if (static_cast<std::size_t>(n) != size) fail_decoded_size(static_cast<std::size_t>(n), size);
+  return into.first(size);
 }
 
 void encode_lz4(const Compressor& compressor, std::size_t /*itemsize*/, ConstBytes raw,
@@ -236,7 +234,7 @@ char* bz2_chars(const std::byte* bytes) {
   return const_cast<char*>(reinterpret_cast<const char*>(bytes));
 }
 
-void decode_bz2(ConstBytes encoded, Bytes into) {
+ConstBytes decode_bz2(ConstBytes encoded, Bytes into) {
   std::size_t read = 0;
   std::size_t written = 0;
   while (read < encoded.size()) {
@@ -260,7 +258,7 @@ void decode_bz2(ConstBytes encoded, Bytes into) {
     if (answer != BZ_STREAM_END)
       fail_corrupt(fmt::format("the bz2 data of the chunk are corrupt (bzlib error {})", answer));
   }
-  if (written != into.size()) fail_size(written, into.size());
+  return into.first(written);
 }
 
 void encode_bz2(const Compressor& compressor, std::size_t /*itemsize*/, ConstBytes raw,
@@ -276,21 +274,53 @@ void encode_bz2(const Compressor& compressor, std::size_t /*itemsize*/, ConstByt
   into.truncate(size);
 }
 
+// ---- lzma: what Python's lzma module calls FORMAT_XZ and FORMAT_ALONE
+
+ConstBytes decode_lzma(ConstBytes encoded, Bytes into) {
+  constexpr std::uint64_t kMostMemory = std::uint64_t{1} << 30;  // the highest preset needs 65 MiB
+  lzma_stream stream = LZMA_STREAM_INIT;
+  const std::unique_ptr<lzma_stream, void (*)(lzma_stream*)> ended(&stream, lzma_end);
+  lzma_ret answer = lzma_auto_decoder(&stream, kMostMemory, LZMA_CONCATENATED);
+  if (answer == LZMA_MEM_ERROR) throw std::bad_alloc();
+  stream.next_in = reinterpret_cast<const std::uint8_t*>(encoded.data());
+  stream.avail_in = encoded.size();
+  stream.next_out = reinterpret_cast<std::uint8_t*>(into.data());
+  stream.avail_out = into.size();
+  answer = lzma_code(&stream, LZMA_FINISH);
+  if (answer == LZMA_MEM_ERROR) throw std::bad_alloc();
+  if (answer == LZMA_OK && stream.avail_out == 0) fail_too_large(into.size());
+  if (answer != LZMA_STREAM_END)
+    fail_corrupt(fmt::format("the lzma data of the chunk are corrupt (lzma error {})",
+                             static_cast<int>(answer)));
+  return into.first(into.size() - stream.avail_out);
+}
+
 // ---- the table
 
-const std::array<CompressorInfo, 6>& table() {
-  static const std::array<CompressorInfo, 6> rows{{
-      {"blosc", "clevel", 5, 0, 9, decode_blosc, encode_blosc},
-      {"zstd", "level", 1, ZSTD_minCLevel(), ZSTD_maxCLevel(), decode_zstd, encode_zstd},
-      {"gzip", "level", 1, -1, 9, decode_gzip, encode_gzip},
-      {"zlib", "level", 1, -1, 9, decode_zlib, encode_zlib},
-      {"lz4", "acceleration", 1, 1, 65537, decode_lz4, encode_lz4},
-      {"bz2", "level", 1, 1, 9, decode_bz2, encode_bz2},
+constexpr auto kAnySize = std::nullopt;
+
+const std::array<CompressorInfo, 10>& table() {
+  static const std::array<CompressorInfo, 10> rows{{
+      {"blosc", "clevel", 5, 0, 9, decode_blosc, encode_blosc, kAnySize},
+      {"zstd", "level", 1, ZSTD_minCLevel(), ZSTD_maxCLevel(), decode_zstd, encode_zstd, kAnySize},
+      {"gzip", "level", 1, -1, 9, decode_gzip, encode_gzip, kAnySize},
+      {"zlib", "level", 1, -1, 9, decode_zlib, encode_zlib, kAnySize},
+      {"lz4", "acceleration", 1, 1, 65537, decode_lz4, encode_lz4, kAnySize},
+      {"bz2", "level", 1, 1, 9, decode_bz2, encode_bz2, kAnySize},
+      {"crc32c", "", 1, 1, 1, check_crc32c_at_end, append_crc32c, kChecksumBytes},
+      // These are read, because others write them.
+      {"lzma", "", 1, 1, 1, decode_lzma, nullptr, kAnySize},
+      {"crc32", "", 1, 1, 1, check_crc32_at_start, nullptr, kChecksumBytes},
+      {"adler32", "", 1, 1, 1, check_adler32_at_start, nullptr, kChecksumBytes},
   }};
   return rows;
 }
 
 }  // namespace
+
+void fail_decoded_size(std::size_t found, std::size_t expected) {
+  fail_corrupt(fmt::format("the chunk decodes to {} bytes, expected {}", found, expected));
+}
 
 const CompressorInfo* find_compressor(std::string_view id) noexcept {
   const auto it = std::find_if(table().begin(), table().end(),
@@ -300,13 +330,14 @@ const CompressorInfo* find_compressor(std::string_view id) noexcept {
 
 std::string compressor_ids() {
   std::string ids;
-  for (const CompressorInfo& row : table()) ids += (ids.empty() ? "" : ", ") + std::string(row.id);
+  for (const CompressorInfo& row : table())
+    if (row.encode != nullptr) ids += (ids.empty() ? "" : ", ") + std::string(row.id);
   return ids;
 }
 
 void check_compressor(const Compressor& compressor, std::string_view where) {
   const CompressorInfo* row = find_compressor(compressor.id);
-  if (row == nullptr)
+  if (row == nullptr || row->encode == nullptr)
     throw Error(ErrorCode::kUsage, fmt::format("unknown compressor \"{}\"", compressor.id), where,
                 "use one of " + compressor_ids());
   if (compressor.level < row->min_level || compressor.level > row->max_level)
@@ -328,7 +359,8 @@ void check_compressor(const Compressor& compressor, std::string_view where) {
 }
 
 bool decode_blosc_part(ConstBytes encoded, std::size_t whole_size, std::size_t offset, Bytes into) {
-  check_blosc_header(encoded, whole_size);
+  const std::size_t size = check_blosc_header(encoded);
+  if (size != whole_size) fail_decoded_size(size, whole_size);
   std::size_t itemsize = 0;  // that of the writer, which need not be ours
   int flags = 0;
   blosc_cbuffer_metainfo(encoded.data(), &itemsize, &flags);
@@ -338,7 +370,7 @@ bool decode_blosc_part(ConstBytes encoded, std::size_t whole_size, std::size_t o
   if (n < 0)
     fail_corrupt(fmt::format("the blosc data of the chunk are corrupt (blosc error {})", n));
   if (static_cast<std::size_t>(n) != into.size())
-    fail_size(static_cast<std::size_t>(n), into.size());
+    fail_decoded_size(static_cast<std::size_t>(n), into.size());
   return true;
 }
 

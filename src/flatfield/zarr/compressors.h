@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,25 +11,34 @@
 
 namespace flatfield::zarr {
 
-/// One row of the table of compressors. All are as numcodecs frames them, on one thread.
+/// One row of the table of compressors and checksums. All are as numcodecs frames them, on one
+/// thread.
 struct CompressorInfo {
   std::string_view id;         ///< Zarr v2 id
-  std::string_view level_key;  ///< name of the level in the configuration
+  std::string_view level_key;  ///< name of the level in the configuration; empty: it has none
   int default_level;           ///< where the configuration has none
   int min_level;
   int max_level;
-  /// Decodes into exactly `into`; throws Error(kBadInput), without a place, if that is not what
-  /// `encoded` holds.
-  void (*decode)(std::span<const std::byte> encoded, std::span<std::byte> into);
-  /// Encodes elements of `itemsize` bytes; throws Error(kInternal) if the library fails.
+  /// Decodes all of `encoded` to at most room.size() bytes. The result lies in `room`, or in
+  /// `encoded` where a checksum is all that was added. Throws Error(kBadInput), without a place, if
+  /// `encoded` is not valid or holds more.
+  std::span<const std::byte> (*decode)(std::span<const std::byte> encoded,
+                                       std::span<std::byte> room);
+  /// Encodes elements of `itemsize` bytes; throws Error(kInternal) if the library fails. Null for
+  /// what is only read.
   void (*encode)(const Compressor& compressor, std::size_t itemsize, std::span<const std::byte> raw,
                  Buffer& into);
+  /// Bytes that encoding adds, whatever is encoded; none for what makes data smaller.
+  std::optional<std::size_t> added_bytes;
 };
 
 /// The row of an id; null if there is none.
 [[nodiscard]] const CompressorInfo* find_compressor(std::string_view id) noexcept;
-/// All ids, for messages: "blosc, zstd, ...".
+/// All ids that can be written, for messages: "blosc, zstd, ...".
 [[nodiscard]] std::string compressor_ids();
+
+/// Throws Error(kBadInput), without a place, that says that `found` is not the size of a chunk.
+[[noreturn]] void fail_decoded_size(std::size_t found, std::size_t expected);
 
 /// Throws Error(kUsage) that names `where` for a compressor that cannot encode: unknown id, level
 /// or cname out of range.

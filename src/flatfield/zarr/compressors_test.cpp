@@ -35,8 +35,9 @@ Bytes encode(const Compressor& compressor, const Bytes& raw, std::size_t itemsiz
 
 Bytes decode(std::string_view id, const Bytes& encoded, std::size_t size) {
   Bytes into(size);
-  find_compressor(id)->decode(encoded, into);
-  return into;
+  const auto decoded = find_compressor(id)->decode(encoded, into);
+  if (decoded.size() != size) fail_decoded_size(decoded.size(), size);
+  return {decoded.begin(), decoded.end()};
 }
 
 std::string refusal(std::string_view id, const Bytes& encoded, std::size_t size) {
@@ -144,6 +145,22 @@ TEST(Compressors, refuse_a_blosc_header_that_claims_more_than_a_chunk) {
   const Bytes huge = hex("f0ffff7f");  // the number of bytes is at 4
   std::copy(huge.begin(), huge.end(), encoded.begin() + 4);
   EXPECT_NE(refusal("blosc", encoded, 1200), "none");
+}
+
+TEST(Compressors, lzma_of_both_formats_is_read) {
+  // lzma.compress(bytes(32)) of Python, with FORMAT_XZ and FORMAT_ALONE
+  const Bytes xz = hex(
+      "fd377a585a000004e6d6b4460200210116000000742fe5a3e0001f00065d00006e184798000000000c33d57c61f8"
+      "5ac900012220c3d35abc1fb6f37d010000000004595a");
+  const Bytes alone = hex("5d00008000ffffffffffffffff00006e194f93dfffff80020000");
+  for (Bytes encoded : {xz, alone}) {
+    EXPECT_EQ(decode("lzma", encoded, 32), Bytes(32));
+    EXPECT_NE(refusal("lzma", encoded, 31), "none");
+    EXPECT_NE(refusal("lzma", encoded, 33), "none");
+    encoded.resize(encoded.size() - 9);
+    EXPECT_NE(refusal("lzma", encoded, 32), "none");
+  }
+  EXPECT_NE(refusal("lzma", {}, 32), "none");
 }
 
 TEST(Compressors, lz4_is_framed_like_numcodecs) {

@@ -2,11 +2,15 @@
 // rest.
 #include <gtest/gtest.h>
 
+#include <numeric>
+#include <optional>
 #include <random>
 
 #include "flatfield/core/error.h"
 #include "flatfield/storage/memory_store.h"
 #include "flatfield/zarr/array.h"
+#include "flatfield/zarr/checksums.h"
+#include "flatfield/zarr/shard_writer.h"
 
 namespace flatfield::zarr {
 namespace {
@@ -49,7 +53,7 @@ ArrayMetadata described(const Compressor& compressor) {
   ArrayMetadata metadata;
   metadata.shape = {30, 40};
   metadata.chunk_shape = {16, 24};
-  metadata.compressors = {compressor};
+  metadata.codecs.compressors = {compressor};
   return metadata;
 }
 
@@ -82,6 +86,134 @@ TEST_F(DamagedInput, chunks_give_data_or_an_error) {
       } catch (const Error& error) {
         EXPECT_EQ(error.code(), ErrorCode::kBadInput);
       }
+    }
+  }
+  EXPECT_GT(errors, 0);
+}
+
+/// An array of Zarr v3, and its only object.
+ArrayMetadata described_v3(Shape shards, std::vector<Compressor> compressors) {
+  ArrayMetadata metadata;
+  metadata.zarr_format = 3;
+  metadata.shape = metadata.chunk_shape = {16, 24};
+  metadata.key_encoding = KeyEncoding::kDefault;
+  metadata.codecs.order = {1, 0};
+  metadata.codecs.compressors = std::move(compressors);
+  metadata.shard_shape = std::move(shards);
+  if (metadata.is_sharded()) metadata.chunk_shape = {4, 6};
+  return metadata;
+}
+
+/// Writes all chunks of `array`, which fill one object.
+void fill(const Array& array, ChunkScratch& scratch) {
+  const Shape grid = array.metadata().grid_shape();
+  std::vector<std::byte> chunk(array.metadata().chunk_bytes());
+  std::vector<std::size_t> order(static_cast<std::size_t>(grid[0] * grid[1]));
+  std::iota(order.begin(), order.end(), 0);
+  std::optional<ShardWriter> writer;
+  if (array.metadata().is_sharded())
+    writer.emplace(array, Shape{0, 0}, order, std::make_shared<ReorderBuffer>(0));
+  for (const std::size_t number : order) {
+    for (std::size_t i = 0; i < chunk.size(); ++i) chunk[i] = static_cast<std::byte>(i + number);
+    const auto i = static_cast<std::int64_t>(number);
+    if (writer)
+      writer->put(number, array.encode_chunk(chunk, scratch));
+    else
+      array.write_chunk({i / grid[1], i % grid[1]}, chunk, scratch);
+  }
+  if (writer) writer->finish();
+}
+
+TEST_F(DamagedInput, shards_and_checksums_give_data_or_an_error) {
+  SCOPED_TRACE("seed " + std::to_string(seed_));
+  int errors = 0;
+  for (int kind = 0; kind < 5; ++kind) {
+    const bool sharded = kind != 1;
+    const Array whole = Array::create(
+        store_, "",
+        described_v3(sharded ? Shape{16, 24} : Shape{},
+                     kind == 0 ? std::vector<Compressor>{{"zstd", 1}, {"crc32c"}}
+                               : std::vector<Compressor>{{"gzip", 1}, {"zstd", 1}, {"crc32c"}}));
+    fill(whole, scratch_);
+    if (kind >= 3) {  // without compression, and at last without any checksum
+      ArrayMetadata metadata = whole.metadata();
+      metadata.codecs = CodecChain{};
+      if (kind == 4) metadata.shard_index.codecs.compressors.clear();
+      fill(Array::create(store_, "", metadata), scratch_);
+    }
+    const Bytes good = object("c/0/0");
+    for (int round = 0; round < 300; ++round) {
+      store_->put("c/0/0", damaged(good));
+      // A new array has no index in its memory.
+      const Array array = Array::open(store_, "");
+      Bytes chunk(array.metadata().chunk_bytes());
+      const Shape index{static_cast<std::int64_t>(random_() % 4),
+                        static_cast<std::int64_t>(random_() % 4)};
+      try {
+        array.read_chunk(sharded ? index : Shape{0, 0}, chunk, scratch_);
+        const std::vector<Shape> all =
+            sharded ? std::vector<Shape>{{0, 0}, {3, 3}, {1, 2}} : std::vector<Shape>{{0, 0}};
+        array.read_chunks(all, scratch_, [](std::size_t, std::span<const std::byte>) {});
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::kBadInput) << error.what();
+        EXPECT_EQ(error.where(), "memory://c/0/0");
+        ++errors;
+      }
+    }
+  }
+  EXPECT_GT(errors, 0);
+}
+
+TEST_F(DamagedInput, shards_that_are_chunks_give_data_or_an_error) {
+  SCOPED_TRACE("seed " + std::to_string(seed_));
+  ArrayMetadata metadata = described_v3({16, 24}, {});
+  metadata.codecs.order.clear();
+  fill(Array::create(store_, "", metadata), scratch_);
+  std::string text = *storage::get_text(*store_, "zarr.json");
+  // A checksum around the shard makes it a chunk: [sharding_indexed, crc32c].
+  const std::size_t end = text.rfind("]", text.find("\"attributes\""));
+  text.insert(end, R"(, {"name": "crc32c"})");
+  storage::put_text(*store_, "zarr.json", text);
+  const Bytes shard = object("c/0/0");
+  const auto sealed = [](const Bytes& bytes) {
+    Buffer into;
+    append_crc32c({"crc32c"}, 1, bytes, into);
+    return Bytes(into.span().begin(), into.span().end());
+  };
+  const Array array = Array::open(store_, "");
+  ASSERT_FALSE(array.metadata().is_sharded());
+  Bytes whole(array.metadata().chunk_bytes());
+  store_->put("c/0/0", sealed(shard));
+  array.read_chunk({0, 0}, whole, scratch_);
+  int errors = 0;
+  for (int round = 0; round < 1000; ++round) {
+    // Damage that the outer checksum does not see.
+    store_->put("c/0/0", sealed(damaged(shard)));
+    try {
+      array.read_chunk({0, 0}, whole, scratch_);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kBadInput) << error.what();
+      ++errors;
+    }
+  }
+  EXPECT_GT(errors, 0);
+}
+
+TEST_F(DamagedInput, metadata_of_format_3_give_an_array_or_an_error) {
+  SCOPED_TRACE("seed " + std::to_string(seed_));
+  (void)Array::create(store_, "", described_v3({16, 24}, {{"blosc", 5, "lz4", 1, 0}, {"crc32c"}}));
+  const Bytes good = object("zarr.json");
+  int errors = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    store_->put("zarr.json", damaged(good));
+    try {
+      const Array array = Array::open(store_, "");
+      EXPECT_LE(array.metadata().chunk_bytes(), kMaxChunkBytes);
+    } catch (const Error& error) {
+      EXPECT_TRUE(error.code() == ErrorCode::kBadInput || error.code() == ErrorCode::kUnsupported ||
+                  error.code() == ErrorCode::kNotFound)
+          << error.what();
+      ++errors;
     }
   }
   EXPECT_GT(errors, 0);

@@ -1,47 +1,19 @@
 #include "flatfield/zarr/fill_value.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <string_view>
 #include <utility>
+
+#include "flatfield/zarr/half.h"
 
 namespace flatfield::zarr {
 namespace {
 
 using Bytes = std::vector<std::byte>;
-
-/// IEEE 754 binary16, for which gcc 12 has no C++ type.
-struct Half {
-  std::uint16_t bits = 0;
-
-  /// Rounds to nearest, ties to even, like numpy.
-  static Half from(double value) {
-    const auto sign = static_cast<std::uint16_t>(std::signbit(value) ? 0x8000 : 0);
-    const double a = std::abs(value);
-    if (std::isnan(value)) return {static_cast<std::uint16_t>(sign | 0x7e00)};
-    if (a == 0) return {sign};
-    if (a >= 65520.0) return {static_cast<std::uint16_t>(sign | 0x7c00)};
-    int exponent = 0;
-    std::frexp(a, &exponent);
-    // a = significand * 2^(exponent - 11) with a significand in [1024, 2048); smaller for
-    // subnormals. A significand that rounds up to 2048 carries into the exponent, as it should.
-    exponent = std::max(exponent, -13);
-    const auto significand = static_cast<int>(std::nearbyint(std::ldexp(a, 11 - exponent)));
-    return {static_cast<std::uint16_t>(sign | (((exponent + 13) << 10) + significand))};
-  }
-  [[nodiscard]] double value() const {
-    const int exponent = (bits >> 10) & 0x1f;
-    const int fraction = bits & 0x3ff;
-    double a = 0;
-    if (exponent == 31)
-      a = fraction == 0 ? std::numeric_limits<double>::infinity()
-                        : std::numeric_limits<double>::quiet_NaN();
-    else
-      a = exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(fraction + 1024, exponent - 25);
-    return (bits & 0x8000) != 0 ? -a : a;
-  }
-};
 
 template <class T>
 Bytes bytes_of(const T& value) {
@@ -107,6 +79,18 @@ std::optional<Bytes> parse_complex(const Json& value) {
   return real;
 }
 
+/// "0x" and two digits per byte of an element, the most significant first.
+std::optional<Bytes> parse_bits(std::string_view text, std::size_t size) {
+  std::uint64_t bits = 0;
+  text.remove_prefix(2);
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), bits, 16);
+  if (failure != std::errc{} || end != text.data() + text.size() || text.size() != 2 * size)
+    return std::nullopt;
+  if (size == sizeof(std::uint16_t)) return bytes_of(static_cast<std::uint16_t>(bits));
+  if (size == sizeof(std::uint32_t)) return bytes_of(static_cast<std::uint32_t>(bits));
+  return bytes_of(bits);
+}
+
 std::optional<Bytes> parse_bool(const Json& value) {
   if (value.is_bool()) return bytes_of<std::uint8_t>(value.as_bool() ? 1 : 0);
   auto number = parse_integer<std::uint8_t>(value);
@@ -147,6 +131,32 @@ std::optional<Bytes> parse_fill_value(const Json& value, DType dtype) {
     case DType::kComplex128: return parse_complex<double>(value);
   }
   return std::nullopt;
+}
+
+std::optional<Bytes> parse_fill_value_v3(const Json& value, DType dtype) {
+  switch (dtype) {
+    case DType::kBool:
+      if (!value.is_bool()) return std::nullopt;
+      break;
+    case DType::kFloat16:
+    case DType::kFloat32:
+    case DType::kFloat64:
+      if (value.is_string() && value.as_string().starts_with("0x"))
+        return parse_bits(value.as_string(), size_of(dtype));
+      break;
+    case DType::kComplex64:
+    case DType::kComplex128: {
+      if (!value.is_array() || value.as_array().size() != 2) return std::nullopt;
+      const DType part = dtype == DType::kComplex64 ? DType::kFloat32 : DType::kFloat64;
+      auto real = parse_fill_value_v3(value.as_array()[0], part);
+      const auto imaginary = parse_fill_value_v3(value.as_array()[1], part);
+      if (!real || !imaginary) return std::nullopt;
+      real->insert(real->end(), imaginary->begin(), imaginary->end());
+      return real;
+    }
+    default: break;
+  }
+  return parse_fill_value(value, dtype);
 }
 
 Json print_fill_value(std::span<const std::byte> element, DType dtype) {

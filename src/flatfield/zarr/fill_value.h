@@ -17,6 +17,11 @@ namespace flatfield::zarr {
 [[nodiscard]] std::optional<std::vector<std::byte>> parse_fill_value(const Json& value,
                                                                      DType dtype);
 
+/// The same as Zarr v3 writes it: a bool is true or false, and floating point numbers may be given
+/// by their bits ("0x7fc00000").
+[[nodiscard]] std::optional<std::vector<std::byte>> parse_fill_value_v3(const Json& value,
+                                                                        DType dtype);
+
 /// The JSON form of an element of size_of(dtype) bytes.
 [[nodiscard]] Json print_fill_value(std::span<const std::byte> element, DType dtype);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace flatfield::zarr {
 namespace {
@@ -11,13 +12,20 @@ constexpr std::size_t kMaxDimensions = 32;  // as in numpy
 
 /// Product of `size` and all of `shape`; -1 where it does not fit. Zeros count as ones: an empty
 /// array must not hide an absurd size.
-std::int64_t product_of(std::int64_t size, const std::vector<std::int64_t>& shape) {
+std::int64_t product_of(std::int64_t size, const Shape& shape) {
   for (const std::int64_t n : shape)
     if (__builtin_mul_overflow(size, std::max<std::int64_t>(n, 1), &size)) return -1;
   return size;
 }
 
 }  // namespace
+
+bool operator==(const CodecChain& a, const CodecChain& b) {
+  const bool same_sharding =
+      a.sharding && b.sharding ? *a.sharding == *b.sharding : a.sharding == b.sharding;
+  return a.order == b.order && a.byte_order == b.byte_order && same_sharding &&
+         a.filters == b.filters && a.compressors == b.compressors;
+}
 
 std::int64_t ArrayMetadata::chunk_elements() const {
   std::int64_t count = 1;
@@ -29,11 +37,17 @@ std::size_t ArrayMetadata::chunk_bytes() const {
   return static_cast<std::size_t>(chunk_elements()) * size_of(dtype);
 }
 
-std::vector<std::int64_t> ArrayMetadata::grid_shape() const {
-  std::vector<std::int64_t> grid(shape.size());
+Shape ArrayMetadata::grid_shape() const {
+  Shape grid(shape.size());
   for (std::size_t i = 0; i < shape.size(); ++i)
     grid[i] = shape[i] / chunk_shape[i] + (shape[i] % chunk_shape[i] != 0 ? 1 : 0);
   return grid;
+}
+
+Shape ArrayMetadata::chunks_per_object() const {
+  Shape count(shape.size(), 1);
+  for (std::size_t i = 0; i < shard_shape.size(); ++i) count[i] = shard_shape[i] / chunk_shape[i];
+  return count;
 }
 
 void check_shapes(const ArrayMetadata& metadata, ErrorCode code, std::string_view where) {
@@ -64,11 +78,55 @@ void check_shapes(const ArrayMetadata& metadata, ErrorCode code, std::string_vie
                 fmt::format("chunks of [{}] {} are larger than 2 GiB", fmt::join(chunks, ", "),
                             name_of(metadata.dtype)),
                 where, "write the array with smaller chunks");
+  if (metadata.is_sharded()) check_shard(metadata.shard_shape, chunks, code, where);
 }
 
-std::string chunk_key(const ArrayMetadata& metadata, const std::vector<std::int64_t>& index) {
-  if (index.empty()) return "0";
-  return fmt::format("{}", fmt::join(index, std::string_view(&metadata.separator, 1)));
+void check_shard(std::span<const std::int64_t> shape, std::span<const std::int64_t> chunk_shape,
+                 ErrorCode code, std::string_view where) {
+  if (shape.size() != chunk_shape.size())
+    throw Error(code,
+                fmt::format("the shards have {} dimensions, but their chunks have {}", shape.size(),
+                            chunk_shape.size()),
+                where);
+  std::int64_t count = 1;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (chunk_shape[i] < 1 || shape[i] < 1 || shape[i] % chunk_shape[i] != 0)
+      throw Error(code,
+                  fmt::format("shards of [{}] cannot be divided into chunks of [{}]",
+                              fmt::join(shape, ", "), fmt::join(chunk_shape, ", ")),
+                  where);
+    if (__builtin_mul_overflow(count, shape[i] / chunk_shape[i], &count) ||
+        count > kMaxChunksPerShard)
+      throw Error(ErrorCode::kUnsupported,
+                  fmt::format("shards of [{}] have too many chunks of [{}]", fmt::join(shape, ", "),
+                              fmt::join(chunk_shape, ", ")),
+                  where, "write the array with larger chunks, or smaller shards");
+  }
+}
+
+void check_order(const std::vector<int>& order, std::size_t ndim, ErrorCode code,
+                 std::string_view where) {
+  std::vector<int> sorted = order;
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<int> axes(ndim);
+  std::iota(axes.begin(), axes.end(), 0);
+  if (!order.empty() && sorted != axes)
+    throw Error(code, fmt::format("[{}] is no order of {} axes", fmt::join(order, ", "), ndim),
+                where);
+}
+
+std::vector<int> reversed_axes(std::size_t ndim) {
+  std::vector<int> order(ndim);
+  std::iota(order.rbegin(), order.rend(), 0);
+  return order;
+}
+
+std::string object_key(const ArrayMetadata& metadata, std::span<const std::int64_t> index) {
+  const std::string_view separator(&metadata.separator, 1);
+  const bool is_default = metadata.key_encoding == KeyEncoding::kDefault;
+  if (index.empty()) return is_default ? "c" : "0";
+  return fmt::format("{}{}{}", is_default ? "c" : "", is_default ? separator : "",
+                     fmt::join(index, separator));
 }
 
 }  // namespace flatfield::zarr

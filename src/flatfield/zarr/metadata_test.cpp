@@ -34,16 +34,56 @@ TEST(ArrayMetadata, an_array_without_dimensions_has_one_chunk_of_one_element) {
   const ArrayMetadata metadata = shaped({}, {});
   EXPECT_EQ(metadata.chunk_elements(), 1);
   EXPECT_TRUE(metadata.grid_shape().empty());
-  EXPECT_EQ(chunk_key(metadata, {}), "0");
+  EXPECT_EQ(object_key(metadata, {}), "0");
   EXPECT_NO_THROW(check_shapes(metadata, ErrorCode::kBadInput, ""));
 }
 
-TEST(ChunkKey, joins_the_indices_with_the_separator) {
+TEST(ObjectKey, joins_the_indices_with_the_separator) {
   ArrayMetadata metadata = shaped({9, 9, 9}, {1, 1, 1});
-  EXPECT_EQ(chunk_key(metadata, {0, 12, 3}), "0/12/3");
+  EXPECT_EQ(object_key(metadata, Shape{0, 12, 3}), "0/12/3");
   metadata.separator = '.';
-  EXPECT_EQ(chunk_key(metadata, {0, 12, 3}), "0.12.3");
-  EXPECT_EQ(chunk_key(metadata, {7}), "7");
+  EXPECT_EQ(object_key(metadata, Shape{0, 12, 3}), "0.12.3");
+  EXPECT_EQ(object_key(metadata, Shape{7}), "7");
+}
+
+TEST(ObjectKey, may_begin_with_c) {
+  ArrayMetadata metadata = shaped({9, 9}, {1, 1});
+  metadata.key_encoding = KeyEncoding::kDefault;
+  EXPECT_EQ(object_key(metadata, Shape{3, 12}), "c/3/12");
+  metadata.separator = '.';
+  EXPECT_EQ(object_key(metadata, Shape{3, 12}), "c.3.12");
+  EXPECT_EQ(object_key(metadata, {}), "c");
+}
+
+TEST(ArrayMetadata, counts_the_chunks_of_a_shard) {
+  ArrayMetadata metadata = shaped({9, 9}, {1, 3});
+  EXPECT_EQ(metadata.chunks_per_object(), (Shape{1, 1}));
+  EXPECT_EQ(metadata.object_shape(), (Shape{1, 3}));
+  metadata.shard_shape = {4, 6};
+  EXPECT_EQ(metadata.chunks_per_object(), (Shape{4, 2}));
+  EXPECT_EQ(metadata.object_shape(), (Shape{4, 6}));
+}
+
+TEST(CheckShapes, refuses_shards_that_are_no_multiples_of_their_chunks) {
+  ArrayMetadata metadata = shaped({9, 9}, {2, 3});
+  for (const Shape& shards : {Shape{2, 3}, Shape{4, 300}}) {
+    metadata.shard_shape = shards;
+    EXPECT_NO_THROW(check_shapes(metadata, ErrorCode::kBadInput, ""));
+  }
+  for (const Shape& shards : {Shape{3, 3}, Shape{2}, Shape{2, 0}, Shape{0, 3}, Shape{-2, 3}}) {
+    metadata.shard_shape = shards;
+    EXPECT_EQ(refusal(metadata), ErrorCode::kBadInput);
+  }
+  metadata.shard_shape = {std::int64_t{1} << 29, 3};
+  EXPECT_EQ(refusal(metadata), ErrorCode::kUnsupported);
+}
+
+TEST(CheckOrder, names_each_axis_once) {
+  EXPECT_NO_THROW(check_order({}, 3, ErrorCode::kBadInput, ""));
+  EXPECT_NO_THROW(check_order({2, 0, 1}, 3, ErrorCode::kBadInput, ""));
+  for (const std::vector<int>& order : std::vector<std::vector<int>>{{0}, {0, 0, 1}, {1, 2, 3}})
+    EXPECT_THROW(check_order(order, 3, ErrorCode::kBadInput, ""), Error);
+  EXPECT_EQ(reversed_axes(3), (std::vector<int>{2, 1, 0}));
 }
 
 TEST(CheckShapes, accepts_empty_arrays_and_chunks_larger_than_the_array) {

@@ -2,20 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <climits>
-
 #include "flatfield/core/error.h"
 #include "flatfield/core/object_reader.h"
 #include "flatfield/zarr/compressors.h"
 #include "flatfield/zarr/fill_value.h"
+#include "flatfield/zarr/filters.h"
+#include "flatfield/zarr/numcodecs_config.h"
+#include "flatfield/zarr/stored_type.h"
 
 namespace flatfield::zarr {
 namespace {
 
 constexpr int kIndent = 4;  // as zarr-python 2
-constexpr int kBloscAutoShuffle = -1;
-constexpr int kBloscByteShuffle = 1;
-constexpr int kBloscBitShuffle = 2;
 
 [[noreturn]] void fail_unsupported(const ObjectReader& reader, std::string_view what,
                                    std::string_view remedy) {
@@ -23,21 +21,9 @@ constexpr int kBloscBitShuffle = 2;
 }
 
 void read_dtype(const ObjectReader& reader, ArrayMetadata& metadata) {
-  if (reader.require("dtype").is_array())
-    fail_unsupported(reader, "dtype: structured element types are not supported",
-                     "convert the array to a numeric type");
-  const std::string& text = reader.get_string("dtype");
-  const char order = text.empty() ? '\0' : text.front();
-  if (order != '<' && order != '>' && order != '|')
-    reader.fail("dtype", fmt::format("\"{}\" does not begin with one of <, > and |", text));
-  const auto dtype = dtype_from_v2_code(std::string_view(text).substr(1));
-  if (!dtype)
-    fail_unsupported(reader, fmt::format("dtype: the element type \"{}\" is not supported", text),
-                     "convert the array to a numeric type");
-  if (order == '|' && info(*dtype).swap_size > 1)
-    reader.fail("dtype", fmt::format("\"{}\" says no byte order", text));
-  metadata.dtype = *dtype;
-  metadata.byte_order = order == '>' ? ByteOrder::kBig : ByteOrder::kLittle;
+  const StoredType type = parse_stored_type(reader, "dtype");
+  metadata.dtype = type.dtype;
+  metadata.codecs.byte_order = type.byte_order;
 }
 
 void read_fill_value(const ObjectReader& reader, ArrayMetadata& metadata) {
@@ -61,68 +47,47 @@ char read_letter(const ObjectReader& reader, std::string_view key, char first, c
   return text[0];
 }
 
-int read_small(const ObjectReader& reader, std::string_view key, int missing) {
-  if (reader.optional(key) == nullptr) return missing;
-  return static_cast<int>(reader.get_int(key, INT_MIN, INT_MAX));
-}
-
-/// Ranges are not checked: encoded data say themselves how they are decoded, and a level that this
-/// program would not write must not keep an array from being read.
-void read_compressor(const ObjectReader& reader, ArrayMetadata& metadata) {
-  if (reader.require("compressor").is_null()) return;
-  const ObjectReader config = reader.get_object("compressor");
-  Compressor compressor;
-  compressor.id = config.get_string("id");
-  const CompressorInfo* row = find_compressor(compressor.id);
-  if (row == nullptr)
-    fail_unsupported(reader, fmt::format("compressor: \"{}\" is not supported", compressor.id),
-                     fmt::format("write the array with one of {}", compressor_ids()));
-  compressor.level = read_small(config, row->level_key, row->default_level);
-  if (compressor.id == "blosc") {
-    compressor.blosc_cname =
-        config.optional("cname") == nullptr ? "lz4" : config.get_string("cname");
-    compressor.blosc_shuffle = read_small(config, "shuffle", kBloscByteShuffle);
-    if (compressor.blosc_shuffle == kBloscAutoShuffle)
-      compressor.blosc_shuffle =
-          size_of(metadata.dtype) == 1 ? kBloscBitShuffle : kBloscByteShuffle;
-    compressor.blosc_blocksize = read_small(config, "blocksize", 0);
+/// What `filters` lists may be a filter or a compressor; all filters come before all compressors,
+/// because these leave no elements to filter.
+void read_filters(const ObjectReader& reader, ArrayMetadata& metadata) {
+  if (reader.optional("filters") == nullptr) return;
+  StoredType type{metadata.dtype, metadata.codecs.byte_order};
+  std::size_t index = 0;
+  for (const Json& entry : reader.get_array("filters")) {
+    const std::string path = fmt::format("filters[{}]", index++);
+    const Json* id = entry.find("id");
+    if (id != nullptr && id->is_string() && find_compressor(id->as_string()) != nullptr) {
+      const ObjectReader config(entry, reader.where(), path);
+      metadata.codecs.compressors.push_back(
+          read_numcodecs_config(config, id->as_string(), metadata.dtype));
+      continue;
+    }
+    Filter filter = parse_filter(entry, type, reader.where(), path);
+    if (!metadata.codecs.compressors.empty())
+      fail_unsupported(reader,
+                       fmt::format("{}: the filter \"{}\" behind a compressor is not supported",
+                                   path, filter.id),
+                       "write the array without filters");
+    type = filter.encoded;
+    metadata.codecs.filters.push_back(std::move(filter));
   }
-  metadata.compressors.push_back(std::move(compressor));
-}
-
-void refuse_filters(const ObjectReader& reader) {
-  if (reader.optional("filters") == nullptr || reader.get_array("filters").empty()) return;
-  const Json& first = reader.get_array("filters").front();
-  const Json* id = first.find("id");
-  fail_unsupported(reader,
-                   fmt::format("filters: the filter {} is not supported",
-                               id == nullptr ? first.dump() : id->dump()),
-                   "write the array without filters");
 }
 
 Json print_compressor(const ArrayMetadata& metadata) {
-  if (metadata.compressors.empty()) return nullptr;
-  const Compressor& compressor = metadata.compressors.front();
+  if (metadata.codecs.compressors.empty()) return nullptr;
+  const Compressor& compressor = metadata.codecs.compressors.front();
   const CompressorInfo* row = find_compressor(compressor.id);
   if (row == nullptr)
     throw Error(ErrorCode::kInternal, fmt::format("unknown compressor \"{}\"", compressor.id));
   // Keys in the order of the alphabet, like zarr-python.
   Json config = Json::object();
   if (compressor.id == "blosc") config["blocksize"] = compressor.blosc_blocksize;
-  if (row->level_key < "id") config[row->level_key] = compressor.level;
+  if (!row->level_key.empty() && row->level_key < "id") config[row->level_key] = compressor.level;
   if (compressor.id == "blosc") config["cname"] = compressor.blosc_cname;
   config["id"] = compressor.id;
   if (row->level_key > "id") config[row->level_key] = compressor.level;
   if (compressor.id == "blosc") config["shuffle"] = compressor.blosc_shuffle;
   return config;
-}
-
-std::string print_dtype(const ArrayMetadata& metadata) {
-  const DTypeInfo& row = info(metadata.dtype);
-  const char order = row.swap_size == 1                          ? '|'
-                     : metadata.byte_order == ByteOrder::kLittle ? '<'
-                                                                 : '>';
-  return order + std::string(row.v2_code);
 }
 
 }  // namespace
@@ -141,13 +106,17 @@ ArrayMetadata parse_array_v2(std::string_view text, const std::string& where) {
   metadata.chunk_shape = reader.get_ints("chunks", 1);
   check_shapes(metadata, ErrorCode::kBadInput, where);
   read_fill_value(reader, metadata);
-  metadata.element_order =
-      read_letter(reader, "order", 'C', 'F') == 'C' ? ElementOrder::kC : ElementOrder::kF;
+  if (read_letter(reader, "order", 'C', 'F') == 'F')
+    metadata.codecs.order = reversed_axes(metadata.shape.size());
   metadata.separator = reader.optional("dimension_separator") == nullptr
                            ? '.'
                            : read_letter(reader, "dimension_separator", '/', '.');
-  refuse_filters(reader);
-  read_compressor(reader, metadata);
+  read_filters(reader, metadata);
+  if (!reader.require("compressor").is_null()) {
+    const ObjectReader config = reader.get_object("compressor");
+    metadata.codecs.compressors.push_back(
+        read_numcodecs_config(config, config.get_string("id"), metadata.dtype));
+  }
   metadata.attributes = Json::object();
   return metadata;
 }
@@ -157,12 +126,12 @@ std::string print_array_v2(const ArrayMetadata& metadata) {
   document["chunks"] = metadata.chunk_shape;
   document["compressor"] = print_compressor(metadata);
   document["dimension_separator"] = std::string(1, metadata.separator);
-  document["dtype"] = print_dtype(metadata);
+  document["dtype"] = print_stored_type({metadata.dtype, metadata.codecs.byte_order});
   document["fill_value"] = metadata.fill_value_is_null
                                ? Json(nullptr)
                                : print_fill_value(metadata.fill_value, metadata.dtype);
   document["filters"] = nullptr;
-  document["order"] = metadata.element_order == ElementOrder::kC ? "C" : "F";
+  document["order"] = metadata.codecs.order.empty() ? "C" : "F";
   document["shape"] = metadata.shape;
   document["zarr_format"] = 2;
   return document.dump(kIndent);

@@ -43,13 +43,13 @@ TEST(ParseArrayV2, reads_every_member) {
   EXPECT_EQ(metadata.shape, (std::vector<std::int64_t>{10, 20}));
   EXPECT_EQ(metadata.chunk_shape, (std::vector<std::int64_t>{4, 5}));
   EXPECT_EQ(metadata.dtype, DType::kUint16);
-  EXPECT_EQ(metadata.byte_order, ByteOrder::kLittle);
-  EXPECT_EQ(metadata.element_order, ElementOrder::kC);
+  EXPECT_EQ(metadata.codecs.byte_order, ByteOrder::kLittle);
+  EXPECT_TRUE(metadata.codecs.order.empty());
   EXPECT_EQ(metadata.fill_value, (std::vector<std::byte>{std::byte{7}, std::byte{0}}));
   EXPECT_FALSE(metadata.fill_value_is_null);
   EXPECT_EQ(metadata.separator, '/');
   const Compressor blosc{"blosc", 3, "zstd", 2, 0};
-  EXPECT_EQ(metadata.compressors, std::vector<Compressor>{blosc});
+  EXPECT_EQ(metadata.codecs.compressors, std::vector<Compressor>{blosc});
 }
 
 TEST(ParseArrayV2, the_separator_is_a_dot_if_none_is_given) {
@@ -68,13 +68,14 @@ TEST(ParseArrayV2, ignores_unknown_keys_as_the_specification_asks) {
   EXPECT_NO_THROW((void)parse({{"my_key", "[1]"}}));
   const auto metadata = parse(
       {{"compressor", R"({"id":"blosc","cname":"lz4","clevel":5,"shuffle":1,"typesize":2})"}});
-  EXPECT_EQ(metadata.compressors.front().level, 5);
+  EXPECT_EQ(metadata.codecs.compressors.front().level, 5);
 }
 
 TEST(ParseArrayV2, resolves_automatic_shuffle_by_the_size_of_the_elements) {
   const std::string blosc = R"({"id": "blosc", "shuffle": -1})";
-  EXPECT_EQ(parse({{"compressor", blosc}}).compressors[0].blosc_shuffle, 1);
-  EXPECT_EQ(parse({{"compressor", blosc}, {"dtype", "\"|u1\""}}).compressors[0].blosc_shuffle, 2);
+  EXPECT_EQ(parse({{"compressor", blosc}}).codecs.compressors[0].blosc_shuffle, 1);
+  EXPECT_EQ(
+      parse({{"compressor", blosc}, {"dtype", "\"|u1\""}}).codecs.compressors[0].blosc_shuffle, 2);
 }
 
 TEST(ParseArrayV2, an_empty_list_of_filters_is_none) {
@@ -82,10 +83,30 @@ TEST(ParseArrayV2, an_empty_list_of_filters_is_none) {
   EXPECT_NO_THROW((void)parse({{"filters", ""}}));
 }
 
+TEST(ParseArrayV2, each_filter_takes_what_the_one_before_it_gives) {
+  const auto filters = parse({{"filters", R"([{"id": "delta", "dtype": "<u2", "astype": "<i4"},
+                                              {"id": "shuffle", "elementsize": 4}])"}})
+                           .codecs.filters;
+  ASSERT_EQ(filters.size(), 2U);
+  EXPECT_EQ(filters[0].decoded, (StoredType{DType::kUint16, ByteOrder::kLittle}));
+  EXPECT_EQ(filters[0].encoded, (StoredType{DType::kInt32, ByteOrder::kLittle}));
+  EXPECT_EQ(filters[1].decoded, filters[0].encoded);
+  EXPECT_EQ(filters[1].stride, 4U);
+}
+
+TEST(ParseArrayV2, a_compressor_may_stand_among_the_filters) {
+  const auto codecs =
+      parse({{"filters", R"([{"id": "bitround", "keepbits": 3}, {"id": "crc32c"}])"},
+             {"compressor", R"({"id": "zlib"})"}})
+          .codecs;
+  EXPECT_EQ(codecs.filters.size(), 1U);
+  EXPECT_EQ(codecs.compressors, (std::vector<Compressor>{{"crc32c"}, {"zlib"}}));
+}
+
 TEST(ParseArrayV2, compressors_have_the_defaults_of_numcodecs) {
-  EXPECT_TRUE(parse({{"compressor", "null"}}).compressors.empty());
+  EXPECT_TRUE(parse({{"compressor", "null"}}).codecs.compressors.empty());
   const auto only = [](const char* text) {
-    return parse({{"compressor", text}}).compressors.at(0);
+    return parse({{"compressor", text}}).codecs.compressors.at(0);
   };
   EXPECT_EQ(only(R"({"id": "blosc"})"), (Compressor{"blosc", 5, "lz4", 1, 0}));
   EXPECT_EQ(only(R"({"id": "zstd", "level": -7, "checksum": true})").level, -7);
@@ -100,7 +121,7 @@ TEST(ParseArrayV2, reads_every_element_type_in_both_byte_orders) {
       const auto metadata = parse({{"dtype", std::string("\"") + order + code + "\""},
                                    {"fill_value", code[0] == 'b' ? "false" : "0"}});
       EXPECT_EQ(info(metadata.dtype).v2_code, code);
-      EXPECT_EQ(metadata.byte_order, order == '<' ? ByteOrder::kLittle : ByteOrder::kBig);
+      EXPECT_EQ(metadata.codecs.byte_order, order == '<' ? ByteOrder::kLittle : ByteOrder::kBig);
     }
   }
 }
@@ -116,8 +137,13 @@ TEST(ParseArrayV2, refuses_features_it_does_not_read_by_their_name) {
   expect_unsupported("dtype", "\"<U13\"", "<U13");
   expect_unsupported("dtype", "\"|O\"", "|O");
   expect_unsupported("dtype", "\"<M8[ns]\"", "<M8[ns]");
-  expect_unsupported("compressor", R"({"id": "lzma", "preset": 1})", "lzma");
-  expect_unsupported("filters", R"([{"id": "delta", "dtype": "<u2"}])", "delta");
+  expect_unsupported("compressor", R"({"id": "zfpy", "mode": 4})", "zfpy");
+  expect_unsupported("compressor", R"({"id": "lzma", "format": 3})", "lzma");
+  expect_unsupported("compressor", R"({"id": "crc32", "location": "end"})", "crc32");
+  expect_unsupported("filters", R"([{"id": "vlen-utf8"}])", "vlen-utf8");
+  expect_unsupported("filters", R"([{"id": "zlib"}, {"id": "shuffle"}])", "shuffle");
+  expect_unsupported("filters", R"([{"id": "delta", "dtype": "<c8"}])", "complex64");
+  expect_unsupported("filters", R"([{"id": "delta", "dtype": "<f4", "astype": "<i2"}])", "delta");
   expect_unsupported("chunks", "[100000, 100000]", "2 GiB");
 }
 
@@ -147,6 +173,12 @@ TEST(ParseArrayV2, refuses_what_is_not_valid) {
       {"dimension_separator", "\"-\""},
       {"dimension_separator", "1"},
       {"filters", "{}"},
+      {"filters", "[1]"},
+      {"filters", "[{}]"},
+      {"filters", R"([{"id": "delta", "dtype": "u2"}])"},
+      {"filters", R"([{"id": "shuffle", "elementsize": -1}])"},
+      {"filters", R"([{"id": "fixedscaleoffset", "scale": 0, "offset": 1}])"},
+      {"filters", R"([{"id": "fixedscaleoffset", "scale": 1}])"},
       {"compressor", ""},
       {"compressor", "\"blosc\""},
       {"compressor", "{}"},
@@ -206,11 +238,11 @@ TEST(PrintArrayV2, what_is_printed_reads_back_as_the_same) {
     EXPECT_EQ(second.shape, first.shape);
     EXPECT_EQ(second.chunk_shape, first.chunk_shape);
     EXPECT_EQ(second.dtype, first.dtype);
-    EXPECT_EQ(second.byte_order, ByteOrder::kBig);
-    EXPECT_EQ(second.element_order, ElementOrder::kF);
+    EXPECT_EQ(second.codecs.byte_order, ByteOrder::kBig);
+    EXPECT_EQ(second.codecs.order, (std::vector<int>{1, 0}));
     EXPECT_EQ(second.fill_value, first.fill_value);
     EXPECT_EQ(second.separator, '.');
-    EXPECT_EQ(second.compressors, first.compressors);
+    EXPECT_EQ(second.codecs.compressors, first.codecs.compressors);
   }
   const ArrayMetadata null_fill = parse({{"fill_value", "null"}});
   EXPECT_TRUE(parse_array_v2(print_array_v2(null_fill), "printed").fill_value_is_null);

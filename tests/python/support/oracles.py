@@ -1,6 +1,7 @@
 """Python environments with packages that Debian does not have, for comparisons that need them."""
 import functools
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -28,6 +29,36 @@ def oracle(requirement):
                 pytest.skip(f"{requirement} cannot be installed here: {made.stderr.strip().splitlines()[-1:]}")
         finished.touch()
     return python
+
+
+@functools.cache
+def node_oracle(requirement):
+    """The folder of an environment with a package of npm, e.g. "zarrita@0.5.4", in which `node` finds it. The test
+    is skipped where that cannot be made.
+    """
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm")
+    folder = REPOSITORY / "build" / "oracles" / requirement.replace("@", "-")
+    finished = folder / "installed"
+    if not finished.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            made = subprocess.run(["npm", "install", "--silent", "--prefix", str(folder), requirement],
+                                  capture_output=True, text=True, timeout=300)
+        except subprocess.TimeoutExpired:
+            pytest.skip(f"{requirement} could not be installed in time")
+        if made.returncode != 0:
+            pytest.skip(f"{requirement} cannot be installed here")
+        finished.touch()
+    return folder
+
+
+def ask_node(folder, program, value):
+    """Runs a JavaScript module that reads JSON from its input and prints JSON; what it printed."""
+    done = subprocess.run(["node", "--input-type=module", "--eval", program], input=json.dumps(value), cwd=folder,
+                          capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def ask(python, program, value):

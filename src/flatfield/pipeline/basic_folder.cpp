@@ -1,0 +1,206 @@
+#include "flatfield/pipeline/basic_folder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+#include <vector>
+
+#include "flatfield/core/error.h"
+#include "flatfield/execution/thread_pool.h"
+#include "flatfield/methods/basic.h"
+#include "flatfield/methods/basic_autotune.h"
+#include "flatfield/methods/basic_transform.h"
+#include "flatfield/methods/quality.h"
+#include "flatfield/pipeline/json_file.h"
+#include "flatfield/pipeline/learn_basic.h"
+#include "flatfield/pipeline/tiff_file.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kFlatfieldName = "flatfield.tif";
+constexpr const char* kDarkfieldName = "darkfield.tif";
+constexpr const char* kReportName = "basic_report.json";
+
+/// Names of the TIFF files of a folder, sorted.
+std::vector<std::string> image_names(const std::string& folder) {
+  if (!fs::is_directory(folder))
+    throw Error(ErrorCode::kNotFound, "there is no such folder of images", folder, "check the name");
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string extension = entry.path().extension().string();
+    if (entry.is_regular_file() && (extension == ".tif" || extension == ".tiff"))
+      names.push_back(entry.path().filename().string());
+  }
+  if (names.empty())
+    throw Error(ErrorCode::kBadInput, "the folder holds no .tif or .tiff file", folder, "check the name");
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names)
+    if (name == kFlatfieldName || name == kDarkfieldName)
+      throw Error(ErrorCode::kUsage, "an image has the name of a result", folder + "/" + name, "rename it");
+  return names;
+}
+
+Block<float> read_images(const std::string& folder, const std::vector<std::string>& names) {
+  Block<float> images;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string path = folder + "/" + names[i];
+    const Block<float> image = read_plane_tiff(path);
+    const Extent3& shape = image.shape();
+    if (i == 0) images = Block<float>({static_cast<std::int64_t>(names.size()), shape.y, shape.x});
+    if (shape.y != images.shape().y || shape.x != images.shape().x)
+      throw Error(ErrorCode::kBadInput,
+                  fmt::format("expected {} x {} pixels as in {}, found {} x {}", images.shape().y,
+                              images.shape().x, names.front(), shape.y, shape.x),
+                  path, "put images of one shape into a folder");
+    std::copy(image.span().begin(), image.span().end(), images.plane(static_cast<std::int64_t>(i)).data);
+  }
+  return images;
+}
+
+void prepare_output(const config::BasicFolderConfig& config, const std::vector<std::string>& names) {
+  std::error_code error;
+  fs::create_directories(config.output, error);
+  if (error || !fs::is_directory(config.output))
+    throw Error(ErrorCode::kWriteFailed, "cannot make the output folder: " + error.message(), config.output,
+                "choose another --output");
+  if (fs::equivalent(config.output, config.input))
+    throw Error(ErrorCode::kUsage, "the output folder is the input folder", config.output,
+                "choose another --output");
+  std::vector<std::string> results = names;
+  results.insert(results.end(), {kFlatfieldName, kDarkfieldName, kReportName});
+  for (const std::string& name : results) {
+    if (!fs::exists(config.output + "/" + name)) continue;
+    if (!config.overwrite)
+      throw Error(ErrorCode::kOutputExists, "a file is there already", config.output + "/" + name,
+                  "give --overwrite to replace it");
+    // What is replaced must not be taken for a result of this run if it ends early.
+    fs::remove(config.output + "/" + name);
+  }
+}
+
+methods::Timelapse timelapse_of(const std::string& name) {
+  if (name == "multiplicative") return methods::Timelapse::kMultiplicative;
+  if (name == "additive") return methods::Timelapse::kAdditive;
+  return methods::Timelapse::kNone;
+}
+
+Json solves_json(const std::vector<methods::BasicSolve>& solves) {
+  Json out = Json::array();
+  for (const methods::BasicSolve& solve : solves) {
+    Json one;
+    one["iterations"] = solve.iterations;
+    one["residual"] = solve.residual;
+    one["change"] = solve.change;
+    one["converged"] = solve.converged;
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+/// Whole images, and those that the fit sees.
+struct Images {
+  Block<float> all;
+  std::vector<std::int64_t> fitted;  ///< indices
+  std::optional<Block<float>> weights;
+};
+
+methods::BasicFit fit(Images& images, config::BasicConfig& options, const ParallelFor& parallel_for,
+                      report::Log& log) {
+  const bool every = static_cast<std::int64_t>(images.fitted.size()) == images.all.shape().z;
+  const Block<float> some = every ? Block<float>() : gather_planes(images.all.view(), images.fitted);
+  const Block<float> some_weights = every || !images.weights
+                                        ? Block<float>()
+                                        : gather_planes(std::as_const(*images.weights).view(), images.fitted);
+  const methods::FrameStack frames((every ? std::as_const(images.all) : some).view());
+  std::optional<methods::FrameStack> weights;
+  if (images.weights) weights.emplace((every ? std::as_const(*images.weights) : some_weights).view());
+  if (options.autotune) {
+    const methods::BasicAutotune tuned = methods::autotune_basic(frames, weights, options, {}, parallel_for);
+    options.smoothness_flatfield = tuned.best.flatfield;
+    options.smoothness_darkfield = tuned.best.darkfield;
+    options.sparse_cost_darkfield = tuned.best.sparse_cost_darkfield;
+    log.info(fmt::format("autotune: smoothness_flatfield {}", options.smoothness_flatfield));
+  }
+  return methods::fit_basic(frames, weights, options, methods::BasicOutput::kFieldsAndBaseline, parallel_for);
+}
+
+/// Corrects the images in place, in groups that a thread pool shares, and writes them.
+void write_corrected(const config::BasicFolderConfig& config, const std::vector<std::string>& names,
+                     const methods::BasicFit& fit, Images& images, const ParallelFor& parallel_for) {
+  const bool rounds = config.output_type == "uint16";
+  const std::int64_t count = images.all.shape().z;
+  const methods::FrameStack frames(std::as_const(images.all).view());
+  methods::transform_basic(frames, fit, timelapse_of(config.timelapse), {},
+                           rounds ? methods::Clipping::kToUint16 : methods::Clipping::kNone, images.all.span(),
+                           parallel_for);
+  parallel_for(count, [&](std::int64_t i) {
+    const std::string path = config.output + "/" + names[static_cast<std::size_t>(i)];
+    const BlockView<const float> image = std::as_const(images.all).plane(i);
+    if (!rounds) return write_plane_tiff(path, image);
+    Block<std::uint16_t> rounded(image.shape);
+    for (std::int64_t y = 0; y < image.shape.y; ++y)
+      std::transform(image.row(0, y), image.row(0, y) + image.shape.x, rounded.view().row(0, y),
+                     [](float v) { return static_cast<std::uint16_t>(std::nearbyint(v)); });
+    write_plane_tiff(path, std::as_const(rounded).view());
+  });
+}
+
+}  // namespace
+
+void correct_folder(const config::BasicFolderConfig& config, report::Log& log) {
+  const std::vector<std::string> names = image_names(config.input);
+  execution::ThreadPool pool(config.num_workers);
+  const ParallelFor parallel_for = pool.as_parallel_for();
+  config::BasicConfig options = config.basic;
+  Images images;
+  images.all = read_images(config.input, names);
+  images.fitted = evenly_spaced_planes(images.all.shape().z, options.max_frames);
+  if (config.timelapse != "none" && static_cast<std::int64_t>(images.fitted.size()) < images.all.shape().z)
+    throw Error(ErrorCode::kUsage,
+                fmt::format("--timelapse needs the brightness of all {} images, but max_frames is {}",
+                            names.size(), options.max_frames),
+                config.input, "raise max_frames in --basic-config");
+  if (!config.weights_dir.empty()) {
+    images.weights = read_images(config.weights_dir, names);
+    if (images.weights->shape() != images.all.shape())
+      throw Error(ErrorCode::kBadInput, "the weights do not have the shape of the images", config.weights_dir);
+  }
+  prepare_output(config, names);
+  log.info(fmt::format("{} images of {} x {} pixels, {} in the fit", names.size(), images.all.shape().y,
+                       images.all.shape().x, images.fitted.size()));
+  const methods::BasicFit found = fit(images, options, parallel_for, log);
+  for (const std::string& warning : found.warnings) log.warning(warning);
+  const methods::FlatNumbers flat = methods::flat_numbers(found.flatfield);
+  log.info(fmt::format("flatfield: std {:.4f}, span {:.4f}, min {:.4f}; {}", flat.deviation, flat.span, flat.least,
+                       found.reweight_converged ? "converged" : "not converged"));
+  write_corrected(config, names, found, images, parallel_for);
+  write_plane_tiff(config.output + "/" + kFlatfieldName, found.flatfield.view());
+  write_plane_tiff(config.output + "/" + kDarkfieldName, found.darkfield.view());
+
+  Json out;
+  out["program"] = "exaspim-flatfield";
+  out["version"] = FLATFIELD_VERSION;
+  out["options"] = config::to_json(config::basic_folder_table(), config);
+  out["basic"] = config::to_json(config::basic_table(), options);
+  out["flat_std"] = flat.deviation;
+  out["flat_span"] = flat.span;
+  out["flat_min"] = flat.least;
+  out["converged"] = found.reweight_converged;
+  out["reweight_score"] = found.reweight_score;
+  out["solves"] = solves_json(found.solves);
+  out["baseline_solves"] = solves_json(found.baseline_solves);
+  out["warnings"] = Json(found.warnings);
+  Json baseline = Json::object();
+  for (std::size_t i = 0; i < images.fitted.size(); ++i)
+    baseline[names[static_cast<std::size_t>(images.fitted[i])]] = static_cast<double>(found.baseline[i]);
+  out["baseline"] = std::move(baseline);
+  write_json(config.output + "/" + kReportName, out);
+  log.info("written: " + config.output);
+}
+
+}  // namespace flatfield::pipeline

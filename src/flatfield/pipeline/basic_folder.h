@@ -1,0 +1,15 @@
+#pragma once
+
+#include "flatfield/config/basic_folder_config.h"
+#include "flatfield/report/log.h"
+
+namespace flatfield::pipeline {
+
+/// Fits BaSiC to the images of a folder (uint8, uint16, float32 or float64 TIFF, first page, all of one shape) and
+/// corrects them: OUTPUT/NAME for each, OUTPUT/flatfield.tif and darkfield.tif (float32), and OUTPUT/basic_report.json
+/// with the options, the baseline of each image, the solves, and the flatfield's quality numbers. All images are held in
+/// memory as float32. The fit uses all images, or max_frames of them evenly spaced.
+/// Throws Error; the report is written last.
+void correct_folder(const config::BasicFolderConfig& config, report::Log& log);
+
+}  // namespace flatfield::pipeline

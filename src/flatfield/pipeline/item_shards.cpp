@@ -1,0 +1,32 @@
+#include "flatfield/pipeline/item_shards.h"
+
+#include <utility>
+
+namespace flatfield::pipeline {
+
+void ItemShards::announce(const zarr::Array& array, const zarr::Shape& chunk) {
+  const auto [place, is_new] =
+      shards_.try_emplace(array.chunk_object_key(chunk), Shard{array, chunk, {}, nullptr});
+  place->second.order.push_back(array.number_in_object(chunk));
+}
+
+void ItemShards::open() {
+  for (auto& [key, shard] : shards_)
+    shard.writer = std::make_unique<zarr::ShardWriter>(shard.array, shard.chunk,
+                                                       std::move(shard.order), buffer_);
+}
+
+void ItemShards::put(const zarr::Array& array, const zarr::Shape& chunk,
+                     std::span<const std::byte> encoded) {
+  shards_.at(array.chunk_object_key(chunk)).writer->put(array.number_in_object(chunk), encoded);
+}
+
+void ItemShards::finish() {
+  for (auto& [key, shard] : shards_) shard.writer->finish();
+}
+
+void ItemShards::abandon() {
+  for (auto& [key, shard] : shards_) shard.writer->abandon();
+}
+
+}  // namespace flatfield::pipeline

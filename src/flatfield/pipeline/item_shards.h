@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "flatfield/zarr/array.h"
+#include "flatfield/zarr/shard_writer.h"
+
+namespace flatfield::pipeline {
+
+/// The shards that one item writes. Its chunks are announced in the order in which a single worker would make
+/// them, and then put by any workers: the shards are the same every time.
+class ItemShards {
+ public:
+  /// `buffer_bytes` is what chunks may take that come too early.
+  explicit ItemShards(std::size_t buffer_bytes)
+      : buffer_(std::make_shared<zarr::ReorderBuffer>(buffer_bytes)) {}
+
+  /// Says that a chunk will come; all are announced before the first is put.
+  void announce(const zarr::Array& array, const zarr::Shape& chunk);
+  void open();
+
+  /// Adds an encoded chunk. May be called by several workers. Throws as zarr::ShardWriter::put.
+  void put(const zarr::Array& array, const zarr::Shape& chunk, std::span<const std::byte> encoded);
+  /// Completes all shards.
+  void finish();
+  /// Gives up all shards, so that no worker waits for a chunk that will not come.
+  void abandon();
+
+ private:
+  struct Shard {
+    zarr::Array array;
+    zarr::Shape chunk;  ///< any chunk of it
+    std::vector<std::size_t> order;
+    std::unique_ptr<zarr::ShardWriter> writer;
+  };
+
+  std::shared_ptr<zarr::ReorderBuffer> buffer_;
+  std::map<std::string, Shard> shards_;  ///< by key
+};
+
+}  // namespace flatfield::pipeline

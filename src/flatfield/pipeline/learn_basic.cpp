@@ -1,0 +1,138 @@
+#include "flatfield/pipeline/learn_basic.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "flatfield/core/error.h"
+#include "flatfield/methods/basic.h"
+#include "flatfield/methods/basic_autotune.h"
+#include "flatfield/numerics/nearest_resize.h"
+#include "flatfield/numerics/spline_resize.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+constexpr std::int64_t kMaskedFrames = 100;
+
+template <class T>
+Block<float> gather(BlockView<const T> volume, const std::vector<std::int64_t>& planes) {
+  Block<float> out({static_cast<std::int64_t>(planes.size()), volume.shape.y, volume.shape.x});
+  for (std::size_t i = 0; i < planes.size(); ++i)
+    for (std::int64_t y = 0; y < volume.shape.y; ++y)
+      std::copy_n(volume.row(planes[i], y), volume.shape.x,
+                  out.view().row(static_cast<std::int64_t>(i), y));
+  return out;
+}
+
+/// The tile's mask at the estimation level; none if it has no mask with anything in it.
+std::optional<Block<std::uint8_t>> mask_at(const VolumeRequest& request, const Extent3& shape,
+                                           RunContext& context) {
+  if (!context.masks) return std::nullopt;
+  const std::optional<Block<std::uint8_t>> raw = context.masks->raw_mask(request.name);
+  if (!raw) {
+    context.log.warning("there is no mask for " + request.name + ": BaSiC is fitted without weights");
+    return std::nullopt;
+  }
+  return numerics::nearest_resize(raw->view(), shape);
+}
+
+std::int64_t count_not_positive(const Block<float>& plane) {
+  return std::count_if(plane.span().begin(), plane.span().end(), [](float v) { return !(v > 0.0F); });
+}
+
+}  // namespace
+
+Block<float> gather_planes(BlockView<const float> volume, const std::vector<std::int64_t>& planes) {
+  return gather(volume, planes);
+}
+
+Block<float> gather_planes(BlockView<const std::uint8_t> mask, const std::vector<std::int64_t>& planes) {
+  return gather(mask, planes);
+}
+
+std::vector<std::int64_t> evenly_spaced_planes(std::int64_t planes, std::int64_t max_frames) {
+  const std::int64_t count = std::min(planes, max_frames);
+  std::vector<std::int64_t> chosen(static_cast<std::size_t>(count));
+  // The middles of `count` equal parts.
+  for (std::int64_t i = 0; i < count; ++i)
+    chosen[static_cast<std::size_t>(i)] = (2 * i + 1) * planes / (2 * count);
+  return chosen;
+}
+
+std::vector<std::int64_t> planes_of_largest_mask(BlockView<const std::uint8_t> mask) {
+  std::vector<std::int64_t> area(static_cast<std::size_t>(mask.shape.z));
+  for (std::int64_t z = 0; z < mask.shape.z; ++z)
+    for (std::int64_t y = 0; y < mask.shape.y; ++y)
+      area[static_cast<std::size_t>(z)] += mask.shape.x - std::count(mask.row(z, y), mask.row(z, y) + mask.shape.x, 0);
+  std::vector<std::int64_t> planes(area.size());
+  std::iota(planes.begin(), planes.end(), 0);
+  std::stable_sort(planes.begin(), planes.end(), [&](std::int64_t a, std::int64_t b) {
+    return area[static_cast<std::size_t>(a)] > area[static_cast<std::size_t>(b)];
+  });
+  planes.resize(std::min<std::size_t>(planes.size(), kMaskedFrames));
+  std::sort(planes.begin(), planes.end());
+  return planes;
+}
+
+void learn_basic(const VolumeRequest& request, const Block<float>& v_low, RunContext& context,
+                 Learned& learned) {
+  const ParallelFor parallel_for = context.pool.as_parallel_for();
+  config::BasicConfig options = context.config.basic;
+  const std::optional<Block<std::uint8_t>> mask = mask_at(request, v_low.shape(), context);
+  LearnedBasic basic;
+  basic.planes = mask ? planes_of_largest_mask(mask->view())
+                      : evenly_spaced_planes(v_low.shape().z, options.max_frames);
+  context.log.info(fmt::format("BaSiC frames: {} of {} planes{}", basic.planes.size(), v_low.shape().z,
+                               mask ? ", weighted by the mask" : ""));
+  const Block<float> images = gather_planes(v_low.view(), basic.planes);
+  const methods::FrameStack frames(images.view());
+  std::optional<Block<float>> weights;
+  if (mask) weights = gather_planes(mask->view(), basic.planes);
+  const auto weight_frames = weights ? std::optional(methods::FrameStack(std::as_const(*weights).view())) : std::nullopt;
+
+  const auto fall_back = [&](const std::string& reason) {
+    context.log.warning(reason + ": background subtraction only");
+    learned.fallback = reason;
+  };
+  methods::BasicFit fit;
+  try {
+    if (options.autotune) {
+      // Unweighted, as the program that this one takes over from does it.
+      const methods::BasicAutotune tuned =
+          methods::autotune_basic(frames, std::nullopt, options, {}, parallel_for);
+      options.smoothness_flatfield = tuned.best.flatfield;
+      options.smoothness_darkfield = tuned.best.darkfield;
+      options.sparse_cost_darkfield = tuned.best.sparse_cost_darkfield;
+      context.log.info(fmt::format("BaSiC autotune: smoothness_flatfield {}", options.smoothness_flatfield));
+    }
+    const auto output = context.config.save_outputs ? methods::BasicOutput::kFieldsAndBaseline
+                                                    : methods::BasicOutput::kFields;
+    fit = methods::fit_basic(frames, weight_frames, options, output, parallel_for);
+  } catch (const Error& error) {
+    // What the data do not hold is no failure of the run; what was asked wrongly is.
+    if (error.code() != ErrorCode::kBadInput) throw;
+    return fall_back(error.message());
+  }
+  for (const std::string& warning : fit.warnings) context.log.warning(warning);
+
+  const Extent3& shape = learned.correction.shape;
+  methods::ImageFlatfield image;
+  image.flatfield = numerics::resize_plane(fit.flatfield.view(), shape.y, shape.x, parallel_for);
+  if (options.get_darkfield)
+    image.darkfield = numerics::resize_plane(fit.darkfield.view(), shape.y, shape.x, parallel_for);
+  if (const std::int64_t bad = count_not_positive(image.flatfield); bad > 0)
+    return fall_back(fmt::format("{} of {} pixels of the BaSiC flatfield are not greater than 0", bad,
+                                 image.flatfield.size()));
+  const auto [least, most] = std::minmax_element(image.flatfield.span().begin(), image.flatfield.span().end());
+  context.log.info(fmt::format("BaSiC flatfield: {:.4f}..{:.4f}, {} solves, {}", *least, *most, fit.solves.size(),
+                               fit.reweight_converged ? "converged" : "not converged"));
+  basic.converged = fit.reweight_converged;
+  for (const methods::BasicSolve& solve : fit.solves) basic.iterations.push_back(solve.iterations);
+  basic.baseline = std::move(fit.baseline);
+  learned.basic = std::move(basic);
+  learned.correction.image = std::move(image);
+}
+
+}  // namespace flatfield::pipeline

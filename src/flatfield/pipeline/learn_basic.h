@@ -1,0 +1,25 @@
+#pragma once
+
+#include "flatfield/core/block.h"
+#include "flatfield/pipeline/learn_stage.h"
+
+namespace flatfield::pipeline {
+
+/// The frames that BaSiC is fitted to, as z indices of the estimation level, ascending: without a mask all planes,
+/// or `max_frames` of them evenly spaced; with one (of the level's shape) the 100 of largest mask area, of equal area
+/// the lower ones.
+[[nodiscard]] std::vector<std::int64_t> evenly_spaced_planes(std::int64_t planes, std::int64_t max_frames);
+[[nodiscard]] std::vector<std::int64_t> planes_of_largest_mask(BlockView<const std::uint8_t> mask);
+
+/// Some planes of a volume, one after the other.
+[[nodiscard]] Block<float> gather_planes(BlockView<const float> volume, const std::vector<std::int64_t>& planes);
+/// The same of a mask, as 0 and 1.
+[[nodiscard]] Block<float> gather_planes(BlockView<const std::uint8_t> mask,
+                                         const std::vector<std::int64_t>& planes);
+
+/// The method basicpy on one volume (algorithms.md 3): `v_low` is its background-subtracted estimation level. Leaves
+/// `learned` with background subtraction only, and says why, where BaSiC finds no usable flatfield.
+void learn_basic(const VolumeRequest& request, const Block<float>& v_low, RunContext& context,
+                 Learned& learned);
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,95 @@
+#include "flatfield/zarr/group.h"
+
+#include <fmt/format.h>
+
+#include <string>
+
+#include "flatfield/core/error.h"
+#include "flatfield/zarr/metadata_io.h"
+#include "flatfield/zarr/metadata_v2.h"
+#include "flatfield/zarr/metadata_v3.h"
+
+namespace flatfield::zarr {
+namespace {
+
+using storage::join_key;
+using storage::Store;
+
+bool exists(const Store& store, std::string_view path, std::string_view file) {
+  return store.size(join_key(path, file)).has_value();
+}
+
+void check_format(int zarr_format, const std::string& where) {
+  if (zarr_format != 2 && zarr_format != 3)
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("Zarr format {} cannot be written", zarr_format), where,
+                "use Zarr format 2 or 3");
+}
+
+}  // namespace
+
+std::optional<Node> find_node(const Store& store, std::string_view path, int zarr_format) {
+  if (zarr_format != 2)
+    if (const auto text = read_metadata_text(store, path, kNodeFileV3))
+      return Node{3, is_array_v3(*text, store.describe(join_key(path, kNodeFileV3)))};
+  if (zarr_format != 3) {
+    if (exists(store, path, kArrayFileV2)) return Node{2, true};
+    if (exists(store, path, kGroupFileV2)) return Node{2, false};
+  }
+  return std::nullopt;
+}
+
+Json read_group_attributes(const Store& store, std::string_view path, int zarr_format) {
+  const auto text_v3 =
+      zarr_format == 2 ? std::nullopt : read_metadata_text(store, path, kNodeFileV3);
+  if (text_v3) {
+    const std::string where = store.describe(join_key(path, kNodeFileV3));
+    return is_array_v3(*text_v3, where) ? parse_array_v3(*text_v3, where).attributes
+                                        : parse_group_v3(*text_v3, where).attributes;
+  }
+  if (const auto text = read_metadata_text(store, path, kAttributesFileV2))
+    return parse_attributes_v2(*text, store.describe(join_key(path, kAttributesFileV2)));
+  if (!find_node(store, path, 2) && store.list(path).empty())
+    throw Error(ErrorCode::kNotFound, "there is no Zarr group", store.describe(path),
+                "check the name");
+  return Json::object();
+}
+
+bool is_array(const Store& store, std::string_view path) {
+  const std::optional<Node> node = find_node(store, path);
+  return node && node->is_array;
+}
+
+bool is_group(const Store& store, std::string_view path) {
+  const std::optional<Node> node = find_node(store, path);
+  return node && !node->is_array;
+}
+
+void write_group(Store& store, std::string_view path, int zarr_format) {
+  check_format(zarr_format, store.describe(path));
+  if (zarr_format == 2)
+    write_metadata_text(store, join_key(path, kGroupFileV2), print_group_v2());
+  else
+    write_metadata_text(store, join_key(path, kNodeFileV3), print_group_v3(Json::object()));
+}
+
+void write_group_attributes(Store& store, std::string_view path, int zarr_format,
+                            const Json& attributes) {
+  check_format(zarr_format, store.describe(path));
+  if (attributes.is_null()) return;
+  if (!attributes.is_object())
+    throw Error(ErrorCode::kUsage,
+                fmt::format("the attributes are {}, expected an object", attributes.type_name()),
+                store.describe(path));
+  if (zarr_format == 2)
+    write_metadata_text(store, join_key(path, kAttributesFileV2), print_attributes_v2(attributes));
+  else
+    write_metadata_text(store, join_key(path, kNodeFileV3), print_group_v3(attributes));
+}
+
+void erase_group_attributes(Store& store, std::string_view path) {
+  store.erase(join_key(path, kAttributesFileV2));
+  store.erase(join_key(path, kNodeFileV3));
+}
+
+}  // namespace flatfield::zarr

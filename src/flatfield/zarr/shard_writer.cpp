@@ -1,0 +1,143 @@
+#include "flatfield/zarr/shard_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "flatfield/core/stage_clock.h"
+
+namespace flatfield::zarr {
+namespace {
+
+constexpr std::size_t kNotListed = std::numeric_limits<std::size_t>::max();
+
+}  // namespace
+
+ShardWriter::ShardWriter(const Array& array, const Shape& index, std::vector<std::size_t> order,
+                         std::shared_ptr<ReorderBuffer> buffer)
+    : store_(array.shared_store()),
+      key_(array.chunk_object_key(index)),
+      index_codec_(array.metadata().shard_index, array.metadata().chunks_per_object()),
+      order_(std::move(order)),
+      ranks_(index_codec_.size(), kNotListed),
+      buffer_(std::move(buffer)),
+      places_(index_codec_.size(), kAbsentChunk) {
+  for (std::size_t rank = 0; rank < order_.size(); ++rank) {
+    const std::size_t number = order_[rank];
+    if (number >= ranks_.size() || ranks_[number] != kNotListed)
+      throw Error(ErrorCode::kInternal,
+                  fmt::format("chunk {} cannot be stored at {} of a shard", number, rank),
+                  store_->describe(key_));
+    ranks_[number] = rank;
+  }
+}
+
+ShardWriter::~ShardWriter() = default;
+
+void ShardWriter::put(std::size_t number, std::span<const std::byte> encoded) {
+  add(number, &encoded);
+}
+
+void ShardWriter::skip(std::size_t number) { add(number, nullptr); }
+
+void ShardWriter::add(std::size_t number, const std::span<const std::byte>* encoded) {
+  const std::size_t rank = number < ranks_.size() ? ranks_[number] : kNotListed;
+  const std::size_t bytes = encoded == nullptr ? 0 : encoded->size();
+  Lock lock(buffer_->mutex_);
+  if (rank == kNotListed || rank < next_ || waiting_.contains(rank))
+    throw Error(ErrorCode::kInternal, fmt::format("chunk {} of a shard came unasked", number),
+                store_->describe(key_));
+  const auto is_next = [&] { return rank == next_ && !writing_; };
+  {
+    const StageScope waiting(Stage::kWait);
+    buffer_->changed_.wait(
+        lock, [&] { return failure_ || is_next() || buffer_->used_ + bytes <= buffer_->bytes_; });
+  }
+  throw_if_failed();
+  if (is_next()) return drain(lock, encoded);
+  std::optional<Bytes>& kept = waiting_[rank];
+  if (encoded == nullptr) return;
+  if (!spare_.empty()) {
+    kept = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  if (!kept) kept.emplace();
+  kept->assign(encoded->begin(), encoded->end());
+  buffer_->used_ += bytes;
+  buffer_->most_used_ = std::max(buffer_->most_used_, buffer_->used_);
+}
+
+void ShardWriter::drain(Lock& lock, const std::span<const std::byte>* encoded) {
+  writing_ = true;
+  if (encoded != nullptr) write_next(lock, *encoded);
+  ++next_;
+  for (auto it = waiting_.find(next_); it != waiting_.end(); it = waiting_.find(next_)) {
+    std::optional<Bytes> kept = std::move(it->second);
+    waiting_.erase(it);
+    if (kept) {
+      write_next(lock, *kept);
+      buffer_->used_ -= kept->size();
+      spare_.push_back(std::move(*kept));
+    }
+    ++next_;
+    buffer_->changed_.notify_all();
+  }
+  writing_ = false;
+  buffer_->changed_.notify_all();
+}
+
+void ShardWriter::write_next(Lock& lock, std::span<const std::byte> encoded) {
+  const std::size_t number = order_[next_];
+  lock.unlock();
+  try {
+    append(number, encoded);
+  } catch (const Error& error) {
+    lock.lock();
+    writing_ = false;
+    if (!failure_) failure_.emplace(error);
+    buffer_->changed_.notify_all();
+    throw;
+  }
+  lock.lock();
+}
+
+void ShardWriter::append(std::size_t number, std::span<const std::byte> encoded) {
+  const StageScope writing(Stage::kWrite);
+  if (!writer_) writer_ = store_->create(key_);
+  writer_->append(encoded);
+  places_[number] = {written_bytes_, encoded.size()};
+  written_bytes_ += encoded.size();
+  count_bytes_written(static_cast<std::int64_t>(encoded.size()));
+}
+
+void ShardWriter::finish() {
+  const Lock lock(buffer_->mutex_);
+  throw_if_failed();
+  if (next_ != order_.size())
+    throw Error(ErrorCode::kInternal,
+                fmt::format("{} of {} chunks of a shard have come", next_, order_.size()),
+                store_->describe(key_));
+  if (!writer_) return;
+  const StageScope writing(Stage::kWrite);
+  CodecScratch scratch;
+  const std::span<const std::byte> index = index_codec_.encode(places_, scratch);
+  writer_->append(index);
+  writer_->commit();
+  writer_.reset();
+  count_bytes_written(static_cast<std::int64_t>(index.size()));
+}
+
+void ShardWriter::abandon() {
+  const Lock lock(buffer_->mutex_);
+  if (!failure_)
+    failure_.emplace(ErrorCode::kWriteFailed, "the shard was given up", store_->describe(key_));
+  buffer_->changed_.notify_all();
+}
+
+void ShardWriter::throw_if_failed() const {
+  if (failure_) throw Error(*failure_);
+}
+
+}  // namespace flatfield::zarr

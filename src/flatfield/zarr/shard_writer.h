@@ -1,0 +1,100 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "flatfield/core/error.h"
+#include "flatfield/storage/store.h"
+#include "flatfield/zarr/array.h"
+#include "flatfield/zarr/shard_index.h"
+
+namespace flatfield::zarr {
+
+/// Memory for chunks that came too early, shared by the shards that are written at the same time.
+class ReorderBuffer {
+ public:
+  explicit ReorderBuffer(std::size_t bytes) : bytes_(bytes) {}
+  /// The most bytes that were in use.
+  [[nodiscard]] std::size_t most_used() const {
+    const std::scoped_lock lock(mutex_);
+    return most_used_;
+  }
+
+ private:
+  friend class ShardWriter;
+  std::size_t bytes_;
+  mutable std::mutex mutex_;  ///< of the buffer, and of what the writers that share it know
+  std::condition_variable changed_;
+  std::size_t used_ = 0;
+  std::size_t most_used_ = 0;
+};
+
+/// Writes one shard of an array while its chunks are being made. They may come in any order and
+/// from several threads, and lie in the shard in the order that was said at the beginning: its
+/// bytes depend on neither. What has come goes to the store at once and is never read back; only
+/// chunks that have to wait for others are kept, in a buffer that is bounded.
+///
+/// A thread that puts a chunk for which there is no room waits until the ones before it have come.
+/// So that this comes to an end, threads take up chunks in about the order of the shard: one that
+/// has waited for a chunk must not be the one to make it.
+class ShardWriter {
+ public:
+  /// `index` is a chunk of the shard; `order` lists the chunks that will be put, by their place in
+  /// the shard in C order, in the order in which they are stored. Chunks that are not listed are
+  /// left out. The index of the shard comes at its end.
+  ShardWriter(const Array& array, const Shape& index, std::vector<std::size_t> order,
+              std::shared_ptr<ReorderBuffer> buffer);
+  ~ShardWriter();
+
+  /// Adds the encoded bytes of the chunk at `number` (each once). Throws Error(kWriteFailed), also
+  /// for a failure of another thread; Error(kInternal) for a chunk that is not in the order.
+  void put(std::size_t number, std::span<const std::byte> encoded);
+  /// Leaves out a chunk that is in the order: it reads as the fill value.
+  void skip(std::size_t number);
+  /// Completes the shard after all chunks have come; nothing is written if all were left out.
+  /// Throws Error(kWriteFailed), Error(kInternal) if chunks are missing.
+  void finish();
+  /// Gives up the shard: threads that wait get Error(kWriteFailed), and so do later calls.
+  void abandon();
+
+ private:
+  using Bytes = std::vector<std::byte>;
+  using Lock = std::unique_lock<std::mutex>;
+
+  /// `encoded` is null for a chunk that is left out.
+  void add(std::size_t number, const std::span<const std::byte>* encoded);
+  /// Writes the next chunk, and then those that wait for it. Unlocks while it writes.
+  void drain(Lock& lock, const std::span<const std::byte>* encoded);
+  /// Writes chunk next_ without the lock; only the thread that has set writing_ may.
+  void write_next(Lock& lock, std::span<const std::byte> encoded);
+  void append(std::size_t number, std::span<const std::byte> encoded);
+  void throw_if_failed() const;
+
+  std::shared_ptr<storage::Store> store_;
+  std::string key_;
+  ShardIndexCodec index_codec_;
+  std::vector<std::size_t> order_;
+  std::vector<std::size_t> ranks_;  ///< place of each chunk in order_
+  std::shared_ptr<ReorderBuffer> buffer_;
+
+  std::unique_ptr<storage::ObjectWriter> writer_;  ///< null until the first chunk
+  std::uint64_t written_bytes_ = 0;
+  std::vector<storage::ByteRange> places_;
+
+  // Under the lock of the buffer:
+  std::size_t next_ = 0;                                 ///< rank of the chunk that is written next
+  bool writing_ = false;                                 ///< a thread is writing chunk next_
+  std::map<std::size_t, std::optional<Bytes>> waiting_;  ///< by rank; none = left out
+  std::vector<Bytes> spare_;                             ///< memory for those to come
+  std::optional<Error> failure_;
+};
+
+}  // namespace flatfield::zarr
