@@ -75,6 +75,19 @@ TEST(RunTable, has_unique_documented_keys) {
   for (const auto& row : synth_table()) EXPECT_FALSE(row.help.empty()) << row.key;
 }
 
+TEST(RunTable, the_encryption_of_s3_is_one_that_it_knows) {
+  const auto& table = run_table();
+  const auto row = std::ranges::find_if(table, [](const auto& r) { return r.key == "s3_sse"; });
+  ASSERT_NE(row, table.end());
+  RunConfig config;
+  for (const char* sse : {"AES256", "aws:kms", "aws:kms:arn:aws:kms:us-west-2:1:key/2"}) {
+    row->set(config, Json(sse));
+    EXPECT_EQ(config.s3_sse, sse);
+  }
+  for (const char* sse : {"", "aes256", "aws:kms:", "kms"})
+    EXPECT_THROW(row->set(config, Json(sse)), std::invalid_argument) << sse;
+}
+
 TEST(RunTable, every_row_refuses_a_value_of_another_type) {
   const Json object = Json::parse(R"({"a": 1})", "test");
   for (const auto& row : run_table()) {

@@ -13,6 +13,9 @@ namespace {
 
 constexpr double kLongestRetryAfter = 60.0;
 constexpr double kLongestPauseUnreached = 1.0;
+/// Attempts without a pause after something was put right: where it does not last, haste does not
+/// help.
+constexpr int kMostImmediate = 3;
 
 double uniform_random() {
   // Seeded by the machine: many processes that failed at the same moment must not try again at the
@@ -76,6 +79,7 @@ Outcome PatientClient::send(const MakeRequest& make_request, const Judge& judge)
   const Clock::time_point start = Clock::now();
   const auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
   Outcome outcome;
+  int corrections = 0;
   for (int attempt = 1;; ++attempt) {
     {
       const RequestWindow::Place place(window_);
@@ -90,7 +94,7 @@ Outcome PatientClient::send(const MakeRequest& make_request, const Judge& judge)
     note_health(outcome.answer, outcome.verdict);
     if (outcome.verdict == Verdict::kFinal || attempt >= options_.max_attempts || out_of_order())
       return outcome;
-    if (outcome.verdict == Verdict::kCorrected) continue;
+    if (outcome.verdict == Verdict::kCorrected && ++corrections <= kMostImmediate) continue;
     double pause = pause_seconds(options_, attempt, uniform_random());
     // Whether there is a server at all is to be known soon.
     if (!reached()) pause = std::min(pause, kLongestPauseUnreached);

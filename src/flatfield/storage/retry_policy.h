@@ -29,7 +29,8 @@ enum class Verdict : std::uint8_t {
   kFinal,      ///< nothing: a success, or an error that another attempt would not change
   kRetry,      ///< try again after a pause
   kOverload,   ///< the same, and send less at once
-  kCorrected,  ///< what was wrong with the request has been put right: try again at once
+  kCorrected,  ///< what was wrong with the request has been put right: try again at once, a few
+               ///< times
 };
 
 /// The verdict on an answer by what HTTP says alone: broken connections, 408, 429, 500, 502, 503,
