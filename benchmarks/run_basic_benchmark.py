@@ -8,6 +8,7 @@ Usage: run_basic_benchmark.py [--build BUILD] [--runs N] [--basicpy] [--profile 
 import argparse
 import json
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
@@ -91,7 +92,9 @@ def main():
             subprocess.run(["perf", "record", "-q", "-o", data, command], check=True, stdout=subprocess.DEVNULL)
             report = subprocess.run(["perf", "report", "-i", data, "--stdio", "--percent-limit", "0.5", "--sort", "symbol"],
                                     check=True, capture_output=True, text=True).stdout
-        options.profile.write_text("\n".join(line.rstrip() for line in report.splitlines() if line.strip()) + "\n")
+        rows = re.findall(r"^\s*(\d+\.\d+%)\s+\[(.)\]\s+(.*?)\s+-\s+-\s*$", report, re.M)
+        names = [re.sub(r"flatfield::|\(anonymous namespace\)::", "", name)[:90] for _, _, name in rows]
+        options.profile.write_text("".join(f"{share:>7}  {name}\n" for (share, _, _), name in zip(rows, names)))
     if options.basicpy:
         compare_with_basicpy(options.build)
     return 0

@@ -18,6 +18,8 @@ function(flatfield_module name)
   if(FLATFIELD_BUILD_TESTS AND tests)
     add_executable(flatfield_${name}_test ${tests})
     target_include_directories(flatfield_${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+    target_compile_definitions(flatfield_${name}_test PRIVATE
+      FLATFIELD_TESTS_FOLDER="${PROJECT_SOURCE_DIR}/tests")
     target_link_libraries(flatfield_${name}_test PRIVATE
       flatfield_${name} ${ARG_LINK} flatfield_options GTest::gtest_main)
     add_test(NAME ${name} COMMAND flatfield_${name}_test)

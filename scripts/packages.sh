@@ -2,15 +2,19 @@
 
 # To build and run the program.
 BUILD_PACKAGES="g++ cmake ninja-build pkg-config libblosc-dev libzstd-dev liblz4-dev zlib1g-dev
-  libbz2-dev liblzma-dev libssl-dev libtiff-dev libeigen3-dev nlohmann-json3-dev libcli11-dev
-  libspdlog-dev libfmt-dev libcairo2-dev fonts-dejavu-core python3"
+  libbz2-dev liblzma-dev libssl-dev libcurl4-openssl-dev libexpat1-dev libtiff-dev libeigen3-dev
+  nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libcairo2-dev fonts-dejavu-core python3"
 
 # To test it: frameworks, and the programs whose answers it is held against.
 TEST_PACKAGES="libgtest-dev libbenchmark-dev python3-pytest python3-numpy python3-scipy
-  python3-skimage python3-sklearn python3-zarr python3-tifffile python3-jsonschema python3-venv"
+  python3-skimage python3-sklearn python3-zarr python3-tifffile python3-jsonschema python3-venv
+  swift-proxy swift-account swift-container swift-object memcached"
 
 # To test it from a bare machine (scripts/test --long).
 LONG_PACKAGES="mmdebstrap"
+
+# For the fuzz targets (fuzz/run).
+FUZZ_PACKAGES="clang-14 libclang-rt-14-dev"
 
 # need_packages NAME...: installs those that are missing, naming them first. Where this may not be
 # done, says which are missing and ends the script with status 1.

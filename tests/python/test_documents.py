@@ -31,7 +31,7 @@ def test_the_help_lists_every_option_of_the_readme():
     assert tables == ["run", "basic"]
     for command in tables:
         table = re.search(rf"^\| option of `{command}` .*?\n\n", README, re.M | re.S).group(0)
-        flags = re.findall(r"^\| `(--[a-z-]+)` ", table, re.M)
+        flags = re.findall(r"^\| `(--[a-z0-9-]+)` ", table, re.M)
         assert len(flags) > 5
         assert [flag for flag in flags if flag not in printed(command, "--help")] == []
 

@@ -93,6 +93,20 @@ def test_true_flatfield_is_judged_well_without_a_mask(phantom_of, tmp_path, kind
     assert block["numbers"]["flat_std"]["value"] > 0.05
 
 
+@pytest.mark.parametrize("masked", [True, False], ids=["masked", "unmasked"])
+@pytest.mark.parametrize("kind", ["usual", "even_light", "uneven_light", "binned", "dim"])
+def test_flatfield_that_basic_finds_in_a_phantom_does_not_fail(phantom_of, tmp_path, kind, masked):
+    tile, options = phantom_of(kind)
+    config = tmp_path / "basic.json"
+    config.write_text('{"working_size": 64}')
+    block = correct(tile, tmp_path / "run", "--method", "basicpy", "--basic-config", config, *options,
+                    masks=tile.parent / "masks" if masked else False).quality
+    assert block["verdict"] in ("pass", "warn"), block["reasons"]
+    # Even light has an even flatfield, which a person should confirm.
+    assert set(reasons_of(block)) <= {"flat_std", "flat_span"}
+    assert block["verdict"] == "pass" or kind == "even_light", block["reasons"]
+
+
 def test_light_sheet_tile_warns_of_the_background_that_holds_tissue(tmp_path):
     tile = shared_data("data/real") / "tile_000003_ch_488.zarr"
     block = correct(tile, tmp_path, "--is-binned").quality

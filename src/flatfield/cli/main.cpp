@@ -41,9 +41,11 @@ int synth_command(const config::SynthConfig& config) {
 
 int basic_command(config::BasicFolderConfig config) {
   if (config.output.empty()) throw Error(ErrorCode::kUsage, "--output is missing", "", "name a folder");
-  if (!config.basic_config.empty())
+  if (!config.basic_config.empty()) {
+    storage::StoreOpener stores;
     config.basic = config::read_basic_config(
-        pipeline::read_json(config.basic_config, "check --basic-config"), config.basic_config);
+        pipeline::read_json(config.basic_config, "check --basic-config", stores), config.basic_config);
+  }
   report::Log log(report::LogLevel::kInfo, false);
   pipeline::correct_folder(config, log);
   return 0;

@@ -55,6 +55,14 @@ struct RunConfig {
   int metadata_schema = 2;
   std::string log_level = "INFO";
   std::string log_format = "text";
+  std::string s3_endpoint;
+  std::string s3_region;
+  bool s3_anonymous = false;
+  bool s3_request_payer = false;
+  std::string s3_sse;
+  std::string s3_acl;
+  int s3_concurrency = 32;
+  int s3_max_attempts = 16;
   std::string dump_learned;
 
   methods::FittingOptions fitting;  ///< content of fitting_config

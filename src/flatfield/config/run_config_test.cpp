@@ -69,7 +69,7 @@ TEST(RunTable, has_unique_documented_keys) {
     EXPECT_FALSE(row.help.empty()) << row.key;
     EXPECT_EQ(row.help.back(), '.') << row.key;
     EXPECT_TRUE(std::ranges::all_of(row.key, [](char c) {
-      return (c >= 'a' && c <= 'z') || c == '_';
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
     })) << row.key;
   }
   for (const auto& row : synth_table()) EXPECT_FALSE(row.help.empty()) << row.key;

@@ -152,6 +152,19 @@ OptionRow<RunConfig> memory_limit_row() {
           }};
 }
 
+OptionRow<RunConfig> s3_sse_row() {
+  return {"s3_sse", OptionKind::kText, "AES256, aws:kms, aws:kms:KEY",
+          "Encryption by S3 of what is written; default: what the bucket says.",
+          [](RunConfig& config, const Json& value) {
+            const std::string text = value.is_string() ? value.as_string() : "";
+            const bool with_key = text.starts_with("aws:kms:") && text.size() > 8;
+            if (!value.is_null() && text != "AES256" && text != "aws:kms" && !with_key)
+              throw std::invalid_argument("expected AES256, aws:kms or aws:kms:KEY");
+            config.s3_sse = text;
+          },
+          [](const RunConfig& config) { return config.s3_sse.empty() ? Json() : Json(config.s3_sse); }};
+}
+
 OptionRow<RunConfig> tile_paths_row() {
   OptionRow<RunConfig> row{
       "tile_paths", OptionKind::kText, "list of folders",

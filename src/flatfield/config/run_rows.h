@@ -21,6 +21,7 @@ namespace flatfield::config {
 [[nodiscard]] OptionRow<RunConfig> log_level_row();
 [[nodiscard]] OptionRow<RunConfig> rank_row();
 [[nodiscard]] OptionRow<RunConfig> memory_limit_row();
+[[nodiscard]] OptionRow<RunConfig> s3_sse_row();
 [[nodiscard]] OptionRow<RunConfig> tile_paths_row();
 [[nodiscard]] OptionRow<RunConfig> fitting_row();
 [[nodiscard]] OptionRow<RunConfig> basic_row();

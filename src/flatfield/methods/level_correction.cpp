@@ -12,6 +12,10 @@ namespace {
 
 constexpr float kLargest = 65535.0F;
 
+/// v clipped to what can be written; 0 for what is no number (0 times the reciprocal of a curve of
+/// 0).
+float writable(float v) { return std::min(std::max(0.0F, v), kLargest); }
+
 /// Calls `correct(z, y, row)` for each row of a copy of `v_low`.
 template <class Correct>
 Block<float> corrected_rows(BlockView<const float> v_low, const ParallelFor& parallel_for,
@@ -51,7 +55,7 @@ Block<float> corrected_by_curves(const Correction& correction, const AxisFit& fi
     for (std::int64_t x = 0; x < v_low.shape.x; ++x) {
       if (inside[x] == 0) continue;
       const float v = ((row[x] * gain_x[static_cast<std::size_t>(x)]) * along_y) * along_z * ratio;
-      row[x] = std::clamp(v, 0.0F, kLargest);
+      row[x] = writable(v);
     }
   });
 }
@@ -67,8 +71,7 @@ Block<float> corrected_by_image(const ImageFlatfield& image, BlockView<const flo
   return corrected_rows(v_low, parallel_for, [&](std::int64_t, std::int64_t y, float* row) {
     const float* f = flatfield.view().row(0, y);
     const float* d = darkfield.view().row(0, y);
-    for (std::int64_t x = 0; x < v_low.shape.x; ++x)
-      row[x] = std::clamp((row[x] - d[x]) / f[x], 0.0F, kLargest);
+    for (std::int64_t x = 0; x < v_low.shape.x; ++x) row[x] = writable((row[x] - d[x]) / f[x]);
   });
 }
 

@@ -61,6 +61,16 @@ TEST(CorrectedLevel, applies_the_curves_at_the_length_of_the_level_inside_the_ma
       }
 }
 
+TEST(CorrectedLevel, of_a_curve_that_reaches_zero_holds_only_numbers_that_can_be_written) {
+  Fitted f;
+  f.fit->axes[0].limits = std::nullopt;
+  f.fit->axes[0].spline = numerics::smoothing_spline(std::vector<double>(6, 0.0), 0.0);
+  f.v_low.at(1, 1, 1) = 0.0F;
+  const Block<float> out = corrected_level(f.correction, f.fit, f.v_low.view(), serial_for);
+  EXPECT_EQ(out.at(1, 1, 1), 0.0F);
+  EXPECT_EQ(out.at(1, 1, 2), 65535.0F);
+}
+
 TEST(CorrectedLevel, refuses_curves_without_a_fit_or_a_mask_of_the_level) {
   const Fitted f;
   const Block<float> other({1, 1, 1}, 1.0F);

@@ -91,7 +91,8 @@ struct QualityInput {
 
 /// Measures everything that can be measured. Order statistics are those of all voxels, sums are in
 /// double in an order that depends on the data alone. Needs memory for one more volume of the level
-/// at a time. Throws Error(kInternal) for volumes or a mask of different shapes.
+/// at a time, or a copy of the background image. Throws Error(kInternal) for volumes or a mask of
+/// different shapes.
 [[nodiscard]] QualityNumbers measure_quality(const QualityInput& input,
                                              const ParallelFor& parallel_for);
 

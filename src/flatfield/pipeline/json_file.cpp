@@ -3,22 +3,16 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <memory>
-#include <sstream>
 
 #include "flatfield/core/error.h"
 
 namespace flatfield::pipeline {
 
-Json read_json(const std::string& path, const std::string& remedy) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path))
-    throw Error(ErrorCode::kNotFound, "there is no such configuration file", path, remedy);
-  std::stringstream text;
-  text << file.rdbuf();
-  return Json::parse(text.str(), path);
+Json read_json(const std::string& location, const std::string& remedy, storage::StoreOpener& stores) {
+  const auto [store, key] = stores.open_object(location);
+  const auto text = storage::get_text(*store, key);
+  if (!text) throw Error(ErrorCode::kNotFound, "there is no such configuration file", location, remedy);
+  return Json::parse(*text, location);
 }
 
 void write_result_file(const std::string& path, std::span<const std::byte> content) {

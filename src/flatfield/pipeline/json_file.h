@@ -5,11 +5,14 @@
 #include <string>
 
 #include "flatfield/core/json.h"
+#include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
 
-/// Reads a JSON file that an option names. Throws Error(kNotFound, kBadInput) with `remedy`.
-[[nodiscard]] Json read_json(const std::string& path, const std::string& remedy);
+/// Reads a JSON file that an option names, here or on a server. Throws Error(kNotFound, kBadInput) with
+/// `remedy`, and what the store throws.
+[[nodiscard]] Json read_json(const std::string& location, const std::string& remedy,
+                             storage::StoreOpener& stores);
 
 /// Writes a file of the results directory: under a temporary name first, so that no half file is ever seen.
 /// Throws Error(kWriteFailed).

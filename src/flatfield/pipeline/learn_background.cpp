@@ -21,7 +21,7 @@ methods::PlanePositions plane_positions(const ome::Tile& tile, const std::string
 }
 
 Block<float> reference_image(const VolumeRequest& request, const Extent3& shape, RunContext& context) {
-  const ReferenceBackground reference = read_reference_background(request.location);
+  const ReferenceBackground reference = read_reference_background(request.location, context.stores);
   context.log.info(fmt::format("reference background: {} ({} x {} pixels)", reference.path,
                                reference.image.shape().y, reference.image.shape().x));
   for (const float v : reference.image.span())

@@ -7,6 +7,7 @@
 #include "flatfield/core/error.h"
 #include "flatfield/methods/tissue_mask.h"
 #include "flatfield/numerics/nearest_resize.h"
+#include "flatfield/pipeline/local_copy.h"
 #include "flatfield/pipeline/tiff_file.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/storage/file_error.h"
@@ -28,13 +29,40 @@ bool is_tiff(const fs::path& path) { return path.extension() == ".tif" || path.e
 
 }  // namespace
 
-MaskCatalog::MaskCatalog(const std::string& folder) : folder_(folder) {
-  if (!fs::is_directory(folder))
+MaskCatalog::MaskCatalog(const std::string& folder, storage::StoreOpener& stores)
+    : folder_(trimmed_location(folder)), stores_(stores) {
+  const bool is_there = storage::is_remote(folder) ? !stores.open(folder)->list("").empty()
+                                                   : fs::is_directory(folder);
+  if (!is_there)
     throw Error(ErrorCode::kNotFound, "--mask-dir is not a folder", folder, "check the name");
 }
 
 std::optional<std::string> MaskCatalog::find_file(const std::string& tile_name) const {
   const std::string identifier = identifier_of(tile_name);
+  const std::vector<std::string> matches =
+      storage::is_remote(folder_) ? search_remote(identifier) : search_local(identifier);
+  if (matches.empty()) return std::nullopt;
+  return *std::min_element(matches.begin(), matches.end());
+}
+
+std::vector<std::string> MaskCatalog::search_remote(const std::string& identifier) const {
+  const auto store = stores_.open(folder_);
+  std::vector<std::string> matches;
+  std::vector<std::string> prefixes{""};
+  while (!prefixes.empty()) {
+    const std::string prefix = std::move(prefixes.back());
+    prefixes.pop_back();
+    for (const std::string& name : store->list(prefix)) {
+      if (name.ends_with('/'))
+        prefixes.push_back(storage::join_key(prefix, name.substr(0, name.size() - 1)));
+      else if (is_tiff(name) && tile_identifier(name) == identifier)
+        matches.push_back(join_location(folder_, storage::join_key(prefix, name)));
+    }
+  }
+  return matches;
+}
+
+std::vector<std::string> MaskCatalog::search_local(const std::string& identifier) const {
   std::vector<std::string> matches;
   std::error_code error;
   fs::recursive_directory_iterator entry(folder_, fs::directory_options::follow_directory_symlink, error);
@@ -57,8 +85,7 @@ std::optional<std::string> MaskCatalog::find_file(const std::string& tile_name) 
   if (error)
     storage::throw_file_error(ErrorCode::kReadFailed, "search the mask folder", folder_,
                               error.value());
-  if (matches.empty()) return std::nullopt;
-  return *std::min_element(matches.begin(), matches.end());
+  return matches;
 }
 
 std::optional<Block<std::uint8_t>> MaskCatalog::foreground(const std::string& tile_name,
@@ -69,7 +96,7 @@ std::optional<Block<std::uint8_t>> MaskCatalog::foreground(const std::string& ti
     return numerics::nearest_resize(known->second.view(), v_low.shape);
   const auto file = find_file(tile_name);
   if (!file) return std::nullopt;
-  Block<std::uint8_t> mask = read_mask_tiff(*file);
+  Block<std::uint8_t> mask = read_mask(*file);
   try {
     methods::clean_mask(mask.view());
   } catch (const Error& error) {
@@ -83,7 +110,11 @@ std::optional<Block<std::uint8_t>> MaskCatalog::foreground(const std::string& ti
 std::optional<Block<std::uint8_t>> MaskCatalog::raw_mask(const std::string& tile_name) const {
   const auto file = find_file(tile_name);
   if (!file) return std::nullopt;
-  return read_mask_tiff(*file);
+  return read_mask(*file);
+}
+
+Block<std::uint8_t> MaskCatalog::read_mask(const std::string& location) const {
+  return with_local_copy(location, stores_, [](const fs::path& path) { return read_mask_tiff(path); });
 }
 
 void MaskCatalog::forget_all_but(std::span<const std::string> tile_locations) {

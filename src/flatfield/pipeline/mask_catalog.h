@@ -5,9 +5,11 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
+#include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
 
@@ -15,8 +17,9 @@ namespace flatfield::pipeline {
 /// computed on the first volume of the tile and shared by its other channels (algorithms.md 4.1).
 class MaskCatalog {
  public:
+  /// The folder may be on a server; `stores` must outlive the catalog.
   /// Throws Error(kNotFound) if `folder` is not a folder.
-  explicit MaskCatalog(const std::string& folder);
+  MaskCatalog(const std::string& folder, storage::StoreOpener& stores);
 
   /// File of a tile: the first in sorted path order below the folder (links followed) that ends in .tif or
   /// .tiff and holds the same identifier; none if there is no such file.
@@ -36,7 +39,12 @@ class MaskCatalog {
   void forget_all_but(std::span<const std::string> tile_locations);
 
  private:
+  [[nodiscard]] Block<std::uint8_t> read_mask(const std::string& location) const;
+  [[nodiscard]] std::vector<std::string> search_local(const std::string& identifier) const;
+  [[nodiscard]] std::vector<std::string> search_remote(const std::string& identifier) const;
+
   std::string folder_;
+  storage::StoreOpener& stores_;
   std::map<std::string, Block<std::uint8_t>> foregrounds_;  ///< by identifier
 };
 

@@ -44,13 +44,14 @@ class MaskCatalogTest : public testing::Test {
   }
   /// Path below the folder of the mask of a tile; "" if there is none.
   [[nodiscard]] std::string found(const std::string& tile) const {
-    const auto file = MaskCatalog(folder_.string()).find_file(tile);
+    const auto file = MaskCatalog(folder_.string(), stores_).find_file(tile);
     return file ? fs::path(*file).lexically_relative(folder_).string() : "";
   }
   void write_mask(const std::string& name, const Block<std::uint8_t>& mask) const {
     write_mask_tiff(folder_ / name, mask.view());
   }
 
+  mutable storage::StoreOpener stores_;
   fs::path folder_ =
       fs::temp_directory_path() / ("flatfield_catalog_test_" + std::to_string(getpid()) + "_" +
                                    testing::UnitTest::GetInstance()->current_test_info()->name());
@@ -113,17 +114,17 @@ TEST_F(MaskCatalogTest, searches_folders_that_link_to_each_other_once) {
 }
 
 TEST_F(MaskCatalogTest, refuses_a_folder_that_is_none) {
-  EXPECT_EQ(error_of([&] { MaskCatalog((folder_ / "missing").string()); }).code(),
+  EXPECT_EQ(error_of([&] { MaskCatalog((folder_ / "missing").string(), stores_); }).code(),
             ErrorCode::kNotFound);
   touch("file");
-  EXPECT_EQ(error_of([&] { MaskCatalog((folder_ / "file").string()); }).code(),
+  EXPECT_EQ(error_of([&] { MaskCatalog((folder_ / "file").string(), stores_); }).code(),
             ErrorCode::kNotFound);
 }
 
 TEST_F(MaskCatalogTest, refuses_a_tile_without_identifier) {
   EXPECT_EQ(error_of([&] { (void)found("brain.zarr"); }).code(), ErrorCode::kUsage);
   Block<float> v_low({1, 1, 1}, 1.0F);
-  MaskCatalog catalog(folder_.string());
+  MaskCatalog catalog(folder_.string(), stores_);
   EXPECT_EQ(
       error_of([&] { (void)catalog.foreground("brain.zarr", v_low.view(), serial_for); }).code(),
       ErrorCode::kUsage);
@@ -131,7 +132,7 @@ TEST_F(MaskCatalogTest, refuses_a_tile_without_identifier) {
 
 TEST_F(MaskCatalogTest, has_no_foreground_without_a_file) {
   const Block<float> v_low({2, 2, 2}, 1.0F);
-  MaskCatalog catalog(folder_.string());
+  MaskCatalog catalog(folder_.string(), stores_);
   EXPECT_FALSE(catalog.foreground(kTile, v_low.view(), serial_for));
 }
 
@@ -144,7 +145,7 @@ TEST_F(MaskCatalogTest, makes_the_foreground_of_the_cleaned_mask_and_the_signal)
   write_mask("tile_000005_ch_488.tif", mask);
   Block<float> v_low({6, 6, 6}, 3.0F);
   v_low.at(4, 4, 4) = 0.0F;
-  MaskCatalog catalog(folder_.string());
+  MaskCatalog catalog(folder_.string(), stores_);
   const auto foreground = catalog.foreground(kTile, v_low.view(), serial_for);
   ASSERT_TRUE(foreground);
   EXPECT_EQ(foreground->at(2, 2, 2), 1);
@@ -158,7 +159,7 @@ TEST_F(MaskCatalogTest, shares_the_foreground_of_the_first_volume_with_the_other
   write_mask("tile_000005_ch_488.tif", mask);
   Block<float> first({4, 4, 4}, 1.0F);
   first.at(0, 0, 0) = 0.0F;
-  MaskCatalog catalog(folder_.string());
+  MaskCatalog catalog(folder_.string(), stores_);
   ASSERT_TRUE(catalog.foreground("tile_000005_ch_488.zarr", first.view(), serial_for));
   fs::remove(folder_ / "tile_000005_ch_488.tif");
 
@@ -179,7 +180,7 @@ TEST_F(MaskCatalogTest, shares_the_foreground_of_the_first_volume_with_the_other
 TEST_F(MaskCatalogTest, names_the_file_of_a_mask_without_foreground) {
   write_mask("tile_000005_ch_488.tif", Block<std::uint8_t>({2, 2, 2}, 0));
   const Block<float> v_low({2, 2, 2}, 1.0F);
-  MaskCatalog catalog(folder_.string());
+  MaskCatalog catalog(folder_.string(), stores_);
   const Error error = error_of([&] { (void)catalog.foreground(kTile, v_low.view(), serial_for); });
   EXPECT_EQ(error.code(), ErrorCode::kBadInput);
   EXPECT_NE(error.where().find("tile_000005_ch_488.tif"), std::string::npos);

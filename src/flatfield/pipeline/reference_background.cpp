@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "flatfield/core/error.h"
+#include "flatfield/pipeline/local_copy.h"
 #include "flatfield/pipeline/tiff_file.h"
 #include "flatfield/pipeline/tile_paths.h"
 
@@ -11,7 +12,9 @@ namespace {
 
 std::string derivatives_folder(const std::string& tile_location) {
   // A bare name has parents too: those of the folder that the program runs in.
-  const std::string whole = std::filesystem::absolute(trimmed_location(tile_location)).string();
+  const std::string whole = storage::is_remote(tile_location)
+                                ? tile_location
+                                : std::filesystem::absolute(trimmed_location(tile_location)).string();
   return join_location(location_parent(location_parent(whole)), "derivatives");
 }
 
@@ -34,14 +37,16 @@ std::vector<std::string> reference_background_places(const std::string& tile_loc
   return names;
 }
 
-ReferenceBackground read_reference_background(const std::string& tile_location) {
+ReferenceBackground read_reference_background(const std::string& tile_location,
+                                              storage::StoreOpener& stores) {
   const std::vector<std::string> places = reference_background_places(tile_location);
   if (places.empty())
     throw Error(ErrorCode::kUsage, "the tile's name holds no identifier to find its reference background by",
                 tile_location, "name it like tile_000001_ch_488.zarr or tile_x_0001_y_0002_z_0000_ch_488.zarr");
   std::string tried;
   for (const std::string& place : places) {
-    if (std::filesystem::exists(place)) return {place, read_plane_tiff(place)};
+    if (const auto [store, key] = stores.open_object(place); store->size(key))
+      return {place, with_local_copy(place, stores, [](const auto& path) { return read_plane_tiff(path); })};
     tried += (tried.empty() ? "" : ", ") + location_name(place);
   }
   throw Error(ErrorCode::kNotFound, "there is no reference background (tried: " + tried + ")",

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "flatfield/core/block.h"
+#include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
 
@@ -17,6 +18,7 @@ struct ReferenceBackground {
   std::string path;
   Block<float> image;
 };
-[[nodiscard]] ReferenceBackground read_reference_background(const std::string& tile_location);
+[[nodiscard]] ReferenceBackground read_reference_background(const std::string& tile_location,
+                                                            storage::StoreOpener& stores);
 
 }  // namespace flatfield::pipeline

@@ -25,26 +25,29 @@ TEST(ReferenceBackgroundPlaces, of_a_numbered_tile_is_its_background_collection)
 }
 
 TEST(ReferenceBackgroundPlaces, of_a_tile_without_an_identifier_are_none) {
+  storage::StoreOpener stores;
   EXPECT_TRUE(reference_background_places("/a/b/brain.zarr").empty());
-  EXPECT_THROW((void)read_reference_background("/a/b/brain.zarr"), Error);
+  EXPECT_THROW((void)read_reference_background("/a/b/brain.zarr", stores), Error);
 }
 
 TEST(ReferenceBackground, is_the_first_of_the_places_that_is_there) {
+  storage::StoreOpener stores;
   const TemporaryFolder folder;
   const std::string tile = folder / "denoised/SPIM.ome.zarr/tile_x_0_y_0_z_0_ch_488.zarr";
   const Places places = reference_background_places(tile);
   std::filesystem::create_directories(folder.path() / "denoised/derivatives");
   write_plane_tiff(places[1], Block<float>({1, 3, 4}, 7.5F).view());
-  EXPECT_EQ(read_reference_background(tile).path, places[1]);
-  EXPECT_EQ(read_reference_background(tile).image.at(0, 2, 3), 7.5F);
+  EXPECT_EQ(read_reference_background(tile, stores).path, places[1]);
+  EXPECT_EQ(read_reference_background(tile, stores).image.at(0, 2, 3), 7.5F);
   write_plane_tiff(places[0], Block<float>({1, 3, 4}, 8.5F).view());
-  EXPECT_EQ(read_reference_background(tile).image.at(0, 0, 0), 8.5F);
+  EXPECT_EQ(read_reference_background(tile, stores).image.at(0, 0, 0), 8.5F);
 }
 
 TEST(ReferenceBackground, that_is_not_there_is_an_error_that_lists_the_names_tried) {
+  storage::StoreOpener stores;
   const TemporaryFolder folder;
   try {
-    (void)read_reference_background(folder / "a/b/tile_x_0_y_0_z_0_ch_488.zarr");
+    (void)read_reference_background(folder / "a/b/tile_x_0_y_0_z_0_ch_488.zarr", stores);
     FAIL() << "no error was thrown";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kNotFound);

@@ -10,13 +10,17 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/execution/memory_ceiling.h"
+#include "flatfield/pipeline/artifacts.h"
 #include "flatfield/pipeline/json_file.h"
+#include "flatfield/pipeline/local_copy.h"
 #include "flatfield/pipeline/run_context.h"
 #include "flatfield/pipeline/run_report.h"
+#include "flatfield/pipeline/s3_settings.h"
 #include "flatfield/pipeline/tiff_file.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/pipeline/tile_record.h"
 #include "flatfield/pipeline/translate_errors.h"
+#include "flatfield/storage/write_probe.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -50,6 +54,9 @@ void check_results_dir(const config::RunConfig& config, const std::vector<std::s
 }
 
 void make_results_dir(const std::string& path) {
+  if (storage::is_remote(path))
+    throw Error(ErrorCode::kUsage, "--results-dir: the results directory must be a local folder", path,
+                "leave it out: beside an output on S3 it is uploaded to artifacts/");
   std::error_code error;
   fs::create_directories(path, error);
   if (error || !fs::is_directory(path))
@@ -62,13 +69,15 @@ void prepare(RunContext& context) {
   const config::RunConfig& config = context.config;
   for (const std::string& notice : config.notices) context.log.info(notice);
   for (const std::string& warning : config::unused_options(config)) context.log.warning(warning);
-  if (!config.mask_dir.empty() && !config.skip_flat_field) context.masks.emplace(config.mask_dir);
+  if (!config.mask_dir.empty() && !config.skip_flat_field) context.masks.emplace(config.mask_dir, context.stores);
   if (config.skip_flat_field) return;
-  if (config.method == "reference") context.flatfield_image = read_plane_tiff(config.flatfield_path);
+  if (config.method == "reference") context.flatfield_image = with_local_copy(config.flatfield_path, context.stores, [](const auto& path) {
+      return read_plane_tiff(path);
+    });
   const std::string& summary = config.median_summary_path.empty() ? config.fitting.median_summary_path
                                                                   : config.median_summary_path;
   if (config.method == "fitting" && !summary.empty()) {
-    context.medians.emplace(read_json(summary, "check --median-summary-path"), summary);
+    context.medians.emplace(read_json(summary, "check --median-summary-path", context.stores), summary);
     for (const std::string& warning : context.medians->warnings()) context.log.warning(warning);
   }
 }
@@ -84,7 +93,7 @@ std::vector<std::string> tiles_of(const config::RunConfig& config) {
 /// How much the corrected tiles differ where they overlap. A number that cannot be had fails no run.
 Json overlap_report(RunContext& context) {
   try {
-    Json overlap = measure_overlaps(context.placed, context.pool);
+    Json overlap = measure_overlaps(context.placed, context.stores, context.pool);
     if (overlap.is_null()) return overlap;
     const auto text = [&](const char* key) {
       const Json& value = *overlap.find(key);
@@ -97,6 +106,19 @@ Json overlap_report(RunContext& context) {
     context.log.warning(std::string("the overlaps of the tiles could not be measured: ") + error.what());
     return {};
   }
+}
+
+/// What concerns the tiles of a batch together.
+void finish_batch(RunContext& context, RunReport& report, int exit) {
+  Json overlap = overlap_report(context);
+  report.add_overlap(std::move(overlap), context.log.take_warnings());
+  const Json counts = report.counts();
+  context.log.event(exit == 0 ? report::LogLevel::kInfo : report::LogLevel::kError, "run_finished",
+            fmt::format("{} tiles: {} corrected, {} with background subtraction only, {} skipped, {} failed",
+                        report.tile_count(), counts.find("corrected")->as_int64(),
+                        counts.find("background_only")->as_int64(), counts.find("skipped")->as_int64(),
+                        counts.find("failed")->as_int64()),
+            counts);
 }
 
 int run_checked(config::RunConfig& config, report::Log& log) {
@@ -112,8 +134,12 @@ int run_checked(config::RunConfig& config, report::Log& log) {
   execution::ThreadPool pool(config.num_workers);
   const std::int64_t memory =
       config.memory_limit_bytes > 0 ? config.memory_limit_bytes : execution::default_memory_ceiling();
-  RunContext context{config, pool, log, memory, {}, {}, {}, {}};
+  storage::StoreOpener stores(s3_options(config));
+  RunContext context{config, pool, log, stores, memory, {}, {}, {}, {}};
   prepare(context);
+  const std::string artifacts = artifacts_location(config.output, tiles.front());
+  const bool uploads = storage::is_remote(config.output);
+  if (uploads) storage::prove_writable(*stores.open(artifacts));
   RunReport report(config.results_dir + "/run_report.json", log.take_warnings());
 
   int exit = 0;
@@ -125,16 +151,12 @@ int run_checked(config::RunConfig& config, report::Log& log) {
     report.add(std::move(record.report), exit);
     if (context.masks) context.masks->forget_all_but(std::span(tiles).subspan(i + 1));
   }
-  if (tiles.size() == 1) return exit;
-  Json overlap = overlap_report(context);
-  report.add_overlap(std::move(overlap), log.take_warnings());
-  const Json counts = report.counts();
-  log.event(exit == 0 ? report::LogLevel::kInfo : report::LogLevel::kError, "run_finished",
-            fmt::format("{} tiles: {} corrected, {} with background subtraction only, {} skipped, {} failed",
-                        tiles.size(), counts.find("corrected")->as_int64(),
-                        counts.find("background_only")->as_int64(), counts.find("skipped")->as_int64(),
-                        counts.find("failed")->as_int64()),
-            counts);
+  if (tiles.size() > 1) finish_batch(context, report, exit);
+  if (uploads) {
+    log.info("the results directory is uploaded to " + artifacts);
+    const std::int64_t files = upload_folder(config.results_dir, artifacts, stores);
+    log.info(fmt::format("uploaded: {} files", files));
+  }
   return exit;
 }
 

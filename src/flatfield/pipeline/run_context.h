@@ -11,6 +11,7 @@
 #include "flatfield/pipeline/median_summary.h"
 #include "flatfield/pipeline/tile_overlap.h"
 #include "flatfield/report/log.h"
+#include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
 
@@ -19,6 +20,7 @@ struct RunContext {
   const config::RunConfig& config;
   execution::ThreadPool& pool;
   report::Log& log;
+  storage::StoreOpener& stores;              ///< everything outside the results directory comes from here
   std::int64_t memory_bytes = 0;             ///< that the run may use
   std::optional<MaskCatalog> masks;          ///< where --mask-dir is given
   std::optional<MedianSummary> medians;      ///< where --median-summary-path is given

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <vector>
 
@@ -11,6 +10,8 @@
 #include "flatfield/config/fitting_config.h"
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/json_file.h"
+#include "flatfield/pipeline/s3_settings.h"
+#include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -23,8 +24,8 @@ constexpr const char* kTileListFolder = "../data";
 /// Batch systems set these for every job, so a value that makes no sense is no reason to stop.
 void apply_environment(const Environment& environment, RunConfig& config) {
   const auto apply = [&](const char* name, const char* key) {
-    const std::optional<std::string> text = environment(name);
-    if (!text || text->empty()) return;
+    const std::optional<std::string> text = non_empty(environment, name);
+    if (!text) return;
     for (const auto& row : config::run_table()) {
       if (row.key != key) continue;
       try {
@@ -84,23 +85,24 @@ void apply_tile_list(const Json& object, const std::string& path, RunConfig& con
 
 }  // namespace
 
-std::optional<std::string> process_environment(const std::string& name) {
-  const char* value = std::getenv(name.c_str());
-  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-}
-
 RunConfig resolve_run(const std::function<void(RunConfig&)>& command_line,
                       const Environment& environment) {
   RunConfig typed;
   command_line(typed);
   Json file;
-  if (!typed.config.empty()) file = read_json(typed.config, "check --config");
+  if (!typed.config.empty()) {
+    // The options of S3 that the file itself may hold are for what comes after it.
+    storage::StoreOpener stores(s3_options(typed));
+    file = read_json(typed.config, "check --config", stores);
+  }
 
+  storage::StoreOpener local;
   const auto put_together = [&](const std::optional<std::string>& tile_list) {
     RunConfig config;
     apply_environment(environment, config);
     if (tile_list)
-      apply_tile_list(read_json(*tile_list, "check the file, or name a tile with --zarr"), *tile_list, config);
+      apply_tile_list(read_json(*tile_list, "check the file, or name a tile with --zarr", local), *tile_list,
+                      config);
     if (!typed.config.empty()) apply_config_file(file, typed.config, config);
     command_line(config);
     return config;
@@ -109,12 +111,15 @@ RunConfig resolve_run(const std::function<void(RunConfig&)>& command_line,
   if (config.zarr.empty() && config.tile_paths.empty())
     if (const auto tile_list = find_tile_list(kTileListFolder)) config = put_together(tile_list);
 
-  if (!config.fitting_config.empty())
-    config.fitting = config::read_fitting_config(
-        read_json(config.fitting_config, "check --fitting-config"), config.fitting_config);
-  if (!config.basic_config.empty())
-    config.basic = config::read_basic_config(read_json(config.basic_config, "check --basic-config"),
-                                             config.basic_config);
+  if (!config.fitting_config.empty() || !config.basic_config.empty()) {
+    storage::StoreOpener stores(s3_options(config));
+    if (!config.fitting_config.empty())
+      config.fitting = config::read_fitting_config(
+          read_json(config.fitting_config, "check --fitting-config", stores), config.fitting_config);
+    if (!config.basic_config.empty())
+      config.basic = config::read_basic_config(
+          read_json(config.basic_config, "check --basic-config", stores), config.basic_config);
+  }
   return config;
 }
 

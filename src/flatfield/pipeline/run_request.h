@@ -1,16 +1,11 @@
 #pragma once
 
 #include <functional>
-#include <optional>
-#include <string>
 
 #include "flatfield/config/run_config.h"
+#include "flatfield/core/environment.h"
 
 namespace flatfield::pipeline {
-
-/// Variables of the environment, by name; none where not set. A parameter so that tests can choose them.
-using Environment = std::function<std::optional<std::string>(const std::string& name)>;
-[[nodiscard]] std::optional<std::string> process_environment(const std::string& name);
 
 /// Puts together what a run is asked to do (algorithms.md section 10). From the weakest to the strongest:
 /// defaults, CO_CPUS and CO_MEMORY, the first tile list `../data/tile_*.json` where neither the command line nor --config

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/report/progress.h"
 #include "flatfield/storage/open_store.h"
+#include "flatfield/storage/write_probe.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -28,6 +30,19 @@ void check_apart(const std::string& input, const std::string& output) {
   if (lies_within(input, output) || lies_within(output, input))
     throw Error(ErrorCode::kUsage, "the output " + output + " would overwrite the input", input,
                 "choose another --output");
+}
+
+/// Proves that an output can be written to its place, and leaves no folder there that was not there before.
+void prove_place(const std::string& place, storage::Store& store) {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> made;
+  std::error_code ignored;
+  if (!storage::is_remote(place))
+    for (fs::path folder = fs::absolute(place); folder.has_relative_path() && !fs::exists(folder, ignored);
+         folder = folder.parent_path())
+      made.push_back(folder);
+  storage::prove_writable(store);
+  for (const fs::path& folder : made) fs::remove(folder, ignored);
 }
 
 void check_input(const zarr::Array& input, const Extent3& shape) {
@@ -64,24 +79,28 @@ class Job {
     if (fits_) places.push_back(outputs_.mask);
     if (refines_) places.push_back(outputs_.probability);
     for (const std::string& place : places) check_apart(location_, place);
-    const ome::Tile tile = ome::Tile::open(storage::open_store(location_));
+    const ome::Tile tile = ome::Tile::open(context_.stores.open(location_));
     const TileLevels levels = choose_levels(tile, name_, config_, context_.log);
     const zarr::Array input = tile.open_array(levels.target);
     check_input(input, tile.spatial_shape(levels.target));
-    const auto corrected_store = storage::open_store(outputs_.corrected);
+    const auto corrected_store = context_.stores.open(outputs_.corrected);
     if (!config_.overwrite && output_state(*corrected_store) == OutputState::kFinished) {
       context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
       result_.status = TileStatus::kSkipped;
       result_.reason = "the output was finished already";
       return;
     }
-    for (const std::string& place : places) check_place(*storage::open_store(place), config_.overwrite);
+    for (const std::string& place : places) {
+      const auto store = context_.stores.open(place);
+      check_place(*store, config_.overwrite);
+      prove_place(place, *store);
+    }
     if (config_.skip_flat_field && config_.skip_bkg_sub)
       context_.log.info("--skip-flat-field and --skip-bkg-sub: the tile is rewritten with a pyramid");
 
     plans_ = plan_tile_outputs(tile, name_, levels, input, config_, context_.log);
     const std::vector<LearnedVolume> learned = learn_all(tile, levels);
-    for (const std::string& place : places) clear_place(*storage::open_store(place));
+    for (const std::string& place : places) clear_place(*context_.stores.open(place));
     if (config_.overwrite) clear_stale(places);
     write(tile, levels, learned, corrected_store);
   }
@@ -121,7 +140,7 @@ class Job {
   void clear_stale(const std::vector<std::string>& places) {
     for (const std::string& place : {outputs_.mask, outputs_.probability}) {
       if (std::find(places.begin(), places.end(), place) != places.end()) continue;
-      const auto store = storage::open_store(place);
+      const auto store = context_.stores.open(place);
       if (output_state(*store) != OutputState::kFinished) continue;
       clear_place(*store);
       context_.log.info("removed, as it belongs to the output that is overwritten: " + place);
@@ -195,14 +214,14 @@ class Job {
     context_.placed.push_back(std::move(placed));
   }
 
-  static std::unique_ptr<OutputImage> open_output(const std::string& location, const OutputPlan& plan) {
-    return std::make_unique<OutputImage>(storage::open_store(location), plan);
+  std::unique_ptr<OutputImage> open_output(const std::string& location, const OutputPlan& plan) {
+    return std::make_unique<OutputImage>(context_.stores.open(location), plan);
   }
 
   /// TILE_mask_low_res.zarr of the results directory: the mask as it was learnt with.
   void save_low_resolution_mask(const Block<std::uint8_t>& mask) {
     const auto store =
-        storage::open_store(join_location(config_.results_dir, name_ + "_mask_low_res.zarr"));
+        context_.stores.open(join_location(config_.results_dir, name_ + "_mask_low_res.zarr"));
     clear_place(*store);
     OutputImage image(store, plans_.low_mask);
     write_pyramid(*block_source(mask), image.target({}, "low-resolution mask"), context_.pool,

@@ -24,8 +24,9 @@ bool same_scale(const std::array<double, 3>& a, const std::array<double, 3>& b) 
 }
 
 /// The background-subtracted voxels of a box of the input.
-Block<float> before(const PlacedTile& tile, const Box3& box, const ParallelFor& parallel_for) {
-  const ome::Tile input = ome::Tile::open(storage::open_store(tile.input));
+Block<float> before(const PlacedTile& tile, const Box3& box, storage::StoreOpener& stores,
+                    const ParallelFor& parallel_for) {
+  const ome::Tile input = ome::Tile::open(stores.open(tile.input));
   Block<float> voxels = read_box_as_float(input.open_volume(tile.level, {}), box, parallel_for);
   if (tile.background)
     methods::subtract_background(
@@ -36,8 +37,9 @@ Block<float> before(const PlacedTile& tile, const Box3& box, const ParallelFor& 
 }
 
 /// The voxels of the same box of the output; none if it has no level of this scale and shape.
-std::optional<Block<float>> after(const PlacedTile& tile, const Box3& box, const ParallelFor& parallel_for) {
-  const ome::Tile output = ome::Tile::open(storage::open_store(tile.output));
+std::optional<Block<float>> after(const PlacedTile& tile, const Box3& box, storage::StoreOpener& stores,
+                                  const ParallelFor& parallel_for) {
+  const ome::Tile output = ome::Tile::open(stores.open(tile.output));
   for (const ome::Level& level : output.multiscale().levels) {
     const std::vector<double> scale = output.output_scale(level);
     if (same_scale({scale[2], scale[3], scale[4]}, tile.scale) &&
@@ -93,7 +95,8 @@ std::vector<TileOverlap> find_overlaps(const std::vector<PlacedTile>& tiles) {
   return overlaps;
 }
 
-Json measure_overlaps(const std::vector<PlacedTile>& tiles, execution::ThreadPool& pool) {
+Json measure_overlaps(const std::vector<PlacedTile>& tiles, storage::StoreOpener& stores,
+                      execution::ThreadPool& pool) {
   const ParallelFor parallel_for = pool.as_parallel_for();
   std::vector<double> residuals_before;
   std::vector<double> residuals_after;
@@ -101,11 +104,11 @@ Json measure_overlaps(const std::vector<PlacedTile>& tiles, execution::ThreadPoo
   for (const TileOverlap& overlap : find_overlaps(tiles)) {
     const PlacedTile& first = tiles[overlap.first];
     const PlacedTile& second = tiles[overlap.second];
-    Block<float> a = before(first, overlap.box_of_first, parallel_for);
-    Block<float> b = before(second, overlap.box_of_second, parallel_for);
+    Block<float> a = before(first, overlap.box_of_first, stores, parallel_for);
+    Block<float> b = before(second, overlap.box_of_second, stores, parallel_for);
     residuals_before.push_back(methods::overlap_residual(a.view(), b.view(), parallel_for));
-    std::optional<Block<float>> corrected_a = after(first, overlap.box_of_first, parallel_for);
-    std::optional<Block<float>> corrected_b = after(second, overlap.box_of_second, parallel_for);
+    std::optional<Block<float>> corrected_a = after(first, overlap.box_of_first, stores, parallel_for);
+    std::optional<Block<float>> corrected_b = after(second, overlap.box_of_second, stores, parallel_for);
     Json pair;
     pair["tiles"] = Json(Json::Array{first.name, second.name});
     pair["voxels"] = overlap.box_of_first.shape.volume();

@@ -8,6 +8,7 @@
 #include "flatfield/core/block.h"
 #include "flatfield/core/json.h"
 #include "flatfield/execution/thread_pool.h"
+#include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
 
@@ -39,6 +40,7 @@ struct TileOverlap {
 /// report: {"pairs", "residual_before", "residual_after", "tiles": [...]}; null where no tiles overlap. After is null
 /// where the output has no level of the same scale. At most 2^24 voxels of an overlap are read, around its middle
 /// along z.
-[[nodiscard]] Json measure_overlaps(const std::vector<PlacedTile>& tiles, execution::ThreadPool& pool);
+[[nodiscard]] Json measure_overlaps(const std::vector<PlacedTile>& tiles, storage::StoreOpener& stores,
+                                    execution::ThreadPool& pool);
 
 }  // namespace flatfield::pipeline

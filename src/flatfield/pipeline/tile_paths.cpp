@@ -5,6 +5,8 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "flatfield/storage/open_store.h"
+
 namespace flatfield::pipeline {
 namespace {
 
@@ -29,11 +31,23 @@ std::size_t match_numbered(std::string_view text, std::initializer_list<std::str
   return length;
 }
 
+/// Length of "s3://" of a URL, above which there is nothing; 0 for a path.
+std::size_t root_length(std::string_view location) {
+  const std::size_t scheme = location.find("://");
+  return scheme == std::string_view::npos ? 0 : scheme + 3;
+}
+
+/// The path of a location of this machine, which may be a file:// URL.
+std::string local_path(const std::string& location) {
+  return trimmed_location(location.substr(root_length(location)));
+}
+
 }  // namespace
 
 std::string trimmed_location(const std::string& location) {
   std::string trimmed = location;
-  while (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
+  const std::size_t shortest = std::max<std::size_t>(1, root_length(location));
+  while (trimmed.size() > shortest && trimmed.back() == '/') trimmed.pop_back();
   return trimmed;
 }
 
@@ -46,6 +60,7 @@ std::string location_parent(const std::string& location) {
   const std::string trimmed = trimmed_location(location);
   const std::size_t slash = trimmed.find_last_of('/');
   if (slash == std::string::npos) return ".";
+  if (slash < root_length(trimmed)) return trimmed;
   return trimmed_location(trimmed.substr(0, slash == 0 ? 1 : slash));
 }
 
@@ -56,8 +71,12 @@ std::string join_location(const std::string& parent, const std::string& name) {
 
 bool lies_within(const std::string& location, const std::string& folder) {
   namespace fs = std::filesystem;
-  const fs::path inner = fs::weakly_canonical(fs::absolute(trimmed_location(location)));
-  const fs::path outer = fs::weakly_canonical(fs::absolute(trimmed_location(folder)));
+  if (storage::is_remote(location) || storage::is_remote(folder)) {
+    const std::string above = trimmed_location(folder) + "/";
+    return (trimmed_location(location) + "/").starts_with(above);
+  }
+  const fs::path inner = fs::weakly_canonical(fs::absolute(local_path(location)));
+  const fs::path outer = fs::weakly_canonical(fs::absolute(local_path(folder)));
   return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
 }
 

@@ -12,11 +12,11 @@ namespace flatfield::pipeline {
 [[nodiscard]] std::string trimmed_location(const std::string& location);
 /// Last component of a location: the name of a tile.
 [[nodiscard]] std::string location_name(const std::string& location);
-/// The location above; "." for a bare name.
+/// The location above; "." for a bare name, and a bucket (or host) itself for one.
 [[nodiscard]] std::string location_parent(const std::string& location);
 [[nodiscard]] std::string join_location(const std::string& parent, const std::string& name);
-/// True if a local path is `folder` or lies below it, over symbolic links too. Neither needs to
-/// exist.
+/// True if a location is `folder` or lies below it; for local paths over symbolic links too. Neither
+/// needs to exist.
 [[nodiscard]] bool lies_within(const std::string& location, const std::string& folder);
 
 /// Where the outputs of a tile go (algorithms.md section 8).

@@ -1,0 +1,61 @@
+#include "flatfield/pipeline/artifacts.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include "flatfield/core/error.h"
+#include "flatfield/pipeline/tile_paths.h"
+#include "flatfield/storage/file_error.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kPieceBytes = std::uint64_t{4} << 20U;
+
+std::vector<std::string> files_below(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::error_code unknown;  // a file that vanishes meanwhile
+    if (entry->is_regular_file(unknown))
+      names.push_back(entry->path().lexically_relative(folder).generic_string());
+  }
+  if (error) storage::throw_file_error(ErrorCode::kReadFailed, "list", folder, error.value());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+std::string artifacts_location(const std::string& output, const std::string& first_tile) {
+  return join_location(join_location(location_parent(output), "artifacts"),
+                       location_name(first_tile));
+}
+
+std::int64_t upload_folder(const std::string& folder, const std::string& location,
+                           storage::StoreOpener& stores) {
+  const auto from = stores.open(folder);
+  const auto to = stores.open(location);
+  std::int64_t count = 0;
+  Buffer piece;
+  for (const std::string& name : files_below(folder)) {
+    const auto size = from->size(name);
+    if (!size) continue;
+    const auto writer = to->create(name);
+    for (std::uint64_t offset = 0; offset < *size; offset += kPieceBytes) {
+      if (!from->get_range(name, {offset, std::min(kPieceBytes, *size - offset)}, piece))
+        throw Error(ErrorCode::kReadFailed, "the file vanished while it was read", from->describe(name));
+      writer->append(piece.span());
+    }
+    writer->commit();
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,211 @@
+#include "flatfield/storage/credential_chain.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+#include "flatfield/storage/credential_requests.h"
+#include "flatfield/storage/open_store.h"
+#include "flatfield/storage/store_exam.h"
+#include "support/s3_test_server.h"
+#include "support/temporary_folder.h"
+
+namespace flatfield::storage {
+namespace {
+
+using test::S3TestServer;
+using Variables = std::map<std::string, std::string>;
+
+class CredentialChain : public testing::Test {
+ protected:
+  /// What is fetched with these variables, and a server that takes it.
+  [[nodiscard]] std::optional<Credentials> fetch(Variables variables) const {
+    variables.emplace("AWS_CONFIG_FILE", folder_ / "config");
+    variables.emplace("AWS_SHARED_CREDENTIALS_FILE", folder_ / "credentials");
+    variables.emplace("AWS_ENDPOINT_URL_STS", server_.url() + "/sts");
+    variables.emplace("AWS_EC2_METADATA_DISABLED", "true");
+    const S3Options options = server_.options_without_credentials(variables);
+    const auto credentials =
+        find_credential_source(options, read_aws_settings(options.environment)).fetch();
+    if (credentials) {
+      // They are not only found: the server takes them.
+      put_text(*StoreOpener(options).open("s3://credentials/x"), "a", "text");
+    }
+    return credentials;
+  }
+  [[nodiscard]] std::string fetched_id(const Variables& variables) const {
+    const auto credentials = fetch(variables);
+    return credentials ? credentials->access_key_id : "none";
+  }
+  [[nodiscard]] Error refusal_of(const Variables& variables) const {
+    try {
+      (void)fetch(variables);
+    } catch (const Error& error) {
+      return error;
+    }
+    ADD_FAILURE() << "no error was thrown";
+    return Error(ErrorCode::kInternal, "none");
+  }
+
+  S3TestServer& server_ = S3TestServer::fresh();
+  TemporaryFolder folder_;
+  const Variables keys_{{"AWS_ACCESS_KEY_ID", "AKIDTEST"},
+                        {"AWS_SECRET_ACCESS_KEY", "secret/of+test"}};
+};
+
+TEST_F(CredentialChain, finds_none_where_nothing_is_configured) {
+  EXPECT_EQ(fetched_id({}), "none");
+}
+
+TEST_F(CredentialChain, takes_the_environment_first) {
+  folder_.write("credentials", "[default]\naws_access_key_id=other\naws_secret_access_key=x\n");
+  EXPECT_EQ(fetched_id(keys_), "AKIDTEST");
+  EXPECT_EQ(refusal_of({{"AWS_ACCESS_KEY_ID", "AKIDTEST"}}).code(), ErrorCode::kUsage);
+}
+
+TEST_F(CredentialChain, takes_a_web_identity_to_sts) {
+  const std::string token = folder_.write("token", "web token\n");
+  EXPECT_TRUE(fetched_id({{"AWS_WEB_IDENTITY_TOKEN_FILE", token}, {"AWS_ROLE_ARN", "arn:role"}})
+                  .starts_with("ASIAWEB"));
+}
+
+TEST_F(CredentialChain, a_source_that_fails_is_an_error_and_no_reason_to_go_on) {
+  const std::string token = folder_.write("token", "stale web token");
+  folder_.write(
+      "credentials",
+      "[default]\naws_access_key_id = AKIDTEST\naws_secret_access_key = secret/of+test\n");
+  const Error error =
+      refusal_of({{"AWS_WEB_IDENTITY_TOKEN_FILE", token}, {"AWS_ROLE_ARN", "arn:role"}});
+  EXPECT_EQ(error.code(), ErrorCode::kReadFailed);
+  EXPECT_NE(std::string(error.what()).find("InvalidIdentityToken"), std::string::npos);
+  EXPECT_EQ(std::string(error.what()).find("stale"), std::string::npos);
+}
+
+TEST_F(CredentialChain, takes_the_keys_of_the_profile_that_is_named) {
+  folder_.write("credentials",
+                "# a comment\n[default]\naws_access_key_id = other\naws_secret_access_key = x\n"
+                "[test]\naws_access_key_id = AKIDTEST\naws_secret_access_key = secret/of+test\n");
+  EXPECT_EQ(fetched_id({{"AWS_PROFILE", "test"}}), "AKIDTEST");
+  EXPECT_EQ(refusal_of({{"AWS_PROFILE", "missing"}}).code(), ErrorCode::kUsage);
+}
+
+TEST_F(CredentialChain, takes_on_the_role_of_a_profile) {
+  folder_.write("credentials",
+                "[base]\naws_access_key_id=AKIDTEST\naws_secret_access_key=secret/of+test\n");
+  folder_.write(
+      "config",
+      "[profile role]\nrole_arn = arn:role\nsource_profile = base\nexternal_id = external\n"
+      "[profile chained]\nrole_arn = arn:next\nsource_profile = role\nexternal_id = external\n"
+      "[profile from variables]\nrole_arn = arn:role\ncredential_source = Environment\n"
+      "external_id = external\n"
+      "[profile stranger]\nrole_arn = arn:role\nsource_profile = base\n"
+      "[profile circle]\nrole_arn = arn:role\nsource_profile = round\n"
+      "[profile round]\nrole_arn = arn:role\nsource_profile = circle\n"
+      "[profile web]\nrole_arn = arn:role\nweb_identity_token_file = " +
+          folder_.write("token", "web token") + "\n");
+  EXPECT_TRUE(fetched_id({{"AWS_PROFILE", "role"}}).starts_with("ASIAROLE"));
+  EXPECT_TRUE(fetched_id({{"AWS_PROFILE", "chained"}}).starts_with("ASIAROLE"));
+  EXPECT_TRUE(fetched_id({{"AWS_PROFILE", "web"}}).starts_with("ASIAWEB"));
+  const Error error = refusal_of({{"AWS_PROFILE", "stranger"}});
+  EXPECT_NE(std::string(error.what()).find("AccessDenied"), std::string::npos) << error.what();
+  EXPECT_EQ(refusal_of({{"AWS_PROFILE", "circle"}}).code(), ErrorCode::kUsage);
+}
+
+TEST_F(CredentialChain, asks_the_credential_process_of_a_profile) {
+  const auto process = [&](const std::string& command) {
+    folder_.write("config", "[default]\ncredential_process = " + command + "\n");
+  };
+  process(
+      "/usr/bin/python3 -c \"import urllib.request; "
+      "print(urllib.request.urlopen('" +
+      server_.url() + "/process').read().decode())\"");
+  EXPECT_TRUE(fetched_id({}).starts_with("ASIAPROCESS"));
+  process("echo secret; echo secret >&2; exit 3");
+  const Error error = refusal_of({});
+  EXPECT_NE(std::string(error.what()).find("exit code 3"), std::string::npos) << error.what();
+  EXPECT_EQ(std::string(error.what()).find("secret"), std::string::npos) << error.what();
+  process("echo no json of a secret");
+  EXPECT_EQ(std::string(refusal_of({}).what()).find("secret"), std::string::npos);
+}
+
+TEST_F(CredentialChain, asks_the_service_of_a_container) {
+  const std::string url = server_.url() + "/container";
+  EXPECT_TRUE(fetched_id({{"AWS_CONTAINER_CREDENTIALS_FULL_URI", url},
+                          {"AWS_CONTAINER_AUTHORIZATION_TOKEN", "container token"}})
+                  .starts_with("ASIACONTAINER"));
+  const std::string token = folder_.write("token", "container token\n");
+  EXPECT_TRUE(fetched_id({{"AWS_CONTAINER_CREDENTIALS_FULL_URI", url},
+                          {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token}})
+                  .starts_with("ASIACONTAINER"));
+  EXPECT_EQ(refusal_of({{"AWS_CONTAINER_CREDENTIALS_FULL_URI", url}}).code(),
+            ErrorCode::kReadFailed);
+  EXPECT_EQ(refusal_of({{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.org/x"}}).code(),
+            ErrorCode::kUsage);
+}
+
+TEST_F(CredentialChain, asks_the_metadata_service_of_an_instance) {
+  const Variables instance{{"AWS_EC2_METADATA_DISABLED", "false"},
+                           {"AWS_EC2_METADATA_SERVICE_ENDPOINT", server_.url()}};
+  EXPECT_TRUE(fetched_id(instance).starts_with("ASIAIMDS"));
+  // Where there is none, there are no credentials, and that is known soon.
+  EXPECT_EQ(fetched_id({{"AWS_EC2_METADATA_DISABLED", "false"},
+                        {"AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9"}}),
+            "none");
+}
+
+TEST_F(CredentialChain, credentials_that_expire_soon_are_renewed) {
+  Json settings;
+  settings["lifetime"] = 2;
+  server_.control(settings);
+  const HttpUrl endpoint = parse_http_url(server_.url(), "test");
+  int fetches = 0;
+  CredentialProvider provider({"test", [&] {
+                                 ++fetches;
+                                 return fetch_instance_credentials(endpoint);
+                               }});
+  const auto first = provider.current();
+  const auto second = provider.current();
+  EXPECT_NE(first->access_key_id, second->access_key_id);
+  EXPECT_EQ(provider.current()->access_key_id, second->access_key_id);  // not at every request
+  EXPECT_EQ(fetches, 2);
+}
+
+TEST(CredentialProvider, keeps_what_is_still_good_where_renewing_fails) {
+  int fetches = 0;
+  CredentialProvider provider({"test", [&]() -> std::optional<Credentials> {
+                                 if (++fetches > 1) throw Error(ErrorCode::kReadFailed, "down");
+                                 return Credentials{"id", "secret", "token", unix_now() + 60};
+                               }});
+  EXPECT_EQ(provider.current()->access_key_id, "id");
+  EXPECT_EQ(provider.current()->access_key_id, "id");
+  EXPECT_EQ(fetches, 2);
+}
+
+TEST(CredentialProvider, what_a_server_refuses_is_replaced_once_for_all_threads) {
+  int fetches = 0;
+  CredentialProvider provider(
+      {"test", [&]() -> std::optional<Credentials> {
+         return Credentials{"id" + std::to_string(++fetches), "s", "t", unix_now() + 3600};
+       }});
+  const auto used = provider.current();
+  EXPECT_TRUE(provider.replace(used));
+  EXPECT_TRUE(provider.replace(used));  // another thread with the old ones
+  EXPECT_EQ(fetches, 2);
+  EXPECT_EQ(provider.current()->access_key_id, "id2");
+}
+
+TEST(AwsSettings, reads_the_files_as_the_command_line_of_aws_does) {
+  const AwsProfiles profiles = parse_aws_profiles(
+      "[default]\nregion = us-west-2 # here\n; no\ns3 =\n  endpoint_url = nested\n"
+      "[profile a b]\nregion=eu-central-1\n[sso-session x]\nregion=no\n[services y]\n",
+      false);
+  EXPECT_EQ(profiles.size(), 2U);
+  EXPECT_EQ(setting(profiles.at("default"), "region"), "us-west-2");
+  EXPECT_EQ(setting(profiles.at("default"), "endpoint_url"), "");
+  EXPECT_EQ(setting(profiles.at("a b"), "region"), "eu-central-1");
+  EXPECT_EQ(parse_aws_profiles("[x]\r\nregion = a\r\n[", true).at("x").at("region"), "a");
+}
+
+}  // namespace
+}  // namespace flatfield::storage

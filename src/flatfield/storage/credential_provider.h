@@ -1,0 +1,49 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "flatfield/storage/s3_signer.h"
+
+namespace flatfield::storage {
+
+/// Where credentials come from, and a way to get fresh ones. `fetch` returns none if there are none
+/// to be had, and then the requests stay unsigned; it throws Error if a source that is configured
+/// fails: another, weaker identity is never taken instead.
+struct CredentialSource {
+  std::string name;  ///< for messages, e.g. "the environment"
+  std::function<std::optional<Credentials>()> fetch;
+};
+
+/// The credentials of a run, fetched when they are first needed and again before they expire.
+/// May be used from several threads at once.
+class CredentialProvider {
+ public:
+  explicit CredentialProvider(CredentialSource source);
+
+  /// What to sign with now; null to leave requests unsigned. Credentials that expire within five
+  /// minutes are replaced; if that fails while they are still good, they are used on. Throws Error.
+  [[nodiscard]] std::shared_ptr<const Credentials> current();
+
+  /// Says that a server did not take `used` any more. True if others are to be tried: those that
+  /// `current` returns now. Throws Error if none can be fetched.
+  [[nodiscard]] bool replace(const std::shared_ptr<const Credentials>& used);
+
+  /// Name of the source.
+  [[nodiscard]] const std::string& source() const { return source_.name; }
+
+ private:
+  void fetch();
+
+  CredentialSource source_;
+  std::mutex mutex_;
+  bool fetched_ = false;
+  std::shared_ptr<const Credentials> credentials_;
+  std::chrono::steady_clock::time_point next_fetch_;  ///< not before, where the last one failed
+};
+
+}  // namespace flatfield::storage

@@ -1,0 +1,25 @@
+#include "flatfield/storage/write_probe.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <random>
+
+#include "flatfield/core/error.h"
+
+namespace flatfield::storage {
+
+void prove_writable(Store& store) {
+  // Other processes may try the same place at the same moment.
+  const std::string key =
+      fmt::format(".exaspim_flatfield_probe_{}_{:08x}", ::getpid(), std::random_device{}());
+  const std::string text = "This object proves that a run may write here; it may be removed.\n";
+  put_text(store, key, text);
+  const auto read = get_text(store, key);
+  store.erase(key);
+  if (read != text)
+    throw Error(ErrorCode::kWriteFailed, "what is written here is not read back",
+                store.describe(""), "choose another --output");
+}
+
+}  // namespace flatfield::storage
