@@ -7,6 +7,7 @@
 #include "flatfield/zarr/array.h"
 #include "flatfield/zarr/compressors.h"
 #include "flatfield/zarr/fill_value.h"
+#include "flatfield/zarr/nd_copy.h"
 #include "probe.h"
 
 namespace flatfield::test {
@@ -14,18 +15,7 @@ namespace {
 
 using Index = std::vector<std::int64_t>;
 
-/// Calls `visit` with every index of a grid, in C order.
-template <class Visit>
-void for_each_index(const Index& shape, Visit visit) {
-  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return;
-  Index index(shape.size(), 0);
-  for (;;) {
-    visit(index);
-    std::size_t axis = shape.size();
-    while (axis > 0 && ++index[axis - 1] == shape[axis - 1]) index[--axis] = 0;
-    if (axis == 0) return;
-  }
-}
+using zarr::for_each_index;
 
 /// Copies the elements of a chunk that lie in the array, element by element, between a chunk and
 /// the whole array in C order.

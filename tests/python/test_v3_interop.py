@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from support.oracles import ask, ask_node, node_oracle, oracle
-from support.program import call, correct, read_json, read_levels, shared_data
+from support.program import call, correct, files_below, read_json, read_levels, shared_data
 from support.tiles import phantom_tile
 
 ZARR = "zarr==3.1.3"
@@ -154,6 +154,22 @@ def test_a_v3_output_is_skipped_replaced_and_corrected_again(runs, tile, tmp_pat
     replaced = correct(runs["dividing"].corrected, tmp_path / "second", "--skip-flat-field", "--overwrite",
                        "--output-zarr-format", 2, masks=False)
     assert not list(replaced.corrected.rglob("zarr.json"))
+
+
+@pytest.mark.parametrize("options", [("--output-zarr-format", 2),
+                                     ("--output-zarr-format", 3, "--corrected-shard-size", "none"),
+                                     ("--output-zarr-format", 3, "--corrected-shard-size", "48,32,48",
+                                      "--mask-shard-size", "16")])
+def test_chunks_of_zeros_may_be_left_out(runs, tile, options, tmp_path):
+    full = correct(tile, tmp_path / "full", "--n-levels", 4, *options)
+    run = correct(tile, tmp_path / "run", "--n-levels", 4, *options, "--write-empty-chunks", "false")
+    for kind in ("corrected", "mask"):
+        described = json.loads(call("inspect", getattr(run, kind), "--json", "--checksum", cwd=tmp_path).out)
+        assert {f"{kind}/{child['path']}": child["sha256"] for child in described["children"]} \
+            == {name: content for name, content in expected_digests(runs).items() if name.startswith(kind)}
+    bytes_of = {name: sum(len(content) for path, content in files_below(made.mask / "0").items() if "zar" not in path)
+                for name, made in (("run", run), ("full", full))}
+    assert 0 < bytes_of["run"] < bytes_of["full"]
 
 
 def test_codecs_that_zarr_v3_does_not_have_are_refused_before_anything_is_written(tile, tmp_path):

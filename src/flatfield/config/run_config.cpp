@@ -65,6 +65,7 @@ const OptionTable<RunConfig>& run_table() {
       shard_row("corrected_shard_size", &RunConfig::corrected_shard_size, "the corrected tile"),
       shard_row("mask_shard_size", &RunConfig::mask_shard_size, "the mask"),
       shard_row("probability_shard_size", &RunConfig::probability_shard_size, "the probability"),
+      write_empty_chunks_row(),
       RunRows::choice("output_codec", &RunConfig::output_codec, output_codec_names(),
                       "Compressor of the outputs."),
       RunRows::integer("output_codec_level", &RunConfig::output_codec_level, {0, 65537},

@@ -49,6 +49,7 @@ struct RunConfig {
   std::optional<Extent3> corrected_shard_size = Extent3{512, 512, 512};
   std::optional<Extent3> mask_shard_size = Extent3{1024, 1024, 1024};
   std::optional<Extent3> probability_shard_size = Extent3{512, 512, 512};
+  bool write_empty_chunks = true;
   std::string output_codec = "blosc-zstd";
   int output_codec_level = 1;
   int metadata_schema = 2;

@@ -62,6 +62,17 @@ OptionRow<RunConfig> zarr_format_row() {
           [](const RunConfig& config) { return Json(config.output_zarr_format); }};
 }
 
+OptionRow<RunConfig> write_empty_chunks_row() {
+  return {"write_empty_chunks", OptionKind::kText, "true, false",
+          "Whether chunks of nothing but zeros are stored; those that are not read as zeros.",
+          [](RunConfig& config, const Json& value) {
+            const std::string text = value.is_string() ? value.as_string() : value.dump();
+            if (text != "true" && text != "false") throw std::invalid_argument("expected true or false");
+            config.write_empty_chunks = text == "true";
+          },
+          [](const RunConfig& config) { return Json(config.write_empty_chunks); }};
+}
+
 /// Python's logging level numbers, which users of the Python program pass.
 OptionRow<RunConfig> log_level_row() {
   return {"log_level", OptionKind::kText, "DEBUG, INFO, WARNING, ERROR, CRITICAL, or 10..50",

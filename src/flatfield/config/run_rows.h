@@ -16,6 +16,8 @@ namespace flatfield::config {
                                              std::string what);
 /// The Zarr format of the outputs, which files may also give as an integer.
 [[nodiscard]] OptionRow<RunConfig> zarr_format_row();
+/// true or false, which the command line writes out.
+[[nodiscard]] OptionRow<RunConfig> write_empty_chunks_row();
 [[nodiscard]] OptionRow<RunConfig> log_level_row();
 [[nodiscard]] OptionRow<RunConfig> rank_row();
 [[nodiscard]] OptionRow<RunConfig> memory_limit_row();

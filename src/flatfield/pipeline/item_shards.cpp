@@ -21,6 +21,10 @@ void ItemShards::put(const zarr::Array& array, const zarr::Shape& chunk,
   shards_.at(array.chunk_object_key(chunk)).writer->put(array.number_in_object(chunk), encoded);
 }
 
+void ItemShards::skip(const zarr::Array& array, const zarr::Shape& chunk) {
+  shards_.at(array.chunk_object_key(chunk)).writer->skip(array.number_in_object(chunk));
+}
+
 void ItemShards::finish() {
   for (auto& [key, shard] : shards_) shard.writer->finish();
 }

@@ -26,6 +26,8 @@ class ItemShards {
 
   /// Adds an encoded chunk. May be called by several workers. Throws as zarr::ShardWriter::put.
   void put(const zarr::Array& array, const zarr::Shape& chunk, std::span<const std::byte> encoded);
+  /// Leaves out a chunk.
+  void skip(const zarr::Array& array, const zarr::Shape& chunk);
   /// Completes all shards.
   void finish();
   /// Gives up all shards, so that no worker waits for a chunk that will not come.

@@ -68,6 +68,7 @@ PyramidTarget OutputImage::target(ome::VolumeId id, const std::string& message_n
   target.reducer = plan_.reducer;
   target.chunk_shape = plan_.chunk_shape;
   target.shard_shape = plan_.shard_shape;
+  target.write_empty_chunks = plan_.write_empty_chunks;
   target.store = store_;
   target.scratch_path = kScratchName;
   return target;

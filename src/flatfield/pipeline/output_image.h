@@ -23,6 +23,7 @@ struct OutputPlan {
   Extent3 chunk_shape;
   std::optional<Extent3> shard_shape;  ///< whole multiples of chunk_shape, only for Zarr format 3
   int zarr_format = 2;
+  bool write_empty_chunks = true;  ///< false: chunks of zeros are left out
   DType dtype = DType::kUint16;
   int level_count = 1;
   std::vector<zarr::Compressor> compressors;

@@ -70,6 +70,7 @@ TileOutputs plan_tile_outputs(const ome::Tile& tile, const std::string& tile_nam
   common.volumes = tile.volume_counts(input);
   common.compressors = config::output_compressors(config);
   common.reducer = reducer(config);
+  common.write_empty_chunks = config.write_empty_chunks;
   common.zarr_format = config.output_zarr_format == "match" ? input.metadata().zarr_format
                                                             : std::stoi(config.output_zarr_format);
   if (common.zarr_format == 3) {

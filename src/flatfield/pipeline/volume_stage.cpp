@@ -65,6 +65,7 @@ class Pass {
         name_(target.name),
         geometry_(target.chunk_shape, target.shard_shape),
         reducer_(target.reducer),
+        write_empty_(target.write_empty_chunks),
         first_level_(first_level) {
     const std::size_t last = std::min(first_level + static_cast<std::size_t>(geometry_.depth),
                                       target.levels.size() - 1);
@@ -199,6 +200,10 @@ class Pass {
     const std::span<const std::byte> bytes = std::as_bytes(chunk.span());
     const T first = *chunk.data();
     if ((first == T{0} || first == T{1}) && is_constant<T>(chunk.span())) {
+      if (first == T{0} && !write_empty_) {
+        if (mine.shards != nullptr) mine.shards->skip(array, volume.chunk_index(index));
+        return;
+      }
       std::vector<std::byte>& encoded =
           mine.constant_chunks[static_cast<std::size_t>(level)][first == T{0} ? 0 : 1];
       if (encoded.empty()) {
@@ -241,6 +246,7 @@ class Pass {
   std::string name_;
   ItemGeometry geometry_;
   numerics::WindowReducer reducer_;
+  bool write_empty_;
   std::size_t first_level_;
   std::vector<ome::Volume> levels_;
   std::optional<ome::Volume> carry_;

@@ -46,6 +46,7 @@ struct PyramidTarget {
   numerics::WindowReducer reducer;
   Extent3 chunk_shape;              ///< of all levels; a level smaller than a chunk has clipped chunks
   std::optional<Extent3> shard_shape;  ///< of all levels, clipped in the same way; none = no shards
+  bool write_empty_chunks = true;  ///< false: chunks of zeros, the fill value, are left out
   std::shared_ptr<storage::Store> store;  ///< where the carries go while the pyramid is written
   std::string scratch_path;               ///< key of their group in `store`
 };

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cstring>
 #include <map>
 #include <optional>
 #include <utility>
@@ -251,14 +249,6 @@ void Array::write_encoded_chunk(const Shape& index, std::span<const std::byte> e
 void Array::write_chunk(const Shape& index, std::span<const std::byte> chunk,
                         ChunkScratch& scratch) const {
   write_encoded_chunk(index, encode_chunk(chunk, scratch));
-}
-
-bool Array::is_fill(std::span<const std::byte> chunk) const {
-  const std::size_t itemsize = metadata_->fill_value.size();
-  // All elements are equal if each equals the one before it.
-  return chunk.size() >= itemsize &&
-         std::equal(metadata_->fill_value.begin(), metadata_->fill_value.end(), chunk.begin()) &&
-         std::memcmp(chunk.data(), chunk.data() + itemsize, chunk.size() - itemsize) == 0;
 }
 
 void Array::check_chunk_size(std::size_t size) const {

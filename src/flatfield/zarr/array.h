@@ -77,8 +77,6 @@ class Array {
   /// Stores bytes that encode_chunk has made. Not for sharded arrays.
   void write_encoded_chunk(const Shape& index, std::span<const std::byte> encoded) const;
 
-  /// True if a chunk holds nothing but the fill value.
-  [[nodiscard]] bool is_fill(std::span<const std::byte> chunk) const;
   /// The store, and the key in it of the object that holds a chunk; Error(kInternal) if the array
   /// has no such chunk.
   [[nodiscard]] const std::shared_ptr<storage::Store>& shared_store() const { return store_; }

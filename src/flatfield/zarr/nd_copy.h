@@ -23,14 +23,6 @@ void for_each_index(const std::vector<std::int64_t>& shape, Visit visit) {
   }
 }
 
-/// Place of `index` in a grid of `shape`, in C order.
-[[nodiscard]] inline std::int64_t linear_index(std::span<const std::int64_t> index,
-                                               std::span<const std::int64_t> shape) {
-  std::int64_t linear = 0;
-  for (std::size_t i = 0; i < shape.size(); ++i) linear = linear * shape[i] + index[i];
-  return linear;
-}
-
 /// An n-dimensional array in memory, in C order, and an element of it.
 template <class Byte>
 struct BoxCorner {
