@@ -1,3 +1,14 @@
+# Headers that most files need, compiled once per target: half of the time of a build is spent on reading them.
+set(FLATFIELD_STANDARD_HEADERS
+  <algorithm> <array> <atomic> <cmath> <condition_variable> <cstdint> <cstring> <filesystem> <functional> <map> <memory>
+  <mutex> <optional> <span> <string> <string_view> <utility> <vector>)
+
+# Tests are compiled to be built quickly, not to be fast.
+function(flatfield_quick_build target)
+  target_precompile_headers(${target} PRIVATE ${FLATFIELD_STANDARD_HEADERS} <fstream> <random> <sstream> <gtest/gtest.h>)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+endfunction()
+
 # flatfield_module(NAME DEPENDS folder... LINK library...)
 #
 # One folder of src/flatfield is one static library `flatfield_NAME`; every `*_test.cpp` in it goes
@@ -14,6 +25,7 @@ function(flatfield_module name)
   target_include_directories(flatfield_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   list(TRANSFORM ARG_DEPENDS PREPEND flatfield_)
   target_link_libraries(flatfield_${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_LINK} flatfield_options)
+  target_precompile_headers(flatfield_${name} PRIVATE ${FLATFIELD_STANDARD_HEADERS})
 
   if(FLATFIELD_BUILD_TESTS AND tests)
     add_executable(flatfield_${name}_test ${tests})
@@ -22,6 +34,7 @@ function(flatfield_module name)
       FLATFIELD_TESTS_FOLDER="${PROJECT_SOURCE_DIR}/tests")
     target_link_libraries(flatfield_${name}_test PRIVATE
       flatfield_${name} ${ARG_LINK} flatfield_options GTest::gtest_main)
+    flatfield_quick_build(flatfield_${name}_test)
     add_test(NAME ${name} COMMAND flatfield_${name}_test)
   endif()
 endfunction()
