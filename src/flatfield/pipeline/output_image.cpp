@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "flatfield/core/error.h"
+#include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/zarr/array.h"
 #include "flatfield/zarr/group.h"
 
