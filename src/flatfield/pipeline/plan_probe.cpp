@@ -11,6 +11,7 @@
 #include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/pipeline/learn_background.h"
 #include "flatfield/pipeline/learn_stage.h"
+#include "flatfield/pipeline/local_folders.h"
 #include "flatfield/pipeline/tile_paths.h"
 
 namespace flatfield::pipeline {
@@ -156,6 +157,7 @@ Probe probe_tile(RunContext& context, const ome::Tile& tile, const std::string& 
                  const TileOutputs& outputs, const std::string& scratch) {
   const ParallelFor parallel_for = context.pool.as_parallel_for();
   const Extent3 target = tile.spatial_shape(levels.target);
+  const MadeFolders made(scratch);
   Probe probe;
   probe.learn_level = learn_level(tile, levels.estimation);
   probe.learn_share = static_cast<double>(tile.spatial_shape(probe.learn_level).volume()) /

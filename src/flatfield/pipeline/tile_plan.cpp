@@ -92,11 +92,16 @@ class Planner {
     plan.tile = name_;
     plan.workers = context_.pool.workers();
     add_outputs(plan);
-    check_memory(plan);
+    const MemoryFacts memory = memory_facts();
+    const std::vector<execution::StageNeeds> least = tile_needs(memory);
+    plan.memory_limit_bytes = context_.memory.limit_bytes();
+    execution::check_needs(least, plan.memory_limit_bytes);
+    plan.smallest_limit_bytes = execution::smallest_limit(least);
     const std::int64_t most = storage::is_remote(location_) ? kMostSizesRemote : kMostSizesLocal;
     level_0_ = stored_size(input_, most, config_.s3_concurrency);
     if (learns_) low_ = stored_size(estimation_, most, config_.s3_concurrency);
     plan.level_0_bytes = level_0_.bytes;
+    plan.memory = expected_needs(memory, plan.memory_limit_bytes, std::min(1.0, stored_share()));
     plan.sizes_are_estimates = level_0_.is_estimate || low_.is_estimate;
     if (effort == PlanEffort::kProbe || is_large()) {
       probe_ = probe_tile(context_, tile_, location_, levels_, outputs_, places_.corrected + ".plan");
@@ -128,18 +133,21 @@ class Planner {
     if (refines_) add(places_.probability, outputs_.probability);
   }
 
-  void check_memory(TilePlan& plan) const {
-    MemoryFacts facts{config_, input_.metadata(), estimation_.metadata(), outputs_, plan.workers, fits_, refines_, 0, 0};
-    plan.memory_limit_bytes = context_.memory.limit_bytes();
+  [[nodiscard]] MemoryFacts memory_facts() const {
+    MemoryFacts facts{config_, input_.metadata(), estimation_.metadata(), outputs_, context_.pool.workers(), fits_,
+                      refines_, 0, 0};
     if (storage::is_remote(config_.output)) {
-      const storage::S3Options options = s3_options(config_, plan.memory_limit_bytes);
+      const storage::S3Options options = s3_options(config_, context_.memory.limit_bytes());
       facts.part_bytes = static_cast<std::int64_t>(options.part_bytes);
       facts.queue_bytes = static_cast<std::int64_t>(options.queue_bytes);
     }
-    const std::vector<execution::StageNeeds> least = tile_needs(facts);
-    execution::check_needs(least, plan.memory_limit_bytes);
-    plan.smallest_limit_bytes = execution::smallest_limit(least);
-    plan.memory = expected_needs(facts, plan.memory_limit_bytes);
+    return facts;
+  }
+
+  /// Size of a stored chunk by that of a chunk.
+  [[nodiscard]] double stored_share() const {
+    return ratio(static_cast<double>(level_0_.bytes), static_cast<double>(chunk_count(input_.metadata())) *
+                                                          static_cast<double>(input_.metadata().chunk_bytes()));
   }
 
   /// Stored bytes of level 0 that hold background planes, and the share of its chunks that is decoded for them.
