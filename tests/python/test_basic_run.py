@@ -6,7 +6,8 @@ import pytest
 import tifffile
 
 from support.overlap import overlap_residual, overlapping_pairs, read_positions
-from support.program import (BAD_INPUT, NOT_FOUND, OUTPUT_EXISTS, USAGE, call, correct, files_below, read_json,
+from support.peak_memory import peak_resident_bytes
+from support.program import (BAD_INPUT, NOT_FOUND, OUTPUT_EXISTS, PROGRAM, USAGE, call, correct, files_below, read_json,
                              read_volume, shared_data)
 from support.tiles import phantom, write_mask, write_tile
 
@@ -112,6 +113,29 @@ def test_workers_change_no_byte(images, tmp_path):
                     cwd=tmp_path).code == 0
         written.append({name: data for name, data in files_below(out).items() if not name.endswith(".json")})
     assert written[0] == written[1] == written[2] and len(written[0]) == 32
+
+
+def test_images_that_are_not_in_the_fit_are_corrected_too(images, tmp_path):
+    config = options_file(tmp_path, working_size=48, max_frames=4)
+    assert call("basic", images, "--output", "out", "--output-type", "float32", "--basic-config", config,
+                cwd=tmp_path).code == 0
+    flatfield = tifffile.imread(tmp_path / "out" / "flatfield.tif")
+    assert len(read_json(tmp_path / "out" / "basic_report.json")["baseline"]) == 4
+    for path in images.glob("*.tif"):
+        expected = tifffile.imread(path).astype(np.float32) / flatfield
+        np.testing.assert_allclose(tifffile.imread(tmp_path / "out" / path.name), expected, rtol=1e-6)
+
+
+def test_memory_of_a_folder_is_that_of_the_images_in_the_fit(tmp_path):
+    for count in (8, 64):
+        (tmp_path / str(count)).mkdir()
+        for i, image in enumerate(scenes(count, 512, 512)):
+            tifffile.imwrite(tmp_path / str(count) / f"{i:02}.tif", image)
+    config = options_file(tmp_path, working_size=32, max_frames=4)
+    peak = {count: peak_resident_bytes(PROGRAM, "basic", count, "--output", f"out{count}", "--basic-config", config,
+                                       cwd=tmp_path) for count in (8, 64)}
+    # 56 more images are 56 MiB as float32.
+    assert peak[64] < peak[8] + 8 * 2**20, peak
 
 
 def test_weights_leave_pixels_out(images, tmp_path):

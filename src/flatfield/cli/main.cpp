@@ -11,6 +11,7 @@
 #include "flatfield/config/run_config.h"
 #include "flatfield/config/synth_config.h"
 #include "flatfield/core/error.h"
+#include "flatfield/execution/allocator.h"
 #include "flatfield/pipeline/basic_folder.h"
 #include "flatfield/pipeline/inspect.h"
 #include "flatfield/pipeline/json_file.h"
@@ -106,6 +107,7 @@ int dispatch(std::vector<std::string> arguments) {
 int main(int argc, char** argv) {
   // A file that may not grow (`ulimit -f`) is a failed write, reported like any other.
   std::signal(SIGXFSZ, SIG_IGN);
+  flatfield::execution::settle_allocator();
   std::vector<std::string> arguments(argv + 1, argv + argc);
   const std::string program = argc > 0 ? argv[0] : "";
   if (program.substr(program.find_last_of('/') + 1) == flatfield::cli::kRunProgram)

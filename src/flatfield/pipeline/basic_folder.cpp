@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
-#include <numeric>
 #include <vector>
 
 #include "flatfield/core/error.h"
@@ -17,6 +17,7 @@
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/learn_basic.h"
 #include "flatfield/pipeline/tiff_file.h"
+#include "flatfield/pipeline/tiff_reader.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -45,18 +46,33 @@ std::vector<std::string> image_names(const std::string& folder) {
   return names;
 }
 
-Block<float> read_images(const std::string& folder, const std::vector<std::string>& names) {
-  Block<float> images;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const std::string path = folder + "/" + names[i];
-    const Block<float> image = read_plane_tiff(path);
-    const Extent3& shape = image.shape();
-    if (i == 0) images = Block<float>({static_cast<std::int64_t>(names.size()), shape.y, shape.x});
-    if (shape.y != images.shape().y || shape.x != images.shape().x)
+std::string path_of(const std::string& folder, const std::string& name) { return folder + "/" + name; }
+
+/// The shape that all images of a folder have; nothing but their headers is read.
+Extent3 common_shape(const std::string& folder, const std::vector<std::string>& names) {
+  Extent3 common;
+  for (const std::string& name : names) {
+    const TiffReader reader(path_of(folder, name), "put readable images into the folder");
+    const Extent3 shape{1, reader.page().height, reader.page().width};
+    if (common.empty()) common = shape;
+    if (shape != common)
       throw Error(ErrorCode::kBadInput,
-                  fmt::format("expected {} x {} pixels as in {}, found {} x {}", images.shape().y,
-                              images.shape().x, names.front(), shape.y, shape.x),
-                  path, "put images of one shape into a folder");
+                  fmt::format("expected {} x {} pixels as in {}, found {} x {}", common.y, common.x, names.front(),
+                              shape.y, shape.x),
+                  path_of(folder, name), "put images of one shape into a folder");
+  }
+  return common;
+}
+
+/// Some images of a folder, one after the other. Throws Error(kBadInput) where one is not of that shape.
+Block<float> read_images(const std::string& folder, const std::vector<std::string>& names,
+                         const std::vector<std::int64_t>& chosen, const Extent3& shape) {
+  Block<float> images({static_cast<std::int64_t>(chosen.size()), shape.y, shape.x});
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const std::string path = path_of(folder, names[static_cast<std::size_t>(chosen[i])]);
+    const Block<float> image = read_plane_tiff(path);
+    if (image.shape() != shape)
+      throw Error(ErrorCode::kBadInput, "the image changed while it was read", path, "run it again");
     std::copy(image.span().begin(), image.span().end(), images.plane(static_cast<std::int64_t>(i)).data);
   }
   return images;
@@ -102,51 +118,45 @@ Json solves_json(const std::vector<methods::BasicSolve>& solves) {
   return out;
 }
 
-/// Whole images, and those that the fit sees.
-struct Images {
-  Block<float> all;
-  std::vector<std::int64_t> fitted;  ///< indices
-  std::optional<Block<float>> weights;
-};
-
-methods::BasicFit fit(Images& images, config::BasicConfig& options, const ParallelFor& parallel_for,
-                      report::Log& log) {
-  const bool every = static_cast<std::int64_t>(images.fitted.size()) == images.all.shape().z;
-  const Block<float> some = every ? Block<float>() : gather_planes(images.all.view(), images.fitted);
-  const Block<float> some_weights = every || !images.weights
-                                        ? Block<float>()
-                                        : gather_planes(std::as_const(*images.weights).view(), images.fitted);
-  const methods::FrameStack frames((every ? std::as_const(images.all) : some).view());
-  std::optional<methods::FrameStack> weights;
-  if (images.weights) weights.emplace((every ? std::as_const(*images.weights) : some_weights).view());
+methods::BasicFit fit(const Block<float>& images, const std::optional<Block<float>>& weights,
+                      config::BasicConfig& options, const ParallelFor& parallel_for, report::Log& log) {
+  const methods::FrameStack frames(images.view());
+  std::optional<methods::FrameStack> weight_frames;
+  if (weights) weight_frames.emplace(weights->view());
   if (options.autotune) {
-    const methods::BasicAutotune tuned = methods::autotune_basic(frames, weights, options, {}, parallel_for);
+    const methods::BasicAutotune tuned =
+        methods::autotune_basic(frames, weight_frames, options, {}, parallel_for);
     options.smoothness_flatfield = tuned.best.flatfield;
     options.smoothness_darkfield = tuned.best.darkfield;
     options.sparse_cost_darkfield = tuned.best.sparse_cost_darkfield;
     log.info(fmt::format("autotune: smoothness_flatfield {}", options.smoothness_flatfield));
   }
-  return methods::fit_basic(frames, weights, options, methods::BasicOutput::kFieldsAndBaseline, parallel_for);
+  return methods::fit_basic(frames, weight_frames, options, methods::BasicOutput::kFieldsAndBaseline, parallel_for);
 }
 
-/// Corrects the images in place, in groups that a thread pool shares, and writes them.
+void write_rounded(const std::string& path, BlockView<const float> image) {
+  Block<std::uint16_t> rounded(image.shape);
+  std::transform(image.data, image.data + image.shape.volume(), rounded.data(),
+                 [](float v) { return static_cast<std::uint16_t>(std::nearbyint(v)); });
+  write_plane_tiff(path, std::as_const(rounded).view());
+}
+
+/// Reads, corrects and writes the images of the folder, each worker one at a time. With a time lapse image i is
+/// frame i of the fit.
 void write_corrected(const config::BasicFolderConfig& config, const std::vector<std::string>& names,
-                     const methods::BasicFit& fit, Images& images, const ParallelFor& parallel_for) {
+                     const methods::BasicFit& fit, const ParallelFor& parallel_for) {
   const bool rounds = config.output_type == "uint16";
-  const std::int64_t count = images.all.shape().z;
-  const methods::FrameStack frames(std::as_const(images.all).view());
-  methods::transform_basic(frames, fit, timelapse_of(config.timelapse), {},
-                           rounds ? methods::Clipping::kToUint16 : methods::Clipping::kNone, images.all.span(),
-                           parallel_for);
-  parallel_for(count, [&](std::int64_t i) {
-    const std::string path = config.output + "/" + names[static_cast<std::size_t>(i)];
-    const BlockView<const float> image = std::as_const(images.all).plane(i);
-    if (!rounds) return write_plane_tiff(path, image);
-    Block<std::uint16_t> rounded(image.shape);
-    for (std::int64_t y = 0; y < image.shape.y; ++y)
-      std::transform(image.row(0, y), image.row(0, y) + image.shape.x, rounded.view().row(0, y),
-                     [](float v) { return static_cast<std::uint16_t>(std::nearbyint(v)); });
-    write_plane_tiff(path, std::as_const(rounded).view());
+  parallel_for(static_cast<std::int64_t>(names.size()), [&](std::int64_t i) {
+    const std::string& name = names[static_cast<std::size_t>(i)];
+    Block<float> image = read_images(config.input, names, {i}, fit.flatfield.shape());
+    methods::transform_basic(methods::FrameStack(std::as_const(image).view()), fit, timelapse_of(config.timelapse),
+                             std::array{i}, rounds ? methods::Clipping::kToUint16 : methods::Clipping::kNone,
+                             image.span(), serial_for);
+    const std::string path = path_of(config.output, name);
+    if (rounds)
+      write_rounded(path, std::as_const(image).view());
+    else
+      write_plane_tiff(path, std::as_const(image).view());
   });
 }
 
@@ -157,28 +167,30 @@ void correct_folder(const config::BasicFolderConfig& config, report::Log& log) {
   execution::ThreadPool pool(config.num_workers);
   const ParallelFor parallel_for = pool.as_parallel_for();
   config::BasicConfig options = config.basic;
-  Images images;
-  images.all = read_images(config.input, names);
-  images.fitted = evenly_spaced_planes(images.all.shape().z, options.max_frames);
-  if (config.timelapse != "none" && static_cast<std::int64_t>(images.fitted.size()) < images.all.shape().z)
+  const Extent3 shape = common_shape(config.input, names);
+  const std::vector<std::int64_t> fitted =
+      evenly_spaced_planes(static_cast<std::int64_t>(names.size()), options.max_frames);
+  if (config.timelapse != "none" && fitted.size() < names.size())
     throw Error(ErrorCode::kUsage,
                 fmt::format("--timelapse needs the brightness of all {} images, but max_frames is {}",
                             names.size(), options.max_frames),
                 config.input, "raise max_frames in --basic-config");
-  if (!config.weights_dir.empty()) {
-    images.weights = read_images(config.weights_dir, names);
-    if (images.weights->shape() != images.all.shape())
-      throw Error(ErrorCode::kBadInput, "the weights do not have the shape of the images", config.weights_dir);
-  }
+  if (!config.weights_dir.empty() && common_shape(config.weights_dir, names) != shape)
+    throw Error(ErrorCode::kBadInput, "the weights do not have the shape of the images", config.weights_dir);
   prepare_output(config, names);
-  log.info(fmt::format("{} images of {} x {} pixels, {} in the fit", names.size(), images.all.shape().y,
-                       images.all.shape().x, images.fitted.size()));
-  const methods::BasicFit found = fit(images, options, parallel_for, log);
+  log.info(fmt::format("{} images of {} x {} pixels, {} in the fit", names.size(), shape.y, shape.x, fitted.size()));
+  // Only the images of the fit are held in memory, and only until it is done.
+  const methods::BasicFit found = [&] {
+    const Block<float> images = read_images(config.input, names, fitted, shape);
+    std::optional<Block<float>> weights;
+    if (!config.weights_dir.empty()) weights = read_images(config.weights_dir, names, fitted, shape);
+    return fit(images, weights, options, parallel_for, log);
+  }();
   for (const std::string& warning : found.warnings) log.warning(warning);
   const methods::FlatNumbers flat = methods::flat_numbers(found.flatfield);
   log.info(fmt::format("flatfield: std {:.4f}, span {:.4f}, min {:.4f}; {}", flat.deviation, flat.span, flat.least,
                        found.reweight_converged ? "converged" : "not converged"));
-  write_corrected(config, names, found, images, parallel_for);
+  write_corrected(config, names, found, parallel_for);
   write_plane_tiff(config.output + "/" + kFlatfieldName, found.flatfield.view());
   write_plane_tiff(config.output + "/" + kDarkfieldName, found.darkfield.view());
 
@@ -196,8 +208,8 @@ void correct_folder(const config::BasicFolderConfig& config, report::Log& log) {
   out["baseline_solves"] = solves_json(found.baseline_solves);
   out["warnings"] = Json(found.warnings);
   Json baseline = Json::object();
-  for (std::size_t i = 0; i < images.fitted.size(); ++i)
-    baseline[names[static_cast<std::size_t>(images.fitted[i])]] = static_cast<double>(found.baseline[i]);
+  for (std::size_t i = 0; i < fitted.size(); ++i)
+    baseline[names[static_cast<std::size_t>(fitted[i])]] = static_cast<double>(found.baseline[i]);
   out["baseline"] = std::move(baseline);
   write_json(config.output + "/" + kReportName, out);
   log.info("written: " + config.output);

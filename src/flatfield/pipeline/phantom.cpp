@@ -7,6 +7,7 @@
 #include "flatfield/core/error.h"
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/execution/memory_ceiling.h"
+#include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/output_image.h"
 #include "flatfield/pipeline/tiff_file.h"

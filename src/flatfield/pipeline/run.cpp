@@ -17,6 +17,7 @@
 #include "flatfield/pipeline/run_report.h"
 #include "flatfield/pipeline/s3_settings.h"
 #include "flatfield/pipeline/tiff_file.h"
+#include "flatfield/pipeline/tile_memory.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/pipeline/tile_record.h"
 #include "flatfield/pipeline/translate_errors.h"
@@ -134,8 +135,11 @@ int run_checked(config::RunConfig& config, report::Log& log) {
   execution::ThreadPool pool(config.num_workers);
   const std::int64_t memory =
       config.memory_limit_bytes > 0 ? config.memory_limit_bytes : execution::default_memory_ceiling();
+  execution::MemoryBudget budget(memory);
+  const execution::MemoryNeed process = process_need(config.num_workers);
+  const auto held = budget.reserve(process.consumer, process.bytes);
   storage::StoreOpener stores(s3_options(config, memory));
-  RunContext context{config, pool, log, stores, memory, {}, {}, {}, {}};
+  RunContext context{config, pool, log, stores, budget, {}, {}, {}, {}};
   prepare(context);
   const std::string artifacts = artifacts_location(config.output, tiles.front());
   const bool uploads = storage::is_remote(config.output);

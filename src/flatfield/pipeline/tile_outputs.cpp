@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "flatfield/pipeline/volume_stage.h"
+#include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/zarr/codecs_v3.h"
 
 namespace flatfield::pipeline {

@@ -22,23 +22,6 @@ class VoxelSource {
   virtual void read(const Box3& box, BlockView<T> out, int worker) = 0;
 };
 
-/// The geometry of the work on a pyramid (ARCHITECTURE.md, "Items").
-///
-/// A *cell* is the unit of arithmetic: one chunk, or two along an axis of odd chunk length, so that it
-/// starts on an even index at every level. An *item* owns every object of the levels that it completes in its
-/// box, whatever the number of workers, the memory or the machine. Where chunks are objects, it is 4 x 4 x 4 cells
-/// of the finest level, and so 2 x 2 x 2 cells of the next and one cell of the one after. Where shards are, it is
-/// the least box that has whole shards of two levels: most often 2 x 2 x 2 shards, and one of the next level.
-struct ItemGeometry {
-  explicit ItemGeometry(const Extent3& chunk_shape,
-                        const std::optional<Extent3>& shard_shape = std::nullopt);
-
-  int depth;      ///< levels below the finest that an item completes: 2 for chunks, 1 for shards
-  Extent3 cell;   ///< voxels, at every level
-  Extent3 item;   ///< voxels of the finest level
-  Extent3 carry;  ///< voxels of level depth + 1 that an item leaves for the next pass
-};
-
 /// A pyramid to write: one volume (z, y, x) per level, finest first, each half (floor) the one before.
 struct PyramidTarget {
   std::string name;                 ///< for messages, e.g. "corrected"
@@ -67,11 +50,5 @@ extern template void write_pyramid(VoxelSource<std::uint16_t>&, const PyramidTar
                                    const execution::ItemFinished&);
 extern template void write_pyramid(VoxelSource<float>&, const PyramidTarget&, execution::ThreadPool&,
                                    std::int64_t, const execution::ItemFinished&);
-
-/// Shapes of `count` levels, each half (floor) of the one before.
-[[nodiscard]] std::vector<Extent3> pyramid_shapes(const Extent3& finest, int count);
-
-/// Most levels that a volume can have: max(1, floor(log2(smallest axis))).
-[[nodiscard]] int most_levels(const Extent3& finest);
 
 }  // namespace flatfield::pipeline

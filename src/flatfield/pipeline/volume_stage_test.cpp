@@ -14,6 +14,7 @@
 #include <type_traits>
 
 #include "flatfield/core/error.h"
+#include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/storage/memory_store.h"
 
 namespace flatfield::pipeline {

@@ -1,0 +1,91 @@
+#include "flatfield/pipeline/pyramid_item.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace flatfield::pipeline {
+
+template <class T>
+PyramidItem<T>::PyramidItem(PyramidPass<T>& pass, std::int64_t number, const Extent3& index)
+    : pass_(pass), number_(number), index_(index), parts_(parts_in_volume()) {}
+
+/// Cells of part_level() that hold voxels of the volume.
+template <class T>
+Extent3 PyramidItem<T>::parts_in_volume() const {
+  const Extent3 rest = pass_.shape() - index_ * geometry().item;
+  return min(geometry().cells(part_level()),
+             ceil_div(rest, geometry().cell * (std::int64_t{1} << part_level())));
+}
+
+template <class T>
+std::string PyramidItem<T>::id() const {
+  return pass_.name() + " item " + std::to_string(number_);
+}
+
+template <class T>
+ItemShape PyramidItem<T>::item_shape() const {
+  return {pass_.top() + 1,  pass_.has_carry(),  pass_.is_sharded(),
+          pass_.workers(), static_cast<std::int64_t>(sizeof(T)), part_count()};
+}
+
+template <class T>
+std::int64_t PyramidItem<T>::voxel_bytes() const {
+  return tile_box(index_, geometry().item, pass_.shape()).shape.volume() *
+         static_cast<std::int64_t>(sizeof(T));
+}
+
+template <class T>
+void PyramidItem<T>::open() {
+  part_order_ = morton_order(parts_);
+  if (gathers()) {
+    gathered_ = Block<T>(gathered_shape());
+    // Chunks and carries are stored whole: what lies beyond the volume must be defined.
+    if (!is_inside()) std::memset(gathered_.data(), 0, gathered_.span().size_bytes());
+  }
+  if (!pass_.is_sharded()) return;
+  shards_ = std::make_unique<ItemShards>(static_cast<std::size_t>(reorder_bytes(geometry(), item_shape())));
+  for (std::int64_t part = 0; part < part_count(); ++part)
+    pass_.announce_cell(part_level(), cell_of(part), *shards_);
+  shards_->open();
+}
+
+template <class T>
+void PyramidItem<T>::run_part(std::int64_t part, int worker) {
+  const int level = part_level();
+  try {
+    const Block<T>& made = pass_.make_cell(level, cell_of(part), shards_.get(), worker);
+    if (gathers()) pass_.reduce_into(level, cell_of(part), made, place_of(part), gathered_);
+  } catch (...) {
+    if (shards_) shards_->abandon();
+    throw;
+  }
+}
+
+template <class T>
+void PyramidItem<T>::close(int worker) {
+  if (shards_) shards_->finish();
+  shards_.reset();
+  if (gathers_a_level()) {
+    pass_.write_cell(ItemGeometry::kDeepest, index_, gathered_, worker);
+    if (pass_.has_carry()) pass_.write_carry(index_, reduced(), worker);
+  } else if (gathers()) {
+    pass_.write_carry(index_, gathered_, worker);
+  }
+  gathered_ = Block<T>();
+  part_order_.clear();
+}
+
+/// The item's block of the level after the last.
+template <class T>
+Block<T> PyramidItem<T>::reduced() const {
+  Block<T> carry(geometry().carry);
+  if (!is_inside()) std::memset(carry.data(), 0, carry.span().size_bytes());
+  pass_.reduce_into(ItemGeometry::kDeepest, index_, gathered_, {0, 0, 0}, carry);
+  return carry;
+}
+
+template class PyramidItem<std::uint8_t>;
+template class PyramidItem<std::uint16_t>;
+template class PyramidItem<float>;
+
+}  // namespace flatfield::pipeline

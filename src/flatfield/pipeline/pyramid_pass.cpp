@@ -1,0 +1,137 @@
+#include "flatfield/pipeline/pyramid_pass.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "flatfield/core/stage_clock.h"
+#include "flatfield/pipeline/pyramid_item.h"
+
+namespace flatfield::pipeline {
+
+template <class T>
+PyramidPass<T>::PyramidPass(VoxelSource<T>& source, const PyramidTarget& target, std::size_t first_level,
+                            int workers)
+    : source_(source),
+      name_(target.name),
+      geometry_(target.chunk_shape, target.shard_shape),
+      reducer_(target.reducer),
+      first_level_(first_level),
+      memory_(static_cast<std::size_t>(workers)) {
+  const std::size_t last =
+      std::min(first_level + static_cast<std::size_t>(geometry_.depth), target.levels.size() - 1);
+  for (std::size_t i = first_level; i <= last; ++i)
+    levels_.push_back(
+        std::make_unique<LevelWriter<T>>(target.levels[i], geometry_.cell, target.write_empty_chunks));
+}
+
+template <class T>
+std::optional<ome::Volume> PyramidPass<T>::make_carry(const PyramidTarget& target) {
+  const std::size_t next = first_level_ + levels_.size();
+  if (next >= target.levels.size()) return std::nullopt;
+  zarr::ArrayMetadata metadata = levels_.front()->volume().array().metadata();
+  const Extent3 shape = target.levels[next].shape();
+  metadata.shape = {shape.z, shape.y, shape.x};
+  metadata.shard_shape.clear();
+  metadata.dimension_names.clear();
+  const Extent3 chunk = geometry_.carry_chunk();
+  metadata.chunk_shape = {chunk.z, chunk.y, chunk.x};
+  const std::string path = storage::join_key(target.scratch_path, "carry_" + std::to_string(next));
+  carry_.emplace(zarr::Array::create(target.store, path, metadata), std::vector<std::int64_t>{});
+  return carry_;
+}
+
+template <class T>
+execution::WorkItems PyramidPass<T>::make_items() {
+  const Extent3 grid = ceil_div(shape(), geometry_.item);
+  execution::WorkItems items;
+  items.reserve(static_cast<std::size_t>(grid.volume()));
+  for (std::int64_t i = 0; i < grid.volume(); ++i)
+    items.push_back(std::make_unique<PyramidItem<T>>(*this, i, unravel(i, grid)));
+  return items;
+}
+
+template <class T>
+std::string PyramidPass<T>::name() const {
+  return name_ + " level " + std::to_string(first_level_);
+}
+
+template <class T>
+void PyramidPass<T>::announce_cell(int level, const Extent3& index, ItemShards& shards) const {
+  if (!holds_voxels(level, index)) return;
+  if (level > 0)
+    for (std::int64_t i = 0; i < 8; ++i) announce_cell(level - 1, index * 2 + unravel(i, {2, 2, 2}), shards);
+  const LevelWriter<T>& writer = this->level(level);
+  writer.for_each_chunk(writer.cell_box(index), [&](const Extent3& chunk) {
+    shards.announce(writer.volume().array(), writer.volume().chunk_index(chunk));
+  });
+}
+
+template <class T>
+const Block<T>& PyramidPass<T>::make_cell(int level, const Extent3& index, ItemShards* shards, int worker) {
+  Memory& mine = memory(worker);
+  mine.chunks.shards = shards;
+  Block<T>& cell = mine.cells[static_cast<std::size_t>(level)];
+  make_cell_into(level, index, cell, worker);
+  return cell;
+}
+
+template <class T>
+void PyramidPass<T>::make_cell_into(int level, const Extent3& index, Block<T>& out, int worker) {
+  if (!holds_voxels(level, index)) return;
+  if (out.empty()) out = Block<T>(geometry_.cell);
+  LevelWriter<T>& writer = this->level(level);
+  const Box3 box = writer.cell_box(index);
+  // Chunks are stored whole: what a cell at the edge of the volume leaves unfilled must be defined.
+  if (box.shape != geometry_.cell) std::memset(out.data(), 0, out.span().size_bytes());
+  if (level == 0) {
+    source_.read(box, out.view().sub({{0, 0, 0}, box.shape}), worker);
+  } else {
+    Block<T>& child = memory(worker).cells[static_cast<std::size_t>(level - 1)];
+    for (std::int64_t i = 0; i < 8; ++i) {  // Morton order: few cells are open at once
+      const Extent3 octant = unravel(i, {2, 2, 2});
+      make_cell_into(level - 1, index * 2 + octant, child, worker);
+      reduce_into(level - 1, index * 2 + octant, child, octant, out);
+    }
+  }
+  writer.write(box, out, memory(worker).chunks);
+}
+
+template <class T>
+void PyramidPass<T>::reduce_into(int level, const Extent3& index, const Block<T>& cell, const Extent3& place,
+                                 Block<T>& above) const {
+  const Extent3 shape = this->level(level).cell_box(index).shape;
+  const Extent3 reduced = floor_div(shape, 2);
+  if (reduced.empty()) return;
+  const StageScope scope(Stage::kArithmetic);
+  const Extent3 origin = place * floor_div(geometry_.cell, 2);
+  numerics::reduce_windows<T>(cell.view().sub({{0, 0, 0}, shape}), above.view().sub({origin, reduced}), reducer_);
+}
+
+template <class T>
+void PyramidPass<T>::write_cell(int level, const Extent3& index, const Block<T>& cell, int worker) {
+  ChunkMemory<T>& chunks = memory(worker).chunks;
+  chunks.shards = nullptr;
+  this->level(level).write(this->level(level).cell_box(index), cell, chunks);
+}
+
+template <class T>
+void PyramidPass<T>::write_carry(const Extent3& index, const Block<T>& carry, int worker) {
+  const Extent3 chunk_shape = geometry_.carry_chunk();
+  const Box3 box = tile_box(index, geometry_.carry, carry_->shape());
+  if (box.empty()) return;
+  Block<T> chunk(chunk_shape);
+  const Extent3 first = index * floor_div(geometry_.carry, chunk_shape);
+  const Extent3 count = ceil_div(box.shape, chunk_shape);
+  for (std::int64_t i = 0; i < count.volume(); ++i) {
+    const Extent3 place = unravel(i, count);
+    copy_block<T>(carry.view().sub({place * chunk_shape, chunk_shape}), chunk.view());
+    carry_->array().write_chunk(carry_->chunk_index(first + place), std::as_bytes(chunk.span()),
+                                memory(worker).chunks.scratch);
+  }
+}
+
+template class PyramidPass<std::uint8_t>;
+template class PyramidPass<std::uint16_t>;
+template class PyramidPass<float>;
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "flatfield/execution/work_item.h"
+#include "flatfield/pipeline/item_geometry.h"
+#include "flatfield/pipeline/level_writer.h"
+#include "flatfield/pipeline/volume_stage.h"
+
+namespace flatfield::pipeline {
+
+/// Up to three levels of a pyramid, written in one sweep over the finest of them, item by item
+/// (pyramid_item.h). T is the levels' data type: uint8, uint16 or float.
+template <class T>
+class PyramidPass {
+ public:
+  /// The pass whose finest level is `first_level` of the target, on `workers` workers. All must outlive it.
+  PyramidPass(VoxelSource<T>& source, const PyramidTarget& target, std::size_t first_level, int workers);
+
+  /// Makes an array for the carries if there are levels after this pass, and opens it.
+  std::optional<ome::Volume> make_carry(const PyramidTarget& target);
+
+  /// The items of the pass, which it must outlive.
+  [[nodiscard]] execution::WorkItems make_items();
+
+  // For the items.
+
+  [[nodiscard]] const ItemGeometry& geometry() const { return geometry_; }
+  /// Shape of the finest level.
+  [[nodiscard]] const Extent3& shape() const { return levels_.front()->volume().shape(); }
+  /// Levels of the pass, less one.
+  [[nodiscard]] int top() const { return static_cast<int>(levels_.size()) - 1; }
+  [[nodiscard]] int workers() const { return static_cast<int>(memory_.size()); }
+  [[nodiscard]] bool is_sharded() const {
+    return levels_.front()->volume().array().metadata().is_sharded();
+  }
+  [[nodiscard]] bool has_carry() const { return carry_.has_value(); }
+  /// "corrected level 0", for messages.
+  [[nodiscard]] std::string name() const;
+
+  /// Says to `shards` which chunks make_cell will write, in the same order.
+  void announce_cell(int level, const Extent3& index, ItemShards& shards) const;
+  /// Makes the cell `index` of `level`, and writes its chunks and those of all cells below it, to `shards` unless
+  /// that is null. The result is the worker's until its next call.
+  const Block<T>& make_cell(int level, const Extent3& index, ItemShards* shards, int worker);
+  /// Reduces the finished cell `index` of `level` into `above`; `place` counts cells from the beginning of that.
+  void reduce_into(int level, const Extent3& index, const Block<T>& cell, const Extent3& place,
+                   Block<T>& above) const;
+  /// Writes a cell of `level`, whose chunks are objects.
+  void write_cell(int level, const Extent3& index, const Block<T>& cell, int worker);
+  /// Leaves the level after the last for the next pass: `carry` has the voxels of item `index`, zeros behind them.
+  void write_carry(const Extent3& index, const Block<T>& carry, int worker);
+
+ private:
+  /// Of one worker, reused from item to item.
+  struct Memory {
+    std::array<Block<T>, ItemGeometry::kPartLevel + 1> cells;  ///< the cell being made, per level
+    ChunkMemory<T> chunks;
+  };
+
+  [[nodiscard]] Memory& memory(int worker) { return memory_[static_cast<std::size_t>(worker)]; }
+  [[nodiscard]] LevelWriter<T>& level(int number) const { return *levels_[static_cast<std::size_t>(number)]; }
+  [[nodiscard]] bool holds_voxels(int level, const Extent3& index) const {
+    // A cell may hold no voxel of its own level (an odd last plane is dropped) and yet some below it.
+    return !this->level(0).cell_box(index * (std::int64_t{1} << level)).empty();
+  }
+  void make_cell_into(int level, const Extent3& index, Block<T>& out, int worker);
+
+  VoxelSource<T>& source_;
+  std::string name_;
+  ItemGeometry geometry_;
+  numerics::WindowReducer reducer_;
+  std::size_t first_level_;
+  std::vector<std::unique_ptr<LevelWriter<T>>> levels_;
+  std::optional<ome::Volume> carry_;
+  std::vector<Memory> memory_;
+};
+
+extern template class PyramidPass<std::uint8_t>;
+extern template class PyramidPass<std::uint16_t>;
+extern template class PyramidPass<float>;
+
+}  // namespace flatfield::pipeline
