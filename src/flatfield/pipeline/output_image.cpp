@@ -33,32 +33,39 @@ double largest_value(DType dtype) {
 
 }  // namespace
 
+std::vector<zarr::ArrayMetadata> level_metadata(const OutputPlan& plan) {
+  std::vector<zarr::ArrayMetadata> levels;
+  for (const Extent3& shape : pyramid_shapes(plan.shape, plan.level_count)) {
+    // A level that is smaller than a chunk gets chunks of its own size.
+    const Extent3 chunk = min(plan.chunk_shape, shape);
+    zarr::ArrayMetadata metadata;
+    metadata.zarr_format = plan.zarr_format;
+    metadata.shape = {plan.volumes.t, plan.volumes.c, shape.z, shape.y, shape.x};
+    metadata.chunk_shape = {1, 1, chunk.z, chunk.y, chunk.x};
+    if (plan.shard_shape) {
+      // No larger than the volume needs; the chunks of one that is smaller than a chunk are clipped.
+      const Extent3 chunks = min(floor_div(*plan.shard_shape, plan.chunk_shape), ceil_div(shape, chunk));
+      const Extent3 shard = chunks * chunk;
+      metadata.shard_shape = {1, 1, shard.z, shard.y, shard.x};
+    }
+    if (plan.zarr_format == 3) {
+      metadata.key_encoding = zarr::KeyEncoding::kDefault;
+      for (const ome::Axis& axis : ome::output_axes()) metadata.dimension_names.emplace_back(axis.name);
+    }
+    metadata.dtype = plan.dtype;
+    metadata.fill_value.assign(size_of(plan.dtype), std::byte{0});
+    metadata.codecs.compressors = plan.compressors;
+    levels.push_back(std::move(metadata));
+  }
+  return levels;
+}
+
 OutputImage::OutputImage(std::shared_ptr<storage::Store> store, OutputPlan plan)
     : store_(std::move(store)), plan_(std::move(plan)) {
   zarr::write_group(*store_, "", plan_.zarr_format);
   int level = 0;
-  for (const Extent3& shape : pyramid_shapes(plan_.shape, plan_.level_count)) {
-    // A level that is smaller than a chunk gets chunks of its own size.
-    const Extent3 chunk = min(plan_.chunk_shape, shape);
-    zarr::ArrayMetadata metadata;
-    metadata.zarr_format = plan_.zarr_format;
-    metadata.shape = {plan_.volumes.t, plan_.volumes.c, shape.z, shape.y, shape.x};
-    metadata.chunk_shape = {1, 1, chunk.z, chunk.y, chunk.x};
-    if (plan_.shard_shape) {
-      // No larger than the volume needs; the chunks of one that is smaller than a chunk are clipped.
-      const Extent3 chunks = min(floor_div(*plan_.shard_shape, plan_.chunk_shape), ceil_div(shape, chunk));
-      const Extent3 shard = chunks * chunk;
-      metadata.shard_shape = {1, 1, shard.z, shard.y, shard.x};
-    }
-    if (plan_.zarr_format == 3) {
-      metadata.key_encoding = zarr::KeyEncoding::kDefault;
-      for (const ome::Axis& axis : ome::output_axes()) metadata.dimension_names.emplace_back(axis.name);
-    }
-    metadata.dtype = plan_.dtype;
-    metadata.fill_value.assign(size_of(plan_.dtype), std::byte{0});
-    metadata.codecs.compressors = plan_.compressors;
-    arrays_.push_back(zarr::Array::create(store_, std::to_string(level++), metadata));
-  }
+  for (zarr::ArrayMetadata& metadata : level_metadata(plan_))
+    arrays_.push_back(zarr::Array::create(store_, std::to_string(level++), std::move(metadata)));
 }
 
 PyramidTarget OutputImage::target(ome::VolumeId id, const std::string& message_name) const {

@@ -32,6 +32,9 @@ struct OutputPlan {
   numerics::WindowReducer reducer;
 };
 
+/// The arrays of an output, finest level first.
+[[nodiscard]] std::vector<zarr::ArrayMetadata> level_metadata(const OutputPlan& plan);
+
 /// An OME-Zarr being written: 5-D arrays (t, c, z, y, x), levels first; the group's `multiscales` come last,
 /// so that an output without them is an unfinished one.
 class OutputImage {

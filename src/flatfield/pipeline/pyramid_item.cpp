@@ -4,14 +4,6 @@
 #include <cstring>
 
 namespace flatfield::pipeline {
-namespace {
-
-/// Parts by which a worker may be ahead of one that is slow, before it waits: chunks that came too early are kept.
-constexpr std::int64_t kMostPartsAhead = 8;
-/// What is known of the chunks of a part while its shards are open: about 9 of 48 bytes.
-constexpr std::int64_t kBytesPerPart = 512;
-
-}  // namespace
 
 template <class T>
 PyramidItem<T>::PyramidItem(PyramidPass<T>& pass, std::int64_t number, const Extent3& index)
@@ -31,24 +23,15 @@ std::string PyramidItem<T>::id() const {
 }
 
 template <class T>
-std::int64_t PyramidItem<T>::peak_bytes() const {
-  std::int64_t bytes = 0;
-  if (gathers()) bytes += 9 * gathered_shape().volume() * static_cast<std::int64_t>(sizeof(T)) / 8;
-  if (pass_.is_sharded()) bytes += reorder_bytes() + kBytesPerPart * part_count();
-  return bytes;
+ItemShape PyramidItem<T>::item_shape() const {
+  return {pass_.top() + 1,  pass_.has_carry(),  pass_.is_sharded(),
+          pass_.workers(), static_cast<std::int64_t>(sizeof(T)), part_count()};
 }
 
 template <class T>
 std::int64_t PyramidItem<T>::voxel_bytes() const {
   return tile_box(index_, geometry().item, pass_.shape()).shape.volume() *
          static_cast<std::int64_t>(sizeof(T));
-}
-
-/// Chunks of the parts that other workers are ahead by; with one worker none comes too early.
-template <class T>
-std::int64_t PyramidItem<T>::reorder_bytes() const {
-  const std::int64_t cell_bytes = geometry().cell.volume() * static_cast<std::int64_t>(sizeof(T));
-  return 8 * cell_bytes * std::min<std::int64_t>(pass_.workers() - 1, kMostPartsAhead);
 }
 
 template <class T>
@@ -60,7 +43,7 @@ void PyramidItem<T>::open() {
     if (!is_inside()) std::memset(gathered_.data(), 0, gathered_.span().size_bytes());
   }
   if (!pass_.is_sharded()) return;
-  shards_ = std::make_unique<ItemShards>(static_cast<std::size_t>(reorder_bytes()));
+  shards_ = std::make_unique<ItemShards>(static_cast<std::size_t>(reorder_bytes(geometry(), item_shape())));
   for (std::int64_t part = 0; part < part_count(); ++part)
     pass_.announce_cell(part_level(), cell_of(part), *shards_);
   shards_->open();

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "flatfield/execution/work_item.h"
+#include "flatfield/pipeline/pass_memory.h"
 #include "flatfield/pipeline/pyramid_pass.h"
 
 namespace flatfield::pipeline {
@@ -18,7 +19,7 @@ class PyramidItem : public execution::WorkItem {
   PyramidItem(PyramidPass<T>& pass, std::int64_t number, const Extent3& index);
 
   [[nodiscard]] std::string id() const override;
-  [[nodiscard]] std::int64_t peak_bytes() const override;
+  [[nodiscard]] std::int64_t peak_bytes() const override { return item_bytes(geometry(), item_shape()); }
   [[nodiscard]] std::int64_t voxel_bytes() const override;
   [[nodiscard]] std::int64_t part_count() const override { return parts_.volume(); }
   void open() override;
@@ -30,16 +31,14 @@ class PyramidItem : public execution::WorkItem {
   [[nodiscard]] Extent3 parts_in_volume() const;
   [[nodiscard]] int part_level() const { return std::min(ItemGeometry::kPartLevel, pass_.top()); }
   [[nodiscard]] bool gathers_a_level() const { return pass_.top() == ItemGeometry::kDeepest; }
-  [[nodiscard]] bool gathers() const {
-    return gathers_a_level() || (pass_.has_carry() && geometry().depth == ItemGeometry::kPartLevel);
-  }
+  [[nodiscard]] bool gathers() const { return pipeline::gathers(geometry(), item_shape()); }
   [[nodiscard]] Extent3 gathered_shape() const {
     return gathers_a_level() ? geometry().cell : geometry().carry;
   }
   [[nodiscard]] bool is_inside() const {
     return tile_box(index_, geometry().item, pass_.shape()).shape == geometry().item;
   }
-  [[nodiscard]] std::int64_t reorder_bytes() const;
+  [[nodiscard]] ItemShape item_shape() const;
   /// Cell of part_level() that a part makes, counted from the beginning of the item.
   [[nodiscard]] Extent3 place_of(std::int64_t part) const {
     return part_order_[static_cast<std::size_t>(part)];

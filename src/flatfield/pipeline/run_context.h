@@ -6,6 +6,7 @@
 
 #include "flatfield/config/run_config.h"
 #include "flatfield/core/block.h"
+#include "flatfield/execution/memory_budget.h"
 #include "flatfield/execution/thread_pool.h"
 #include "flatfield/pipeline/mask_catalog.h"
 #include "flatfield/pipeline/median_summary.h"
@@ -21,7 +22,7 @@ struct RunContext {
   execution::ThreadPool& pool;
   report::Log& log;
   storage::StoreOpener& stores;              ///< everything outside the results directory comes from here
-  std::int64_t memory_bytes = 0;             ///< that the run may use
+  execution::MemoryBudget& memory;           ///< what the run may use, and who holds it
   std::optional<MaskCatalog> masks;          ///< where --mask-dir is given
   std::optional<MedianSummary> medians;      ///< where --median-summary-path is given
   std::optional<Block<float>> flatfield_image;  ///< of method reference, as its file holds it

@@ -21,10 +21,13 @@ namespace flatfield::pipeline {
   options.acl = config.s3_acl;
   options.concurrency = config.s3_concurrency;
   options.retry.max_attempts = config.s3_max_attempts;
-  // Beside what the work itself reserves: a small share, of which no run needs more than a gigabyte.
-  if (memory_bytes > 0)
+  // Small shares, of which no run needs more than a gigabyte. S3 takes no parts of less than 5 MiB.
+  if (memory_bytes > 0) {
     options.queue_bytes =
         static_cast<std::size_t>(std::clamp<std::int64_t>(memory_bytes / 32, 8 << 20, 1 << 30));
+    options.part_bytes =
+        static_cast<std::size_t>(std::clamp<std::int64_t>(memory_bytes / 64, 5 << 20, 16 << 20));
+  }
   return options;
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -14,8 +13,11 @@
 #include "flatfield/pipeline/curve_plots.h"
 #include "flatfield/pipeline/learn_quality.h"
 #include "flatfield/pipeline/learn_stage.h"
+#include "flatfield/pipeline/local_folders.h"
 #include "flatfield/pipeline/provenance.h"
 #include "flatfield/pipeline/results.h"
+#include "flatfield/pipeline/s3_settings.h"
+#include "flatfield/pipeline/tile_memory.h"
 #include "flatfield/pipeline/tile_outputs.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/report/progress.h"
@@ -34,15 +36,8 @@ void check_apart(const std::string& input, const std::string& output) {
 
 /// Proves that an output can be written to its place, and leaves no folder there that was not there before.
 void prove_place(const std::string& place, storage::Store& store) {
-  namespace fs = std::filesystem;
-  std::vector<fs::path> made;
-  std::error_code ignored;
-  if (!storage::is_remote(place))
-    for (fs::path folder = fs::absolute(place); folder.has_relative_path() && !fs::exists(folder, ignored);
-         folder = folder.parent_path())
-      made.push_back(folder);
+  const MadeFolders made(place);
   storage::prove_writable(store);
-  for (const fs::path& folder : made) fs::remove(folder, ignored);
 }
 
 void check_input(const zarr::Array& input, const Extent3& shape) {
@@ -99,6 +94,12 @@ class Job {
       context_.log.info("--skip-flat-field and --skip-bkg-sub: the tile is rewritten with a pyramid");
 
     plans_ = plan_tile_outputs(tile, name_, levels, input, config_, context_.log);
+    const zarr::Array estimation = tile.open_array(levels.estimation);
+    const MemoryFacts memory = memory_facts(input.metadata(), estimation.metadata());
+    execution::check_needs(tile_needs(memory), context_.memory.limit_bytes());
+    std::vector<execution::MemoryBudget::Reservation> held;
+    for (const execution::MemoryNeed& need : standing_needs(memory))
+      held.push_back(context_.memory.reserve(need.consumer, need.bytes));
     const std::vector<LearnedVolume> learned = learn_all(tile, levels);
     for (const std::string& place : places) clear_place(*context_.stores.open(place));
     if (config_.overwrite) clear_stale(places);
@@ -106,6 +107,17 @@ class Job {
   }
 
  private:
+  [[nodiscard]] MemoryFacts memory_facts(const zarr::ArrayMetadata& input,
+                                         const zarr::ArrayMetadata& estimation) const {
+    MemoryFacts facts{config_, input, estimation, plans_, context_.pool.workers(), fits_, refines_, 0, 0};
+    if (storage::is_remote(config_.output)) {
+      const storage::S3Options options = s3_options(config_, context_.memory.limit_bytes());
+      facts.part_bytes = static_cast<std::int64_t>(options.part_bytes);
+      facts.queue_bytes = static_cast<std::int64_t>(options.queue_bytes);
+    }
+    return facts;
+  }
+
   /// What is learnt from each volume, judged and kept: everything that can go wrong before a voxel is written.
   std::vector<LearnedVolume> learn_all(const ome::Tile& tile, const TileLevels& levels) {
     std::vector<LearnedVolume> all;
@@ -172,15 +184,16 @@ class Job {
       const methods::CorrectionKernel kernel(learned.correction);
       const auto source =
           corrected_source(tile.open_volume(levels.target, id), kernel, context_.pool.workers());
-      stream(*source, corrected.target(id, "corrected"));
+      stream(*source, corrected.target(id, "corrected"), plans_.corrected,
+             corrected_source_bytes(tile.open_array(levels.target).metadata(), plans_.corrected));
       if (learned.weights) {
         if (!probability) probability = open_output(outputs_.probability, plans_.probability);
-        stream(*block_source(*learned.weights), probability->target(id, "probability"));
+        stream(*block_source(*learned.weights), probability->target(id, "probability"), plans_.probability);
       }
       // The mask belongs to the geometry of the tile: its channels share it.
       if (!learned.correction.mask || mask) continue;
       mask = open_output(outputs_.mask, plans_.mask);
-      stream(*mask_source(kernel), mask->target({}, "mask"));
+      stream(*mask_source(kernel), mask->target({}, "mask"), plans_.mask);
       save_low_resolution_mask(*learned.correction.mask);
     }
 
@@ -224,17 +237,26 @@ class Job {
         context_.stores.open(join_location(config_.results_dir, name_ + "_mask_low_res.zarr"));
     clear_place(*store);
     OutputImage image(store, plans_.low_mask);
-    write_pyramid(*block_source(mask), image.target({}, "low-resolution mask"), context_.pool,
-                  context_.memory_bytes, {});
+    stream(*block_source(mask), image.target({}, "low-resolution mask"), plans_.low_mask);
     image.finish(Json(), Json());
   }
 
+  /// `source_bytes` is what the source holds per worker.
   template <class T>
-  void stream(VoxelSource<T>& source, const PyramidTarget& target) {
+  void stream(VoxelSource<T>& source, const PyramidTarget& target, const OutputPlan& plan,
+              std::int64_t source_bytes = 0) {
+    const std::int64_t part_bytes =
+        storage::is_remote(config_.output)
+            ? static_cast<std::int64_t>(s3_options(config_, context_.memory.limit_bytes()).part_bytes)
+            : 0;
+    const StreamMemory memory = stream_memory(plan, source_bytes, context_.pool.workers(), part_bytes);
+    const auto workers = context_.memory.reserve("workers", memory.workers_bytes);
+    const auto items =
+        context_.memory.reserve("items", memory.items_bytes(context_.memory.free_bytes()));
     const Extent3& shape = target.levels.front().shape();
     report::Progress progress(context_.log, target.name,
                               shape.volume() * static_cast<std::int64_t>(sizeof(T)));
-    write_pyramid(source, target, context_.pool, context_.memory_bytes,
+    write_pyramid(source, target, context_.pool, memory.without_uploads(items.bytes()),
                   [&](const execution::WorkItem& item) { progress.advance(item.voxel_bytes()); });
   }
 
@@ -247,7 +269,7 @@ class Job {
     request.start_date_time = started_;
     request.parameters = parameters_;
     request.cpu_cores = context_.pool.workers();
-    request.memory_bytes = context_.memory_bytes;
+    request.memory_bytes = context_.memory.limit_bytes();
     return write_provenance(request);
   }
 

@@ -1,0 +1,79 @@
+#include "flatfield/pipeline/pass_memory.h"
+
+#include <algorithm>
+
+#include "flatfield/zarr/codec_memory.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+/// Parts by which a worker may be ahead of one that is slow, before it waits: chunks that came too early are kept.
+constexpr std::int64_t kMostPartsAhead = 8;
+/// What is known of the chunks of a part while its shards are open: about 9 of 48 bytes.
+constexpr std::int64_t kBytesPerPart = 512;
+
+bool gathers_a_level(const ItemShape& item) { return item.levels - 1 == ItemGeometry::kDeepest; }
+
+}  // namespace
+
+bool gathers(const ItemGeometry& geometry, const ItemShape& item) {
+  return gathers_a_level(item) || (item.has_carry && geometry.depth == ItemGeometry::kPartLevel);
+}
+
+std::int64_t reorder_bytes(const ItemGeometry& geometry, const ItemShape& item) {
+  return 8 * geometry.cell.volume() * item.itemsize * std::min<std::int64_t>(item.workers - 1, kMostPartsAhead);
+}
+
+std::int64_t item_bytes(const ItemGeometry& geometry, const ItemShape& item) {
+  std::int64_t bytes = 0;
+  if (gathers(geometry, item)) {
+    const Extent3& gathered = gathers_a_level(item) ? geometry.cell : geometry.carry;
+    bytes += 9 * gathered.volume() * item.itemsize / 8;
+  }
+  if (item.is_sharded) bytes += reorder_bytes(geometry, item) + kBytesPerPart * item.parts;
+  return bytes;
+}
+
+Extent3 spatial(const zarr::Shape& shape) {
+  const std::size_t n = shape.size();
+  return {shape[n - 3], shape[n - 2], shape[n - 1]};
+}
+
+std::vector<PassMemory> pyramid_memory(const std::vector<zarr::ArrayMetadata>& levels, const Extent3& chunk_shape,
+                                       const std::optional<Extent3>& shard_shape, int workers,
+                                       double stored_share) {
+  const ItemGeometry geometry(chunk_shape, shard_shape);
+  const auto step = static_cast<std::size_t>(geometry.depth) + 1;
+  std::vector<PassMemory> passes;
+  for (std::size_t first = 0; first < levels.size(); first += step) {
+    const zarr::ArrayMetadata& finest = levels[first];
+    const Extent3 shape = spatial(finest.shape);
+    const std::size_t last = std::min(first + step, levels.size()) - 1;
+    ItemShape item;
+    item.levels = static_cast<int>(last - first) + 1;
+    item.has_carry = last + 1 < levels.size();
+    item.is_sharded = finest.is_sharded();
+    item.workers = workers;
+    item.itemsize = static_cast<std::int64_t>(size_of(finest.dtype));
+    const int part_level = std::min(ItemGeometry::kPartLevel, item.levels - 1);
+    const Extent3 part = geometry.cell * (std::int64_t{1} << part_level);
+    item.parts = ceil_div(min(shape, geometry.item), part).volume();
+
+    PassMemory pass;
+    pass.finest_level = static_cast<std::int64_t>(first);
+    const std::int64_t cell_bytes = geometry.cell.volume() * item.itemsize;
+    pass.worker_bytes = (part_level + 1) * cell_bytes + zarr::encoder_bytes(finest, stored_share);
+    // Chunks are cut from a cell, and a carry from what an item has gathered.
+    if (chunk_shape != geometry.cell || item.has_carry) pass.worker_bytes += cell_bytes;
+    pass.item_bytes = item_bytes(geometry, item);
+    pass.items = ceil_div(shape, geometry.item).volume();
+    if (item.is_sharded)
+      for (std::size_t level = first; level <= last; ++level)
+        pass.open_shards += ceil_div(min(spatial(levels[level].shape), floor_div(geometry.item, std::int64_t{1} << (level - first))),
+                                     spatial(levels[level].shard_shape)).volume();
+    passes.push_back(pass);
+  }
+  return passes;
+}
+
+}  // namespace flatfield::pipeline

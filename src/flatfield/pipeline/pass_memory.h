@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "flatfield/core/extent.h"
+#include "flatfield/pipeline/item_geometry.h"
+#include "flatfield/zarr/metadata.h"
+
+namespace flatfield::pipeline {
+
+/// What an item holds between its opening and its closing depends on.
+struct ItemShape {
+  int levels = 1;          ///< of its pass
+  bool has_carry = false;  ///< there are levels after the pass
+  bool is_sharded = false;
+  int workers = 1;
+  std::int64_t itemsize = 1;  ///< bytes of a voxel
+  std::int64_t parts = 1;
+};
+
+/// True if the parts of an item reduce into a block that they share.
+[[nodiscard]] bool gathers(const ItemGeometry& geometry, const ItemShape& item);
+/// Chunks of the parts that other workers are ahead by; with one worker none comes too early.
+[[nodiscard]] std::int64_t reorder_bytes(const ItemGeometry& geometry, const ItemShape& item);
+/// Bytes of an item from its opening to its closing, scratch of the workers not included.
+[[nodiscard]] std::int64_t item_bytes(const ItemGeometry& geometry, const ItemShape& item);
+
+/// What a pass of a pyramid holds.
+struct PassMemory {
+  std::int64_t worker_bytes = 0;  ///< of each worker, what its source of voxels holds not included
+  std::int64_t item_bytes = 0;    ///< of the largest item
+  std::int64_t items = 0;
+  std::int64_t open_shards = 0;   ///< objects that an item writes piece by piece
+  std::int64_t finest_level = 0;
+};
+
+/// The passes in which a pyramid is written. `levels` are its arrays, finest first, of which z, y and x are the last
+/// axes; `chunk_shape` and `shard_shape` as in PyramidTarget; `stored_share` as in zarr::encoder_bytes.
+[[nodiscard]] std::vector<PassMemory> pyramid_memory(const std::vector<zarr::ArrayMetadata>& levels,
+                                                     const Extent3& chunk_shape,
+                                                     const std::optional<Extent3>& shard_shape, int workers,
+                                                     double stored_share = 1.0);
+
+/// The last three numbers of a shape.
+[[nodiscard]] Extent3 spatial(const zarr::Shape& shape);
+
+}  // namespace flatfield::pipeline

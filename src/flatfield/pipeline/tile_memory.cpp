@@ -1,0 +1,118 @@
+#include "flatfield/pipeline/tile_memory.h"
+
+#include <algorithm>
+
+#include "flatfield/pipeline/pass_memory.h"
+#include "flatfield/zarr/codec_memory.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+using execution::MemoryNeed;
+using execution::StageNeeds;
+
+constexpr std::int64_t kMebibyte = 1 << 20;
+/// Code and data of the program and its libraries as far as they are touched (measured: 16 MiB), and the allocator's.
+constexpr std::int64_t kProcessBytes = 24 * kMebibyte;
+/// Stack of a thread, and what the allocator keeps for it.
+constexpr std::int64_t kThreadBytes = kMebibyte;
+/// Parts of an upload that are in memory at once (storage/s3_upload.h).
+constexpr std::int64_t kPartsHeld = 3;
+
+std::int64_t plane_bytes(const Extent3& shape) {
+  return shape.y * shape.x * static_cast<std::int64_t>(sizeof(float));
+}
+
+std::int64_t volume_count(const OutputPlan& plan) { return plan.volumes.t * plan.volumes.c; }
+
+/// Passes of an output, with the parts of its uploads.
+StageNeeds stage_of(const std::string& name, const StreamMemory& stream, std::vector<MemoryNeed> standing,
+                    std::int64_t items_bytes) {
+  standing.push_back({"workers", stream.workers_bytes});
+  standing.push_back({"items", items_bytes});
+  return {name, std::move(standing)};
+}
+
+std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t free_limit, double stored_share) {
+  std::vector<MemoryNeed> standing{process_need(facts.workers)};
+  for (const MemoryNeed& need : standing_needs(facts)) standing.push_back(need);
+  std::int64_t held = 0;
+  for (const MemoryNeed& need : standing) held += need.bytes;
+
+  std::vector<StageNeeds> all;
+  const auto add = [&](const std::string& name, const OutputPlan& plan, std::int64_t source_bytes) {
+    const StreamMemory stream = stream_memory(plan, source_bytes, facts.workers, facts.part_bytes, stored_share);
+    all.push_back(stage_of(name, stream, standing, stream.items_bytes(free_limit - held - stream.workers_bytes)));
+  };
+  add("the corrected tile", facts.outputs.corrected,
+      corrected_source_bytes(facts.input, facts.outputs.corrected, stored_share));
+  if (facts.fits) add("the mask", facts.outputs.mask, 0);
+  if (facts.refines) add("the probability", facts.outputs.probability, 0);
+  return all;
+}
+
+}  // namespace
+
+MemoryNeed process_need(int workers) { return {"process", kProcessBytes + workers * kThreadBytes}; }
+
+std::vector<MemoryNeed> standing_needs(const MemoryFacts& facts) {
+  const config::RunConfig& config = facts.config;
+  const OutputPlan& corrected = facts.outputs.corrected;
+  const std::int64_t volumes = volume_count(corrected);
+  const std::int64_t low_voxels = spatial(facts.estimation.shape).volume();
+  std::vector<MemoryNeed> needs;
+  if (!config.skip_bkg_sub || config.pedestal > 0.0)
+    needs.push_back({"background image", volumes * plane_bytes(corrected.shape)});
+  if (!config.skip_flat_field && config.method != "fitting")
+    needs.push_back({"flatfield and darkfield", 2 * volumes * plane_bytes(corrected.shape)});
+  if (facts.fits) needs.push_back({"mask", volumes * low_voxels});
+  if (facts.refines)
+    needs.push_back({"foreground probability", volumes * low_voxels * static_cast<std::int64_t>(sizeof(float))});
+  if (facts.queue_bytes > 0)
+    needs.push_back({"write queues", facts.queue_bytes * (1 + (facts.fits ? 1 : 0) + (facts.refines ? 1 : 0))});
+  return needs;
+}
+
+std::int64_t StreamMemory::items_bytes(std::int64_t free_bytes) const {
+  return std::clamp<std::int64_t>(item_bytes > 0 ? free_bytes / item_bytes : items_at_once, 1, items_at_once) *
+         item_bytes;
+}
+
+std::int64_t StreamMemory::without_uploads(std::int64_t items_bytes) const {
+  if (upload_bytes == 0) return items_bytes;
+  return items_bytes / item_bytes * (item_bytes - upload_bytes);
+}
+
+StreamMemory stream_memory(const OutputPlan& plan, std::int64_t source_bytes, int workers, std::int64_t part_bytes,
+                           double stored_share) {
+  StreamMemory memory;
+  for (const PassMemory& pass :
+       pyramid_memory(level_metadata(plan), plan.chunk_shape, plan.shard_shape, workers, stored_share)) {
+    memory.workers_bytes = std::max(memory.workers_bytes, workers * (pass.worker_bytes + source_bytes));
+    memory.upload_bytes = std::max(memory.upload_bytes, pass.open_shards * kPartsHeld * part_bytes);
+    memory.item_bytes = std::max(memory.item_bytes, pass.item_bytes);
+    memory.items_at_once = std::max(memory.items_at_once, std::min<std::int64_t>(pass.items, workers));
+  }
+  memory.item_bytes += memory.upload_bytes;
+  return memory;
+}
+
+std::int64_t corrected_source_bytes(const zarr::ArrayMetadata& input, const OutputPlan& plan,
+                                    double stored_share) {
+  const Extent3 cell = ItemGeometry(plan.chunk_shape, plan.shard_shape).cell;
+  const Extent3 chunk = spatial(input.chunk_shape);
+  std::int64_t bytes =
+      cell.volume() * static_cast<std::int64_t>(size_of(input.dtype)) + zarr::decoder_bytes(input, stored_share);
+  // A chunk that is not a whole cell, or holds several channels, is decoded beside it.
+  if (chunk != cell || input.chunk_elements() != chunk.volume())
+    bytes += static_cast<std::int64_t>(input.chunk_bytes());
+  return bytes;
+}
+
+std::vector<StageNeeds> tile_needs(const MemoryFacts& facts) { return stages(facts, 0, 1.0); }
+
+std::vector<StageNeeds> expected_needs(const MemoryFacts& facts, std::int64_t limit_bytes, double stored_share) {
+  return stages(facts, limit_bytes, stored_share);
+}
+
+}  // namespace flatfield::pipeline
