@@ -9,6 +9,7 @@
 #include "flatfield/core/error.h"
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/storage/fan_out.h"
+#include "flatfield/zarr/codec_memory.h"
 #include "flatfield/zarr/codecs_v3.h"
 #include "flatfield/zarr/compressors.h"
 #include "flatfield/zarr/fill_value.h"
@@ -23,9 +24,6 @@ namespace {
 
 using storage::join_key;
 using storage::Store;
-
-/// Most bytes of chunks that are fetched before they are asked for.
-constexpr std::size_t kMostExpectedBytes = std::size_t{32} << 20;
 
 /// The chain that an array is written with: what this program never writes is refused.
 void check_chain(const ArrayMetadata& metadata, const std::string& where) {
@@ -275,7 +273,7 @@ void Array::visit_shard(const std::string& key, const std::vector<std::size_t>& 
 
 void Array::expect_chunks(std::span<const Shape> indices, ChunkScratch& scratch) const {
   if ((!shards_ && store_->reads_at_once() < 2) ||
-      indices.size() > kMostExpectedBytes / codec_->chunk_bytes())
+      indices.size() > static_cast<std::size_t>(kMostExpectedBytes) / codec_->chunk_bytes())
     return;
   ExpectedChunks& expected = scratch.expected;
   const auto is_expected = [&](const Shape& index) { return expected.chunks.contains(index); };
