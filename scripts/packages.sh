@@ -3,7 +3,7 @@
 # To build and run the program.
 BUILD_PACKAGES="g++ cmake ninja-build pkg-config libblosc-dev libzstd-dev liblz4-dev zlib1g-dev
   libbz2-dev liblzma-dev libssl-dev libcurl4-openssl-dev libexpat1-dev libtiff-dev libeigen3-dev
-  nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libcairo2-dev fonts-dejavu-core python3"
+  libhwy-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libcairo2-dev fonts-dejavu-core python3"
 
 # To test it: frameworks, and the programs whose answers it is held against.
 TEST_PACKAGES="libgtest-dev libbenchmark-dev python3-pytest python3-numpy python3-scipy

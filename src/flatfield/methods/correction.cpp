@@ -1,10 +1,10 @@
 #include "flatfield/methods/correction.h"
 
 #include <algorithm>
-#include <bit>
 #include <string>
 
 #include "flatfield/core/error.h"
+#include "flatfield/methods/correction_rows.h"
 #include "flatfield/numerics/nearest_resize.h"
 
 namespace flatfield::methods {
@@ -16,81 +16,6 @@ enum RowKind : std::uint8_t { kOutside, kInside, kMixed };
 RowKind row_kind(BitRow row, std::int64_t begin, std::int64_t end) {
   if (row[begin]) return row.find_clear(begin, end) == end ? kInside : kMixed;
   return row.find_set(begin, end) == end ? kOutside : kMixed;
-}
-
-// The limits compare the bits of floats as integers: negative floats are negative integers, and the
-// others are ordered alike. Two float comparisons in a row would become branches, and those are not
-// vectorised.
-
-/// max(v, 0)
-inline float at_least_zero(float v) {
-  return std::bit_cast<float>(std::max(std::bit_cast<std::int32_t>(v), 0));
-}
-/// v clipped to [0, 65535]
-inline float clipped(float v) {
-  return std::bit_cast<float>(
-      std::clamp(std::bit_cast<std::int32_t>(v), 0, std::bit_cast<std::int32_t>(65535.0F)));
-}
-
-/// Rounds v in [0, 65535] half to even. Adding 1.5 * 2^23 leaves exactly the integer in the low bits
-/// of the sum, rounded by the addition itself; unlike lrint it is vectorised everywhere.
-inline std::uint16_t round_to_uint16(float v) {
-  return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(v + 12582912.0F));
-}
-
-template <class T>
-inline float subtracted(T raw, float background) {
-  return at_least_zero(static_cast<float>(raw) - background);
-}
-
-/// Outside the mask: background subtraction only.
-template <class T>
-void subtract_row(const T* raw, const float* background, std::uint16_t* out, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i)
-    out[i] = round_to_uint16(clipped(subtracted(raw[i], background[i])));
-}
-
-/// An image flatfield: the darkfield may exceed v, so the difference may be negative.
-template <class T>
-void flatten_row(const T* raw, const float* background, const float* darkfield, const float* flatfield,
-                 std::uint16_t* out, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i)
-    out[i] = round_to_uint16(clipped((subtracted(raw[i], background[i]) - darkfield[i]) / flatfield[i]));
-}
-
-struct RowGains {
-  const float* x;
-  float y;
-  float z;
-  float ratio;
-};
-
-/// Curves without limits may be negative, and so may the product.
-inline float gained(float v, float gain_x, float gain_y, float gain_z, float ratio) {
-  return clipped(((v * gain_x) * gain_y) * gain_z * ratio);
-}
-
-template <class T>
-void correct_row(const T* raw, const float* background, const RowGains& gains, std::uint16_t* out,
-                 std::int64_t n) {
-  const auto [gain_x, gain_y, gain_z, ratio] = gains;
-  for (std::int64_t i = 0; i < n; ++i)
-    out[i] = round_to_uint16(
-        gained(subtracted(raw[i], background[i]), gain_x[i], gain_y, gain_z, ratio));
-}
-
-/// `inside` holds all ones or all zeros per voxel, so that the choice is two bit operations.
-template <class T>
-void correct_masked_row(const T* raw, const float* background, const RowGains& gains,
-                        const std::uint32_t* inside, std::uint16_t* out, std::int64_t n) {
-  const auto [gain_x, gain_y, gain_z, ratio] = gains;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const float v = subtracted(raw[i], background[i]);
-    const auto plain = std::bit_cast<std::uint32_t>(clipped(v));
-    const auto corrected = std::bit_cast<std::uint32_t>(gained(v, gain_x[i], gain_y, gain_z, ratio));
-    out[i] = round_to_uint16(
-        std::bit_cast<float>((corrected & inside[i]) | (plain & ~inside[i])));
-  }
 }
 
 /// 1/c in float32, or ones for an axis that is not corrected (a product with 1 is exact).
@@ -167,6 +92,7 @@ void CorrectionKernel::apply(const Box3& box, BlockView<const T> raw, BlockView<
                              Scratch& scratch) const {
   if (box.empty()) return;
   if (correction_->curves) return apply_curves(box, raw, out, scratch);
+  const CorrectionRows<T> rows = correction_rows<T>();
   const auto& image = correction_->image;
   const std::int64_t x = box.origin.x;
   for (std::int64_t z = 0; z < box.shape.z; ++z)
@@ -174,16 +100,17 @@ void CorrectionKernel::apply(const Box3& box, BlockView<const T> raw, BlockView<
       const std::int64_t volume_y = box.origin.y + y;
       const float* background = plane_row(correction_->background, volume_y, x);
       if (image)
-        flatten_row(raw.row(z, y), background, plane_row(image->darkfield, volume_y, x),
-                    image->flatfield.view().row(0, volume_y) + x, out.row(z, y), box.shape.x);
+        rows.flatten(raw.row(z, y), background, plane_row(image->darkfield, volume_y, x),
+                     image->flatfield.view().row(0, volume_y) + x, out.row(z, y), box.shape.x);
       else
-        subtract_row(raw.row(z, y), background, out.row(z, y), box.shape.x);
+        rows.subtract(raw.row(z, y), background, out.row(z, y), box.shape.x);
     }
 }
 
 template <class T>
 void CorrectionKernel::apply_curves(const Box3& box, BlockView<const T> raw,
                                     BlockView<std::uint16_t> out, Scratch& scratch) const {
+  const CorrectionRows<T> rows = correction_rows<T>();
   const std::int64_t n = box.shape.x;
   expand_mask(box, scratch);
   const std::int64_t z0 = mask_z_[static_cast<std::size_t>(box.origin.z)];
@@ -201,11 +128,11 @@ void CorrectionKernel::apply_curves(const Box3& box, BlockView<const T> raw,
       const float ratio = correction_->curves->ratio;
       const RowGains gains{reciprocal_x_.data() + box.origin.x, gain_y, gain_z, ratio};
       switch (scratch.row_kinds[static_cast<std::size_t>(mask_row)]) {
-        case kOutside: subtract_row(raw.row(z, y), background, out.row(z, y), n); break;
-        case kInside: correct_row(raw.row(z, y), background, gains, out.row(z, y), n); break;
+        case kOutside: rows.subtract(raw.row(z, y), background, out.row(z, y), n); break;
+        case kInside: rows.gain(raw.row(z, y), background, gains, out.row(z, y), n); break;
         default:
-          correct_masked_row(raw.row(z, y), background, gains,
-                             scratch.mask_rows.data() + mask_row * n, out.row(z, y), n);
+          rows.gain_inside(raw.row(z, y), background, gains,
+                           scratch.mask_rows.data() + mask_row * n, out.row(z, y), n);
       }
     }
   }

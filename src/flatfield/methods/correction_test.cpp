@@ -7,6 +7,7 @@
 #include <random>
 
 #include "flatfield/core/error.h"
+#include "support/each_cpu_target.h"
 
 namespace flatfield::methods {
 namespace {
@@ -125,20 +126,35 @@ class CorrectionOf : public testing::Test {};
 using VoxelTypes = testing::Types<std::uint8_t, std::uint16_t>;
 TYPED_TEST_SUITE(CorrectionOf, VoxelTypes);
 
+template <class T>
+void expect_correction_of_each_voxel(unsigned seed, Random& random, const Extent3& shape) {
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  const Correction correction = random_correction(random, shape);
+  const auto raw = random_volume<T>(random, shape, pick(random, 0, 1) == 0 ? 300 : 65535);
+  const Block<std::uint16_t> out = apply_whole(correction, raw);
+  for (std::int64_t i = 0; i < raw.size(); ++i) {
+    const Extent3 p = unravel(i, shape);
+    ASSERT_EQ(out.at(p.z, p.y, p.x), corrected(correction, p, raw.at(p.z, p.y, p.x)))
+        << to_string(p) << " raw " << int{raw.at(p.z, p.y, p.x)};
+  }
+}
+
 TYPED_TEST(CorrectionOf, random_volumes_is_that_of_each_voxel) {
   for (unsigned seed = 0; seed < 300; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
     Random random(seed);
     const Extent3 shape = pick_shape(random, 24);
-    const Correction correction = random_correction(random, shape);
-    const auto raw = random_volume<TypeParam>(random, shape, pick(random, 0, 1) == 0 ? 300 : 65535);
-    const Block<std::uint16_t> out = apply_whole(correction, raw);
-    for (std::int64_t i = 0; i < raw.size(); ++i) {
-      const Extent3 p = unravel(i, shape);
-      ASSERT_EQ(out.at(p.z, p.y, p.x), corrected(correction, p, raw.at(p.z, p.y, p.x)))
-          << to_string(p) << " raw " << int{raw.at(p.z, p.y, p.x)};
-    }
+    expect_correction_of_each_voxel<TypeParam>(seed, random, shape);
   }
+}
+
+TYPED_TEST(CorrectionOf, long_rows_has_the_same_bits_on_every_cpu) {
+  for_each_cpu_target([] {
+    for (unsigned seed = 0; seed < 100; ++seed) {
+      Random random(seed);
+      const Extent3 shape{pick(random, 1, 3), pick(random, 1, 4), pick(random, 1, 200)};
+      expect_correction_of_each_voxel<TypeParam>(seed, random, shape);
+    }
+  });
 }
 
 TYPED_TEST(CorrectionOf, boxes_equals_that_of_the_whole_and_writes_nothing_else) {

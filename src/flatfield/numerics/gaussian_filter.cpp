@@ -7,6 +7,7 @@
 #include <string>
 
 #include "flatfield/core/error.h"
+#include "flatfield/numerics/line_sum.h"
 
 namespace flatfield::numerics {
 namespace {
@@ -23,99 +24,18 @@ enum class Parity { kEven, kOdd };
 struct Kernel {
   std::vector<double> weights;
   Parity parity = Parity::kEven;
-};
 
-template <Parity kParity>
-double join(double lower, double upper) {
-  return kParity == Parity::kEven ? lower + upper : lower - upper;
-}
+  [[nodiscard]] std::int64_t radius() const { return static_cast<std::int64_t>(weights.size() / 2); }
+  /// Writes `count` weighted sums of the lines from lines[0] on, in scipy's order of additions.
+  void apply(const double* const* lines, std::int64_t count, float* out) const {
+    (parity == Parity::kEven ? sum_even_lines : sum_odd_lines)(lines, radius(), weights.data(), count, out);
+  }
+};
 
 /// Values per stretch: 17 lines of this many doubles (sigma 2) stay within a 32 KiB cache.
 constexpr std::int64_t kStretch = 192;
 /// Rows of the x pass per call of the parallel body.
 constexpr std::int64_t kRowsPerTask = 32;
-
-/// Adds the weighted pair of lines `lower` and `upper` to the sums.
-template <Parity kParity>
-void add_pair(const double* lower, const double* upper, double weight, std::int64_t count,
-              double* __restrict sums) {
-  for (std::int64_t i = 0; i < count; ++i) sums[i] += join<kParity>(lower[i], upper[i]) * weight;
-}
-
-/// The same for four pairs, one after the other: one load and one store of a sum serve all four.
-template <Parity kParity>
-void add_four_pairs(const double* const* lower, const double* const* upper, const double* weights,
-                    std::int64_t count, double* __restrict sums) {
-  const double *const a0 = lower[0], *const a1 = lower[1], *const a2 = lower[2];
-  const double *const b0 = upper[0], *const b1 = upper[1], *const b2 = upper[2];
-  const double *const a3 = lower[3], *const b3 = upper[3];
-  const double w0 = weights[0], w1 = weights[1], w2 = weights[2], w3 = weights[3];
-  for (std::int64_t i = 0; i < count; ++i) {
-    double sum = sums[i];
-    sum += join<kParity>(a0[i], b0[i]) * w0;
-    sum += join<kParity>(a1[i], b1[i]) * w1;
-    sum += join<kParity>(a2[i], b2[i]) * w2;
-    sum += join<kParity>(a3[i], b3[i]) * w3;
-    sums[i] = sum;
-  }
-}
-
-/// A kernel and the lines it is applied to. The order of the additions is scipy's: the centre
-/// first, then the pairs of lines from the outermost inwards.
-class LineSum {
- public:
-  explicit LineSum(const Kernel& kernel)
-      : radius_(static_cast<std::int64_t>(kernel.weights.size() / 2)),
-        parity_(kernel.parity),
-        kernel_(kernel.weights),
-        lower_(static_cast<std::size_t>(radius_)),
-        upper_(static_cast<std::size_t>(radius_)),
-        sums_(static_cast<std::size_t>(kStretch)) {}
-
-  [[nodiscard]] std::int64_t radius() const { return radius_; }
-
-  /// Sets the lines: `line(offset)` points to the values at `offset` from the output line,
-  /// -radius..radius.
-  template <class Line>
-  void set_lines(Line line) {
-    centre_ = line(0);
-    for (std::int64_t i = 0; i < radius_; ++i) {
-      lower_[static_cast<std::size_t>(i)] = line(i - radius_);
-      upper_[static_cast<std::size_t>(i)] = line(radius_ - i);
-    }
-  }
-
-  /// Writes the `count` <= kStretch weighted sums, rounded to float32.
-  void write(std::int64_t count, float* __restrict out) {
-    double* __restrict sums = sums_.data();
-    const double* const centre = centre_;
-    const double centre_weight = kernel_[static_cast<std::size_t>(radius_)];
-    for (std::int64_t i = 0; i < count; ++i) sums[i] = centre[i] * centre_weight;
-    if (parity_ == Parity::kEven)
-      add_pairs<Parity::kEven>(count, sums);
-    else
-      add_pairs<Parity::kOdd>(count, sums);
-    for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(sums[i]);
-  }
-
- private:
-  template <Parity kParity>
-  void add_pairs(std::int64_t count, double* __restrict sums) const {
-    std::size_t pair = 0;
-    for (; pair + 4 <= lower_.size(); pair += 4)
-      add_four_pairs<kParity>(&lower_[pair], &upper_[pair], &kernel_[pair], count, sums);
-    for (; pair < lower_.size(); ++pair)
-      add_pair<kParity>(lower_[pair], upper_[pair], kernel_[pair], count, sums);
-  }
-
-  std::int64_t radius_;
-  Parity parity_;
-  std::span<const double> kernel_;
-  const double* centre_ = nullptr;
-  std::vector<const double*> lower_;  ///< outermost first
-  std::vector<const double*> upper_;
-  std::vector<double> sums_;
-};
 
 /// Half-sample reflection of any index into [0, length).
 std::int64_t reflect(std::int64_t index, std::int64_t length) {
@@ -125,49 +45,44 @@ std::int64_t reflect(std::int64_t index, std::int64_t length) {
   return phase < length ? phase : period - 1 - phase;
 }
 
-void widen(const float* __restrict from, std::int64_t count, double* __restrict to) {
-  for (std::int64_t i = 0; i < count; ++i) to[i] = from[i];
-}
-
 /// Filters in place along an axis of `length` samples, `stride` apart, `width` <= kStretch
 /// neighbouring columns at once. The lines that are still needed are kept, widened, in a ring.
 void filter_columns(float* first, std::int64_t length, std::int64_t stride, std::int64_t width,
                     const Kernel& kernel) {
-  LineSum sum(kernel);
+  const std::int64_t radius = kernel.radius();
   // Where the window is shorter than the axis it holds every reflected line too; otherwise all
   // lines are kept.
-  const std::int64_t slots = std::min(2 * sum.radius() + 1, length);
+  const std::int64_t slots = std::min(2 * radius + 1, length);
   std::vector<double> ring(static_cast<std::size_t>(slots * width));
   const auto slot = [&](std::int64_t line) { return ring.data() + line % slots * width; };
+  std::vector<const double*> lines(static_cast<std::size_t>(length + 2 * radius));
+  for (std::int64_t i = 0; i < std::ssize(lines); ++i)
+    lines[static_cast<std::size_t>(i)] = slot(reflect(i - radius, length));
 
   std::int64_t loaded = 0;
   for (std::int64_t i = 0; i < length; ++i) {
-    for (; loaded < std::min(i + sum.radius() + 1, length); ++loaded)
-      widen(first + loaded * stride, width, slot(loaded));
-    sum.set_lines(
-        [&](std::int64_t offset) -> const double* { return slot(reflect(i + offset, length)); });
-    sum.write(width, first + i * stride);
+    for (; loaded < std::min(i + radius + 1, length); ++loaded)
+      widen_line(first + loaded * stride, width, slot(loaded));
+    kernel.apply(lines.data() + i, width, first + i * stride);
   }
 }
 
 /// Filters `rows` rows in place along x.
 void filter_rows(float* first, std::int64_t rows, std::int64_t row_stride, std::int64_t length,
                  const Kernel& kernel) {
-  LineSum sum(kernel);
-  const std::int64_t radius = sum.radius();
+  const std::int64_t radius = kernel.radius();
   std::vector<double> extended(static_cast<std::size_t>(length + 2 * radius));
   double* const middle = extended.data() + radius;
+  std::vector<const double*> lines(kernel.weights.size());
+  for (std::size_t i = 0; i < lines.size(); ++i) lines[i] = extended.data() + i;
   for (std::int64_t y = 0; y < rows; ++y) {
     float* const row = first + y * row_stride;
-    widen(row, length, middle);
+    widen_line(row, length, middle);
     for (std::int64_t i = 1; i <= radius; ++i) {
       middle[-i] = middle[reflect(-i, length)];
       middle[length - 1 + i] = middle[reflect(length - 1 + i, length)];
     }
-    for (std::int64_t x = 0; x < length; x += kStretch) {
-      sum.set_lines([&](std::int64_t offset) -> const double* { return middle + x + offset; });
-      sum.write(std::min(kStretch, length - x), row + x);
-    }
+    kernel.apply(lines.data(), length, row);
   }
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "flatfield/core/error.h"
+#include "support/each_cpu_target.h"
 
 namespace flatfield::numerics {
 namespace {
@@ -145,6 +146,21 @@ TEST(GaussianFilter, does_not_depend_on_the_number_of_threads) {
   gaussian_filter(one.view(), {1, 2, 1.5}, serial_for);
   gaussian_filter(four.view(), {1, 2, 1.5}, parallel_backwards);
   expect_same_bits(four, one);
+}
+
+TEST(GaussianFilter, has_the_same_bits_on_every_cpu) {
+  for_each_cpu_target([] {
+    for (unsigned seed = 1; seed <= 12; ++seed) {
+      SCOPED_TRACE("seed " + std::to_string(seed));
+      std::mt19937 random(seed);
+      const Extent3 shape{static_cast<std::int64_t>(1 + random() % 8), static_cast<std::int64_t>(1 + random() % 20),
+                          static_cast<std::int64_t>(1 + random() % 300)};
+      Block<float> block = random_block(shape, seed);
+      const Block<float> expected = filtered_naively(block, {1.3, 0.7, 2});
+      gaussian_filter(block.view(), {1.3, 0.7, 2}, serial_for);
+      expect_same_bits(block, expected);
+    }
+  });
 }
 
 TEST(GaussianFilter, of_sigma_zero_changes_nothing) {

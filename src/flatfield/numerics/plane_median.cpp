@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "flatfield/core/error.h"
-#include "flatfield/core/extent.h"
+#include "flatfield/numerics/count_below.h"
 
 namespace flatfield::numerics {
 namespace {
@@ -17,8 +17,6 @@ constexpr std::int64_t kWidestStrip = 256;
 constexpr std::int64_t kNarrowestStrip = 64;
 /// Bytes of a strip over all planes: with the counters it stays within a 32 KiB cache.
 constexpr std::int64_t kStripBytes = 16 * 1024;
-/// Planes that one load and store of the counters serve.
-constexpr std::int64_t kPlanesAtOnce = 8;
 
 /// Medians of a strip of pixels over all planes, by radix selection: the bits of the result are
 /// settled from the highest down, each by counting per pixel how many planes lie below the result
@@ -39,10 +37,9 @@ class StripMedian {
  public:
   explicit StripMedian(std::int64_t planes)
       : planes_(planes),
-        padded_planes_(ceil_div(planes, kPlanesAtOnce) * kPlanesAtOnce),
-        width_(std::clamp(kStripBytes / (padded_planes_ * std::int64_t{sizeof(Lane)}) / 64 * 64,
+        width_(std::clamp(kStripBytes / (planes * std::int64_t{sizeof(Lane)}) / 64 * 64,
                           kNarrowestStrip, kWidestStrip)),
-        values_(static_cast<std::size_t>(padded_planes_ * width_), kLargest) {}
+        values_(static_cast<std::size_t>(planes * width_)) {}
 
   [[nodiscard]] std::int64_t width() const { return width_; }
 
@@ -122,35 +119,14 @@ class StripMedian {
     }
   }
 
-  /// Sets below_ to the number of planes whose value is less than the threshold of the pixel. The
-  /// padding planes hold kLargest, which is never less.
+  /// Sets below_ to the number of planes whose value is less than the threshold of the pixel.
   void count_below(const Lane* threshold, std::int64_t count) {
-    below_.fill(0);
-    Lane* __restrict const below = below_.data();
-    for (std::int64_t p = 0; p < padded_planes_; p += kPlanesAtOnce) {
-      const Lane *const v0 = plane(p), *const v1 = plane(p + 1), *const v2 = plane(p + 2);
-      const Lane *const v3 = plane(p + 3), *const v4 = plane(p + 4), *const v5 = plane(p + 5);
-      const Lane *const v6 = plane(p + 6), *const v7 = plane(p + 7);
-      for (std::int64_t i = 0; i < count; ++i) {
-        const Lane t = threshold[i];
-        Lane n = below[i];
-        n = static_cast<Lane>(n - (v0[i] < t ? -1 : 0));
-        n = static_cast<Lane>(n - (v1[i] < t ? -1 : 0));
-        n = static_cast<Lane>(n - (v2[i] < t ? -1 : 0));
-        n = static_cast<Lane>(n - (v3[i] < t ? -1 : 0));
-        n = static_cast<Lane>(n - (v4[i] < t ? -1 : 0));
-        n = static_cast<Lane>(n - (v5[i] < t ? -1 : 0));
-        n = static_cast<Lane>(n - (v6[i] < t ? -1 : 0));
-        n = static_cast<Lane>(n - (v7[i] < t ? -1 : 0));
-        below[i] = n;
-      }
-    }
+    numerics::count_below(values_.data(), width_, planes_, threshold, below_.data(), count);
   }
 
   using Strip = std::array<Lane, kWidestStrip>;
 
   std::int64_t planes_;
-  std::int64_t padded_planes_;
   std::int64_t width_;
   std::vector<Lane> values_;  ///< one row of width_ pixels per plane
   Strip lower_{};

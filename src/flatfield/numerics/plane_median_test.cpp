@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "flatfield/core/error.h"
+#include "support/each_cpu_target.h"
 
 namespace flatfield::numerics {
 namespace {
@@ -84,6 +85,22 @@ TYPED_TEST(PlaneMedian, counts_any_number_of_planes) {
     // All planes above or all below any candidate: the counters reach their largest value.
     expect_equal_to_nth_element(std::vector<T>(static_cast<std::size_t>(planes), T{1}), planes);
   }
+}
+
+TYPED_TEST(PlaneMedian, is_the_same_on_every_cpu) {
+  using T = TypeParam;
+  constexpr unsigned kAll = std::numeric_limits<T>::max() + 1U;
+  for_each_cpu_target([] {
+    for (unsigned seed = 1; seed <= 40; ++seed) {
+      SCOPED_TRACE("seed " + std::to_string(seed));
+      std::mt19937 random(seed);
+      // Beyond 127 planes the lanes of uint8 are wider.
+      const auto planes = static_cast<std::int64_t>(1 + random() % 160);
+      const auto pixels = static_cast<std::int64_t>(1 + random() % 600);
+      expect_equal_to_nth_element(random_stack<T>(planes * pixels, 0, seed % 2 == 0 ? kAll : 40, seed), planes);
+    }
+    expect_equal_to_nth_element(random_stack<T>(32769 * 70, 100, 7, 1), 32769);
+  });
 }
 
 TYPED_TEST(PlaneMedian, of_no_pixels_is_nothing) { plane_median<TypeParam>({}, 3, 0, {}); }

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "flatfield/core/error.h"
+#include "flatfield/numerics/second_largest.h"
 
 namespace flatfield::numerics {
 namespace {
@@ -86,19 +87,33 @@ struct Mode {
   }
 };
 
+template <class T>
+std::array<const T*, 4> input_rows(BlockView<const T> in, std::int64_t z, std::int64_t y) {
+  return {in.row(2 * z, 2 * y), in.row(2 * z, 2 * y + 1), in.row(2 * z + 1, 2 * y), in.row(2 * z + 1, 2 * y + 1)};
+}
+
 template <class T, class Reduce>
 void reduce_rows(BlockView<const T> in, BlockView<T> out, Reduce reduce) {
   for (std::int64_t z = 0; z < out.shape.z; ++z)
     for (std::int64_t y = 0; y < out.shape.y; ++y) {
-      const std::array<const T*, 4> rows{in.row(2 * z, 2 * y), in.row(2 * z, 2 * y + 1),
-                                         in.row(2 * z + 1, 2 * y), in.row(2 * z + 1, 2 * y + 1)};
+      const std::array<const T*, 4> rows = input_rows(in, z, y);
       T* __restrict const to = out.row(z, y);
       for (std::int64_t x = 0; x < out.shape.x; ++x) to[x] = reduce(window_at(rows, x));
     }
 }
 
+/// What pyramids of counts are made of, unless another reducer is asked for.
+template <class T>
+void reduce_by_second_largest(BlockView<const T> in, BlockView<T> out) {
+  for (std::int64_t z = 0; z < out.shape.z; ++z)
+    for (std::int64_t y = 0; y < out.shape.y; ++y)
+      second_largest_row(input_rows(in, z, y).data(), out.row(z, y), out.shape.x);
+}
+
 template <class T>
 void reduce_by_rank(BlockView<const T> in, BlockView<T> out, int rank) {
+  if constexpr (std::is_integral_v<T>)
+    if (rank == -2 || rank == 6) return reduce_by_second_largest(in, out);
   switch (rank < 0 ? rank + 8 : rank) {
     case 0: return reduce_rows(in, out, Rank<0>{});
     case 1: return reduce_rows(in, out, Rank<1>{});

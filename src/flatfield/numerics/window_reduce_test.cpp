@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "flatfield/core/error.h"
+#include "support/each_cpu_target.h"
 
 namespace flatfield::numerics {
 namespace {
@@ -94,6 +95,25 @@ TYPED_TEST(ReduceWindows, sorts_every_pattern_of_zeros_and_ones) {
       block.at(k / 4, k / 2 % 2, 2 * pattern + k % 2) = static_cast<T>(pattern >> k & 1);
   for (const WindowReducer& reducer : every_reducer())
     expect_equal_to_naive<T>(block.view(), reducer);
+}
+
+TYPED_TEST(ReduceWindows, takes_the_second_largest_on_every_cpu) {
+  using T = TypeParam;
+  const unsigned largest = sizeof(T) == 1 ? 255 : 65535;
+  for_each_cpu_target([&] {
+    for (unsigned seed = 1; seed <= 40; ++seed) {
+      SCOPED_TRACE("seed " + std::to_string(seed));
+      const Extent3 shape{2, 4, static_cast<std::int64_t>(1 + 7 * seed)};
+      const Block<T> block = random_block<T>(shape, seed % 2 == 0 ? largest : 1 + seed % 5, seed);
+      expect_equal_to_naive<T>(block.view(), {});
+    }
+    // By the 0-1 principle: every pattern of zeros and ones.
+    Block<T> patterns(Extent3{2, 2, 512});
+    for (std::int64_t pattern = 0; pattern < 256; ++pattern)
+      for (std::int64_t k = 0; k < 8; ++k)
+        patterns.at(k / 4, k / 2 % 2, 2 * pattern + k % 2) = static_cast<T>((pattern >> k & 1) != 0 ? largest : 0);
+    expect_equal_to_naive<T>(patterns.view(), {});
+  });
 }
 
 TYPED_TEST(ReduceWindows, reads_a_part_of_a_volume) {
