@@ -24,7 +24,7 @@ import sys
 import urllib.parse
 import urllib.request
 
-from run_benchmark import HERE, TILE, measured, spread
+from measuring import HERE, MEGABYTE, TILE, measured, spread
 
 BUCKET = "data"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -88,8 +88,9 @@ class Benchmark:
                          self.options.format, "--log-level", "WARNING", *limit, *extra])
 
     def run_local(self):
+        """A correction on local folders: what it cost."""
         shutil.rmtree(self.work / "out", ignore_errors=True)
-        return self.correct(self.work / "input", self.work / "out")
+        return self.correct(self.work / "input", self.work / "out"), 0.0
 
     def run_s3(self, *extra, check=None):
         """A correction against a new server: what it cost, and the CPU seconds of the server."""
@@ -99,7 +100,7 @@ class Benchmark:
             cost = self.correct(f"s3://{BUCKET}", f"s3://{BUCKET}/out", *extra)
             if check:
                 check(server)
-            return (*cost[:3], server.cpu_seconds() - before)
+            return cost, server.cpu_seconds() - before
 
     def check(self, server):
         """Every object that was written is the file that the local run has written."""
@@ -151,16 +152,18 @@ def main():
             runs[kind].append(benchmark.run_local() if kind == "local" else
                               benchmark.run_s3(*(["--s3-anonymous"] if kind == "S3 unsigned" else [])))
         print(f"pair {pair + 1}: " + "; ".join(
-            f"{kind} {run[-1][0]:.2f} s CPU, {run[-1][1]:.2f} s wall" for kind, run in runs.items()), flush=True)
-    megabytes = benchmark.voxel_bytes() / 1e6
+            f"{kind} {run[-1][0].cpu:.2f} s CPU, {run[-1][0].wall:.2f} s wall" for kind, run in runs.items()), flush=True)
+    megabytes = benchmark.voxel_bytes() / MEGABYTE
     for kind, costs in runs.items():
-        print(f"{kind:12} {spread([cost[0] for cost in costs], ' s CPU')}; "
-              f"{spread([megabytes / cost[1] for cost in costs], ' MB/s')}; peak {max(c[2] for c in costs):.0f} MB")
-    print(f"server       {spread([cost[3] for cost in runs['S3']], ' s CPU')}")
+        print(f"{kind:12} {spread([cost.cpu for cost, _ in costs], ' s CPU')}; "
+              f"{spread([megabytes / cost.wall for cost, _ in costs], ' MB/s')}; "
+              f"peak {max(cost.peak_bytes for cost, _ in costs) / MEGABYTE:.0f} MB")
+    print(f"server       {spread([server for _, server in runs['S3']], ' s CPU')}")
     failed = []
     for kind in ("S3", "S3 unsigned"):
-        cpu = [s3[0] / local[0] for s3, local in zip(runs[kind], runs["local"])]
-        rate = [local[1] / s3[1] for s3, local in zip(runs[kind], runs["local"])]
+        pairs = [(s3, local) for (s3, _), (local, _) in zip(runs[kind], runs["local"])]
+        cpu = [s3.cpu / local.cpu for s3, local in pairs]
+        rate = [local.wall / s3.wall for s3, local in pairs]
         print(f"{kind} / local: MB/s {spread(rate)}; CPU seconds {spread(cpu)}")
         if kind == "S3" and statistics.median(rate) < options.throughput:
             failed.append(f"the median ratio of MB/s is below {options.throughput}")

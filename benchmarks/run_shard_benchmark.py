@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 
-from run_benchmark import HERE, TILE, measured, spread
+from measuring import HERE, TILE, measured, spread
 
 OTHERS = '''
 import json, os, resource, shutil, sys, time
@@ -110,7 +110,7 @@ def main():
     print(f"volume {options.shape}, chunks {options.chunks}, shards {options.shard_edge}^3, {options.workers} workers",
           flush=True)
     output = measured([options.build / "benchmarks/volume_io", tile, folder / "arrays", options.shard_edge,
-                       options.workers, options.pairs])[3]
+                       options.workers, options.pairs]).out
     rounds = json.loads(output)
     stored = {name: rounds[name][0]["stored_bytes"] for name in ("plain", "sharded")}
     print(f"{rounds['bytes'] / 1e6:.0f} MB of voxels, stored {stored}")
