@@ -41,9 +41,9 @@ bool reads(Read read) {
 void tiff_image(Input input) {
   const MemoryFile file(input);
   reads([&] {
-    const auto mask = pipeline::read_mask_tiff(file.name());
-    for (std::int64_t i = 0; i < mask.view().size(); ++i)
-      require(mask.view().data[i] <= 1, "a mask with values other than 0 and 1");
+    const BitVolume mask = pipeline::read_mask_tiff(file.name());
+    const Extent3 shape = mask.shape();
+    require(shape.z > 0 && shape.y > 0 && shape.x > 0, "a mask without voxels");
   });
   reads([&] { static_cast<void>(pipeline::read_plane_tiff(file.name())); });
 }
