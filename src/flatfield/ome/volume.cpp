@@ -7,6 +7,9 @@
 namespace flatfield::ome {
 namespace {
 
+/// Chunks that are fetched together where planes are read.
+constexpr std::size_t kPlaneChunksAhead = 8;
+
 Extent3 last_three(const std::vector<std::int64_t>& values) {
   const std::size_t n = values.size();
   return {values[n - 3], values[n - 2], values[n - 1]};
@@ -55,6 +58,12 @@ std::vector<std::int64_t> Volume::chunk_index(const Extent3& chunk) const {
   return index;
 }
 
+void Volume::expect(const Box3& box, zarr::ChunkScratch& scratch) const {
+  std::vector<zarr::Shape> chunks;
+  for_each_chunk(box, chunk_, [&](const Extent3& chunk) { chunks.push_back(chunk_index(chunk)); });
+  array_.expect_chunks(chunks, scratch);
+}
+
 template <class T>
 void Volume::read(const Box3& box, BlockView<T> into, zarr::ChunkScratch& scratch) const {
   if (DTypeOf<T>::value != dtype())
@@ -81,6 +90,13 @@ template <class T>
 void Volume::read_planes(const std::vector<std::int64_t>& planes, const Box3& region,
                          BlockView<T> into, zarr::ChunkScratch& scratch) const {
   const std::int64_t plane_elements = chunk_.y * chunk_.x;
+  std::vector<zarr::Shape> ahead;  // all chunks that are read, in this order
+  for (std::size_t i = 0; i < planes.size(); ++i)
+    if (i == 0 || planes[i] / chunk_.z != planes[i - 1] / chunk_.z)
+      for_each_chunk({{planes[i], region.origin.y, region.origin.x}, {1, region.shape.y, region.shape.x}},
+                     chunk_,
+                     [&](const Extent3& chunk) { ahead.push_back(chunk_index(chunk)); });
+  std::size_t chunks_read = 0;
   Buffer decoded;
   for (std::size_t first = 0; first < planes.size();) {
     // Planes that lie in the same chunks are read together.
@@ -92,6 +108,11 @@ void Volume::read_planes(const std::vector<std::int64_t>& planes, const Box3& re
     const Box3 slice{{chunk_z * chunk_.z, region.origin.y, region.origin.x},
                      {1, region.shape.y, region.shape.x}};
     for_each_chunk(slice, chunk_, [&](const Extent3& chunk) {
+      if (chunks_read % kPlaneChunksAhead == 0)
+        array_.expect_chunks(std::span(ahead).subspan(chunks_read).first(std::min(
+                                 kPlaneChunksAhead, ahead.size() - chunks_read)),
+                             scratch);
+      ++chunks_read;
       decoded.resize(static_cast<std::size_t>((z1 - z0) * plane_elements) * sizeof(T));
       array_.read_chunk_elements(chunk_index(chunk), slab_offset_ + z0 * plane_elements,
                                  (z1 - z0) * plane_elements, decoded.span(), scratch);
