@@ -13,7 +13,7 @@ using execution::StageNeeds;
 
 constexpr std::int64_t kMebibyte = 1 << 20;
 /// Code and data of the program and its libraries as far as they are touched (measured: 16 MiB), and the allocator's.
-constexpr std::int64_t kProcessBytes = 24 * kMebibyte;
+constexpr std::int64_t kProcessBytes = 20 * kMebibyte;
 /// Stack of a thread, and what the allocator keeps for it.
 constexpr std::int64_t kThreadBytes = kMebibyte;
 /// Parts of an upload that are in memory at once (storage/s3_upload.h).
