@@ -16,6 +16,7 @@
 #include "flatfield/pipeline/inspect.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/phantom.h"
+#include "flatfield/pipeline/plan.h"
 #include "flatfield/pipeline/run.h"
 #include "flatfield/pipeline/run_request.h"
 #include "flatfield/report/log.h"
@@ -26,9 +27,22 @@ namespace {
 constexpr const char* kProgram = "exaspim-flatfield";
 constexpr const char* kRunProgram = "exaspim-flatfield-run";  // the same as "exaspim-flatfield run"
 
+int plan_command(const config::RunConfig& config, bool json) {
+  // What a run says while it goes on is no part of its plan, but warnings are.
+  report::Log log(report::LogLevel::kWarning, config.log_format == "json");
+  std::string document;
+  const int exit = pipeline::plan(config, log, json, document);
+  std::fputs(document.c_str(), stdout);
+  return exit;
+}
+
+config::RunConfig resolved(const CommandOptions<config::RunConfig>& options) {
+  return pipeline::resolve_run([&](config::RunConfig& over) { options.store(over); });
+}
+
 int run_command(const CommandOptions<config::RunConfig>& options) {
-  const config::RunConfig config =
-      pipeline::resolve_run([&](config::RunConfig& over) { options.store(over); });
+  const config::RunConfig config = resolved(options);
+  if (config.dry_run) return plan_command(config, config.log_format == "json");
   report::Log log(report::log_level_from_name(config.log_level), config.log_format == "json");
   return pipeline::run(config, log);
 }
@@ -64,6 +78,11 @@ int dispatch(std::vector<std::string> arguments) {
 
   CLI::App* run = app.add_subcommand("run", "Correct a tile.");
   const CommandOptions<config::RunConfig> run_options(*run, config::run_table());
+  CLI::App* plan = app.add_subcommand("plan", "Say what run would do with the same options, how long it would take, "
+                                              "and what memory it needs.");
+  const CommandOptions<config::RunConfig> plan_options(*plan, config::run_table());
+  bool plan_json = false;
+  plan->add_flag("--json", plan_json, "Print the plan as a JSON document.");
   CLI::App* synth = app.add_subcommand("synth", "Make a phantom tile with known illumination.");
   const CommandOptions<config::SynthConfig> synth_options(*synth, config::synth_table());
   CLI::App* basic = app.add_subcommand("basic", "Fit BaSiC to a folder of 2-D images, and correct them.");
@@ -92,6 +111,7 @@ int dispatch(std::vector<std::string> arguments) {
     throw Error(ErrorCode::kUsage, error.what(), "", "see --help");
   }
   if (run->parsed()) return run_command(run_options);
+  if (plan->parsed()) return plan_command(resolved(plan_options), plan_json);
   if (synth->parsed()) return synth_command(synth_options.read());
   if (basic->parsed()) return basic_command(basic_options.read());
   if (options->parsed()) {

@@ -32,6 +32,7 @@ struct RunConfig {
   std::string median_summary_path;
   std::string config;
   bool overwrite = false;
+  bool dry_run = false;
   bool skip_flat_field = false;
   bool skip_bkg_sub = false;
   double pedestal = 0.0;

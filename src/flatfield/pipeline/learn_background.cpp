@@ -47,6 +47,12 @@ void learn_background_planes(const Block<float>& low, RunContext& context, Learn
                                learned.background_planes.initial.size(), learned.background_planes.rounds));
 }
 
+std::vector<std::int64_t> target_planes(const ome::Tile& tile, const std::string& from, const std::string& to,
+                                        const std::vector<std::int64_t>& planes) {
+  return methods::map_planes(planes, plane_positions(tile, from), plane_positions(tile, to),
+                             tile.spatial_shape(to).z);
+}
+
 void learn_background_image(const VolumeRequest& request, const Block<float>& low, RunContext& context,
                             Learned& learned) {
   const ome::Volume target = request.tile.open_volume(request.levels.target, request.id);
@@ -58,9 +64,8 @@ void learn_background_image(const VolumeRequest& request, const Block<float>& lo
   }
   learn_background_planes(low, context, learned);
   const TileLevels& levels = request.levels;
-  learned.target_planes = methods::map_planes(learned.background_planes.planes,
-                                              plane_positions(request.tile, levels.estimation),
-                                              plane_positions(request.tile, levels.target), target.shape().z);
+  learned.target_planes =
+      target_planes(request.tile, levels.estimation, levels.target, learned.background_planes.planes);
   if (learned.target_planes.empty())
     throw Error(ErrorCode::kBadInput,
                 fmt::format("the background planes of level \"{}\" lie outside level \"{}\"",

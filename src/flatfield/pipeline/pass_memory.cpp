@@ -40,7 +40,8 @@ Extent3 spatial(const zarr::Shape& shape) {
 }
 
 std::vector<PassMemory> pyramid_memory(const std::vector<zarr::ArrayMetadata>& levels, const Extent3& chunk_shape,
-                                       const std::optional<Extent3>& shard_shape, int workers) {
+                                       const std::optional<Extent3>& shard_shape, int workers,
+                                       double stored_share) {
   const ItemGeometry geometry(chunk_shape, shard_shape);
   const auto step = static_cast<std::size_t>(geometry.depth) + 1;
   std::vector<PassMemory> passes;
@@ -61,7 +62,7 @@ std::vector<PassMemory> pyramid_memory(const std::vector<zarr::ArrayMetadata>& l
     PassMemory pass;
     pass.finest_level = static_cast<std::int64_t>(first);
     const std::int64_t cell_bytes = geometry.cell.volume() * item.itemsize;
-    pass.worker_bytes = (part_level + 1) * cell_bytes + zarr::encoder_bytes(finest);
+    pass.worker_bytes = (part_level + 1) * cell_bytes + zarr::encoder_bytes(finest, stored_share);
     // Chunks are cut from a cell, and a carry from what an item has gathered.
     if (chunk_shape != geometry.cell || item.has_carry) pass.worker_bytes += cell_bytes;
     pass.item_bytes = item_bytes(geometry, item);

@@ -37,10 +37,11 @@ struct PassMemory {
 };
 
 /// The passes in which a pyramid is written. `levels` are its arrays, finest first, of which z, y and x are the last
-/// axes; `chunk_shape` and `shard_shape` as in PyramidTarget.
+/// axes; `chunk_shape` and `shard_shape` as in PyramidTarget; `stored_share` as in zarr::encoder_bytes.
 [[nodiscard]] std::vector<PassMemory> pyramid_memory(const std::vector<zarr::ArrayMetadata>& levels,
                                                      const Extent3& chunk_shape,
-                                                     const std::optional<Extent3>& shard_shape, int workers);
+                                                     const std::optional<Extent3>& shard_shape, int workers,
+                                                     double stored_share = 1.0);
 
 /// The last three numbers of a shape.
 [[nodiscard]] Extent3 spatial(const zarr::Shape& shape);

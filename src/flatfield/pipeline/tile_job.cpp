@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "flatfield/pipeline/curve_plots.h"
 #include "flatfield/pipeline/learn_quality.h"
 #include "flatfield/pipeline/learn_stage.h"
+#include "flatfield/pipeline/local_folders.h"
 #include "flatfield/pipeline/provenance.h"
 #include "flatfield/pipeline/results.h"
 #include "flatfield/pipeline/s3_settings.h"
@@ -36,15 +36,8 @@ void check_apart(const std::string& input, const std::string& output) {
 
 /// Proves that an output can be written to its place, and leaves no folder there that was not there before.
 void prove_place(const std::string& place, storage::Store& store) {
-  namespace fs = std::filesystem;
-  std::vector<fs::path> made;
-  std::error_code ignored;
-  if (!storage::is_remote(place))
-    for (fs::path folder = fs::absolute(place); folder.has_relative_path() && !fs::exists(folder, ignored);
-         folder = folder.parent_path())
-      made.push_back(folder);
+  const MadeFolders made(place);
   storage::prove_writable(store);
-  for (const fs::path& folder : made) fs::remove(folder, ignored);
 }
 
 void check_input(const zarr::Array& input, const Extent3& shape) {

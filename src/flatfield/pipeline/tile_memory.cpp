@@ -33,7 +33,7 @@ StageNeeds stage_of(const std::string& name, const StreamMemory& stream, std::ve
   return {name, std::move(standing)};
 }
 
-std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t free_limit) {
+std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t free_limit, double stored_share) {
   std::vector<MemoryNeed> standing{process_need(facts.workers)};
   for (const MemoryNeed& need : standing_needs(facts)) standing.push_back(need);
   std::int64_t held = 0;
@@ -41,10 +41,11 @@ std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t free_limit
 
   std::vector<StageNeeds> all;
   const auto add = [&](const std::string& name, const OutputPlan& plan, std::int64_t source_bytes) {
-    const StreamMemory stream = stream_memory(plan, source_bytes, facts.workers, facts.part_bytes);
+    const StreamMemory stream = stream_memory(plan, source_bytes, facts.workers, facts.part_bytes, stored_share);
     all.push_back(stage_of(name, stream, standing, stream.items_bytes(free_limit - held - stream.workers_bytes)));
   };
-  add("the corrected tile", facts.outputs.corrected, corrected_source_bytes(facts.input, facts.outputs.corrected));
+  add("the corrected tile", facts.outputs.corrected,
+      corrected_source_bytes(facts.input, facts.outputs.corrected, stored_share));
   if (facts.fits) add("the mask", facts.outputs.mask, 0);
   if (facts.refines) add("the probability", facts.outputs.probability, 0);
   return all;
@@ -82,10 +83,11 @@ std::int64_t StreamMemory::without_uploads(std::int64_t items_bytes) const {
   return items_bytes / item_bytes * (item_bytes - upload_bytes);
 }
 
-StreamMemory stream_memory(const OutputPlan& plan, std::int64_t source_bytes, int workers, std::int64_t part_bytes) {
+StreamMemory stream_memory(const OutputPlan& plan, std::int64_t source_bytes, int workers, std::int64_t part_bytes,
+                           double stored_share) {
   StreamMemory memory;
   for (const PassMemory& pass :
-       pyramid_memory(level_metadata(plan), plan.chunk_shape, plan.shard_shape, workers)) {
+       pyramid_memory(level_metadata(plan), plan.chunk_shape, plan.shard_shape, workers, stored_share)) {
     memory.workers_bytes = std::max(memory.workers_bytes, workers * (pass.worker_bytes + source_bytes));
     memory.upload_bytes = std::max(memory.upload_bytes, pass.open_shards * kPartsHeld * part_bytes);
     memory.item_bytes = std::max(memory.item_bytes, pass.item_bytes);
@@ -95,21 +97,22 @@ StreamMemory stream_memory(const OutputPlan& plan, std::int64_t source_bytes, in
   return memory;
 }
 
-std::int64_t corrected_source_bytes(const zarr::ArrayMetadata& input, const OutputPlan& plan) {
+std::int64_t corrected_source_bytes(const zarr::ArrayMetadata& input, const OutputPlan& plan,
+                                    double stored_share) {
   const Extent3 cell = ItemGeometry(plan.chunk_shape, plan.shard_shape).cell;
   const Extent3 chunk = spatial(input.chunk_shape);
   std::int64_t bytes =
-      cell.volume() * static_cast<std::int64_t>(size_of(input.dtype)) + zarr::decoder_bytes(input);
+      cell.volume() * static_cast<std::int64_t>(size_of(input.dtype)) + zarr::decoder_bytes(input, stored_share);
   // A chunk that is not a whole cell, or holds several channels, is decoded beside it.
   if (chunk != cell || input.chunk_elements() != chunk.volume())
     bytes += static_cast<std::int64_t>(input.chunk_bytes());
   return bytes;
 }
 
-std::vector<StageNeeds> tile_needs(const MemoryFacts& facts) { return stages(facts, 0); }
+std::vector<StageNeeds> tile_needs(const MemoryFacts& facts) { return stages(facts, 0, 1.0); }
 
-std::vector<StageNeeds> expected_needs(const MemoryFacts& facts, std::int64_t limit_bytes) {
-  return stages(facts, limit_bytes);
+std::vector<StageNeeds> expected_needs(const MemoryFacts& facts, std::int64_t limit_bytes, double stored_share) {
+  return stages(facts, limit_bytes, stored_share);
 }
 
 }  // namespace flatfield::pipeline

@@ -22,7 +22,7 @@ struct MemoryFacts {
   bool fits = false;            ///< with curves, and so with a mask
   bool refines = false;         ///< with foreground probabilities
   std::int64_t part_bytes = 0;  ///< of uploads to S3 that go on at the same time; 0 where the output is local
-  std::int64_t queue_bytes = 0;  ///< of the queue of objects on their way to S3, per output; 0 where it is local
+  std::int64_t queue_bytes = 0;   ///< of the queue of objects on their way to S3, per output; 0 where it is local
 };
 
 /// Memory of the process before it does anything: code, libraries, stacks.
@@ -46,14 +46,17 @@ struct StreamMemory {
 
 /// `source_bytes` is what the source of the voxels holds per worker.
 [[nodiscard]] StreamMemory stream_memory(const OutputPlan& plan, std::int64_t source_bytes, int workers,
-                                         std::int64_t part_bytes);
+                                         std::int64_t part_bytes, double stored_share = 1.0);
 
 /// Per worker: what reading and correcting a cell of the corrected output holds.
-[[nodiscard]] std::int64_t corrected_source_bytes(const zarr::ArrayMetadata& input, const OutputPlan& plan);
+[[nodiscard]] std::int64_t corrected_source_bytes(const zarr::ArrayMetadata& input, const OutputPlan& plan,
+                                                  double stored_share = 1.0);
 
 /// All stages of a tile with the least that each needs, for execution::check_needs.
 [[nodiscard]] std::vector<execution::StageNeeds> tile_needs(const MemoryFacts& facts);
-/// The same with what each will hold where `limit_bytes` may be used.
-[[nodiscard]] std::vector<execution::StageNeeds> expected_needs(const MemoryFacts& facts, std::int64_t limit_bytes);
+/// The same with what each will hold where `limit_bytes` may be used and encoded chunks have `stored_share` of the size
+/// of chunks.
+[[nodiscard]] std::vector<execution::StageNeeds> expected_needs(const MemoryFacts& facts, std::int64_t limit_bytes,
+                                                                double stored_share);
 
 }  // namespace flatfield::pipeline

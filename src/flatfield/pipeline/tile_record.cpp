@@ -3,12 +3,17 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <exception>
+#include <optional>
 
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/execution/memory_ceiling.h"
 #include "flatfield/pipeline/json_file.h"
+#include "flatfield/pipeline/output_image.h"
+#include "flatfield/pipeline/plan_report.h"
 #include "flatfield/pipeline/tile_job.h"
 #include "flatfield/pipeline/tile_paths.h"
+#include "flatfield/pipeline/tile_plan.h"
 #include "flatfield/pipeline/translate_errors.h"
 
 namespace flatfield::pipeline {
@@ -50,10 +55,28 @@ void write_tile_configs(const config::RunConfig& config, const std::string& tile
     write_json(config.results_dir + "/basic_config" + suffix, *resolved.find("basic"));
 }
 
+/// The plan that a tile is compared with; none where nothing is to be done, or where it cannot be made, which the
+/// correction will say itself. Nothing is said here: warnings would come twice.
+std::optional<TilePlan> plan_before(RunContext& context, const std::string& tile) {
+  try {
+    const OutputLocations places = output_locations(context.config.output, location_name(tile));
+    if (!context.config.overwrite && output_state(*context.stores.open(places.corrected)) == OutputState::kFinished)
+      return std::nullopt;
+    report::Log quiet(report::LogLevel::kCritical, false);
+    RunContext own{context.config, context.pool, quiet, context.stores, context.memory, {}, context.medians, {}, {}};
+    if (context.masks) own.masks.emplace(context.config.mask_dir, context.stores);
+    if (context.flatfield_image) own.flatfield_image = context.flatfield_image->clone();
+    return plan_tile(own, tile, PlanEffort::kProbeIfLarge);
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 TileRecord run_tile(RunContext& context, const std::string& tile) {
   const std::string name = location_name(tile);
+  const std::optional<TilePlan> plan = plan_before(context, tile);
   const auto start = std::chrono::steady_clock::now();
   const double cpu_before = execution::process_cpu_seconds();
   StageTotals totals;
@@ -91,6 +114,12 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
   record["peak_memory_bytes"] = execution::peak_resident_bytes();
   record["warnings"] = Json(context.log.take_warnings());
   record["qc"] = std::move(result.quality);
+  if (plan && exit == 0) {
+    ActualCost actual{totals.bytes_read, totals.bytes_written, execution::peak_resident_bytes(),
+                      record.find("cpu_seconds")->as_double(), seconds};
+    record["plan"] = comparison_json(*plan, actual);
+    context.log.info(name + ": " + comparison_text(*plan, actual));
+  }
   Json fields;
   fields["tile"] = name;
   fields["status"] = *record.find("status");

@@ -37,10 +37,10 @@ std::int64_t library_bytes(const Compressor& compressor, std::int64_t raw_bytes)
   return kMebibyte / 2;
 }
 
-/// Rooms of most_compressed size that the steps of a chain hand on in.
-std::int64_t rooms(const ArrayMetadata& metadata, std::size_t steps) {
-  const auto chunk = static_cast<std::int64_t>(metadata.chunk_bytes());
-  return static_cast<std::int64_t>(std::min<std::size_t>(steps, 2)) * (chunk + chunk / 64);
+/// Rooms for encoded chunks that the steps of a chain hand on in.
+std::int64_t rooms(const ArrayMetadata& metadata, std::size_t steps, double stored_share) {
+  const auto chunk = static_cast<double>(metadata.chunk_bytes()) * stored_share;
+  return static_cast<std::int64_t>(std::min<std::size_t>(steps, 2)) * static_cast<std::int64_t>(chunk + chunk / 64.0);
 }
 
 bool is_reordered(const ArrayMetadata& metadata) {
@@ -49,20 +49,20 @@ bool is_reordered(const ArrayMetadata& metadata) {
 
 }  // namespace
 
-std::int64_t encoder_bytes(const ArrayMetadata& metadata) {
+std::int64_t encoder_bytes(const ArrayMetadata& metadata, double stored_share) {
   const auto chunk = static_cast<std::int64_t>(metadata.chunk_bytes());
-  std::int64_t bytes = rooms(metadata, metadata.codecs.compressors.size());
+  std::int64_t bytes = rooms(metadata, metadata.codecs.compressors.size(), stored_share);
   if (is_reordered(metadata)) bytes += chunk;
   for (const Compressor& compressor : metadata.codecs.compressors) bytes += library_bytes(compressor, chunk);
   return bytes;
 }
 
-std::int64_t decoder_bytes(const ArrayMetadata& metadata) {
+std::int64_t decoder_bytes(const ArrayMetadata& metadata, double stored_share) {
   const CodecChain& chain = metadata.codecs;
   const auto chunk = static_cast<std::int64_t>(metadata.chunk_bytes());
   // As it is stored, and what lies between two steps.
   const std::size_t steps = chain.filters.size() + chain.compressors.size();
-  std::int64_t bytes = rooms(metadata, 1) + rooms(metadata, steps > 1 ? steps - 1 : 0);
+  std::int64_t bytes = rooms(metadata, 1, stored_share) + rooms(metadata, steps > 1 ? steps - 1 : 0, stored_share);
   if (is_reordered(metadata) || chain.sharding) bytes += 2 * chunk;
   for (const Compressor& compressor : chain.compressors)
     bytes += compressor.id == "lzma" || compressor.id == "bz2" ? library_bytes(compressor, chunk) : kMebibyte / 2;

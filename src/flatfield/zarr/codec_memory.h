@@ -7,11 +7,12 @@
 namespace flatfield::zarr {
 
 /// Bytes that one thread holds to encode chunks of an array, from chunk to chunk: room for what a chunk may be
-/// encoded to, and the working memory of the libraries. The chunk itself is not included.
-[[nodiscard]] std::int64_t encoder_bytes(const ArrayMetadata& metadata);
+/// encoded to, and the working memory of the libraries. The chunk itself is not included. `stored_share` is the size
+/// of an encoded chunk by that of a chunk: 1 for the most it can be.
+[[nodiscard]] std::int64_t encoder_bytes(const ArrayMetadata& metadata, double stored_share = 1.0);
 
 /// Bytes that one thread holds to read chunks of an array: one as it is stored, what lies between the steps of its
 /// codecs, and the working memory of the libraries. Where a chunk is decoded to is not included.
-[[nodiscard]] std::int64_t decoder_bytes(const ArrayMetadata& metadata);
+[[nodiscard]] std::int64_t decoder_bytes(const ArrayMetadata& metadata, double stored_share = 1.0);
 
 }  // namespace flatfield::zarr

@@ -1,0 +1,338 @@
+#include "flatfield/pipeline/tile_plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "flatfield/core/error.h"
+#include "flatfield/pipeline/item_geometry.h"
+#include "flatfield/pipeline/pass_memory.h"
+#include "flatfield/pipeline/plan_probe.h"
+#include "flatfield/pipeline/s3_settings.h"
+#include "flatfield/pipeline/stored_size.h"
+#include "flatfield/pipeline/tile_levels.h"
+#include "flatfield/pipeline/tile_memory.h"
+#include "flatfield/pipeline/tile_paths.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+/// Objects whose sizes are asked for: of a disk, and of a server.
+constexpr std::int64_t kMostSizesLocal = 20'000;
+constexpr std::int64_t kMostSizesRemote = 512;
+/// The share of the estimation level's planes that the background image is made from at most (algorithms.md 1.2).
+constexpr double kMostBackgroundPlanes = 0.05;
+
+/// Voxels of level 0 from which on the sample of a probe is less than a hundredth of them.
+constexpr std::int64_t kLargeBytes = std::int64_t{32} << 30;
+
+double ratio(double a, double b) { return b > 0.0 ? a / b : 0.0; }
+
+std::int64_t scaled(std::int64_t bytes, double factor) {
+  return std::llround(static_cast<double>(bytes) * factor);
+}
+
+std::int64_t object_count(const std::vector<zarr::ArrayMetadata>& levels) {
+  std::int64_t count = 0;
+  for (const zarr::ArrayMetadata& level : levels) {
+    std::int64_t objects = 1;
+    for (std::size_t i = 0; i < level.shape.size(); ++i)
+      objects *= (level.shape[i] + level.object_shape()[i] - 1) / level.object_shape()[i];
+    count += objects;
+  }
+  return count;
+}
+
+std::int64_t chunk_count(const zarr::ArrayMetadata& array) {
+  std::int64_t chunks = 1;
+  for (const std::int64_t n : array.grid_shape()) chunks *= n;
+  return chunks;
+}
+
+/// How often each chunk of the input is read, on average: once where a cell is whole chunks, more where it cuts them.
+double readings_per_chunk(const zarr::ArrayMetadata& input, const Extent3& cell) {
+  const Extent3 shape = spatial(input.shape);
+  const Extent3 chunk = spatial(input.chunk_shape);
+  double readings = 1.0;
+  for (int axis = 0; axis < 3; ++axis) {
+    std::int64_t touched = 0;
+    for (std::int64_t begin = 0; begin < shape[axis]; begin += cell[axis]) {
+      const std::int64_t end = std::min(begin + cell[axis], shape[axis]);
+      touched += (end + chunk[axis] - 1) / chunk[axis] - begin / chunk[axis];
+    }
+    readings *= ratio(static_cast<double>(touched),
+                      static_cast<double>((shape[axis] + chunk[axis] - 1) / chunk[axis]));
+  }
+  // Volumes that share a chunk read it once each.
+  for (std::size_t i = 0; i + 3 < input.shape.size(); ++i)
+    readings *= ratio(static_cast<double>(input.shape[i]),
+                      static_cast<double>((input.shape[i] + input.chunk_shape[i] - 1) / input.chunk_shape[i]));
+  return readings;
+}
+
+class Planner {
+ public:
+  Planner(RunContext& context, const std::string& location)
+      : context_(context),
+        config_(context.config),
+        location_(trimmed_location(location)),
+        name_(location_name(location_)),
+        places_(output_locations(config_.output, name_)),
+        tile_(ome::Tile::open(context.stores.open(location_))),
+        levels_(choose_levels(tile_, name_, config_, context.log)),
+        input_(tile_.open_array(levels_.target)),
+        estimation_(tile_.open_array(levels_.estimation)),
+        outputs_(plan_tile_outputs(tile_, name_, levels_, input_, config_, context.log)),
+        fits_(config_.method == "fitting" && !config_.skip_flat_field),
+        refines_(fits_ && config_.fitting.enable_gmm_refinement),
+        learns_(!config_.skip_bkg_sub || !config_.skip_flat_field),
+        has_background_image_(!config_.skip_bkg_sub && !config_.use_reference_bkg) {}
+
+  TilePlan plan(PlanEffort effort) {
+    TilePlan plan;
+    plan.tile = name_;
+    plan.workers = context_.pool.workers();
+    add_outputs(plan);
+    const MemoryFacts memory = memory_facts();
+    const std::vector<execution::StageNeeds> least = tile_needs(memory);
+    plan.memory_limit_bytes = context_.memory.limit_bytes();
+    execution::check_needs(least, plan.memory_limit_bytes);
+    plan.smallest_limit_bytes = execution::smallest_limit(least);
+    const std::int64_t most = storage::is_remote(location_) ? kMostSizesRemote : kMostSizesLocal;
+    level_0_ = stored_size(input_, most, config_.s3_concurrency);
+    if (learns_) low_ = stored_size(estimation_, most, config_.s3_concurrency);
+    plan.level_0_bytes = level_0_.bytes;
+    plan.memory = expected_needs(memory, plan.memory_limit_bytes, std::min(1.0, stored_share()));
+    plan.sizes_are_estimates = level_0_.is_estimate || low_.is_estimate;
+    if (effort == PlanEffort::kProbe || is_large()) {
+      probe_ = probe_tile(context_, tile_, location_, levels_, outputs_, places_.corrected + ".plan");
+      plan.is_probed = true;
+    }
+    if (learns_) add_learning(plan);
+    add_correcting(plan);
+    if (fits_) add_mask(plan);
+    if (refines_) add_probability(plan);
+    return plan;
+  }
+
+ private:
+  [[nodiscard]] bool is_large() const {
+    return spatial(input_.metadata().shape).volume() * static_cast<std::int64_t>(size_of(input_.metadata().dtype)) >=
+           kLargeBytes;
+  }
+
+  [[nodiscard]] double volumes() const {
+    return static_cast<double>(outputs_.corrected.volumes.t * outputs_.corrected.volumes.c);
+  }
+
+  void add_outputs(TilePlan& plan) const {
+    const auto add = [&](const std::string& location, const OutputPlan& output) {
+      plan.outputs.push_back({location, output, object_count(level_metadata(output))});
+    };
+    add(places_.corrected, outputs_.corrected);
+    if (fits_) add(places_.mask, outputs_.mask);
+    if (refines_) add(places_.probability, outputs_.probability);
+  }
+
+  [[nodiscard]] MemoryFacts memory_facts() const {
+    MemoryFacts facts{config_, input_.metadata(), estimation_.metadata(), outputs_, context_.pool.workers(), fits_,
+                      refines_, 0, 0};
+    if (storage::is_remote(config_.output)) {
+      const storage::S3Options options = s3_options(config_, context_.memory.limit_bytes());
+      facts.part_bytes = static_cast<std::int64_t>(options.part_bytes);
+      facts.queue_bytes = static_cast<std::int64_t>(options.queue_bytes);
+    }
+    return facts;
+  }
+
+  /// Size of a stored chunk by that of a chunk.
+  [[nodiscard]] double stored_share() const {
+    return ratio(static_cast<double>(level_0_.bytes), static_cast<double>(chunk_count(input_.metadata())) *
+                                                          static_cast<double>(input_.metadata().chunk_bytes()));
+  }
+
+  /// Stored bytes of level 0 that hold background planes, and the share of its chunks that is decoded for them.
+  struct BackgroundNeed {
+    double bytes = 0.0;
+    double chunks = 0.0;
+    double decoded_share = 0.0;  ///< of all voxels of level 0
+  };
+  [[nodiscard]] BackgroundNeed background_need() const {
+    const Extent3 shape = spatial(input_.metadata().shape);
+    const std::int64_t chunk = spatial(input_.metadata().chunk_shape).z;
+    const std::int64_t object = spatial(input_.metadata().object_shape()).z;
+    const double plane_chunks = ratio(static_cast<double>(chunk_count(input_.metadata())),
+                                      static_cast<double>((shape.z + chunk - 1) / chunk));
+    std::vector<std::int64_t> planes;
+    if (probe_) {
+      planes = probe_->background_planes;
+    } else {  // the most it can be: each plane in another chunk
+      const double low_planes = static_cast<double>(spatial(estimation_.metadata().shape).z);
+      const auto most = static_cast<std::int64_t>(std::ceil(kMostBackgroundPlanes * low_planes));
+      for (std::int64_t i = 0; i < most; ++i) planes.push_back(shape.z * i / most);
+    }
+    BackgroundNeed need;
+    for (std::size_t i = 0; i < planes.size();) {
+      const std::int64_t row = planes[i] / chunk;
+      const std::int64_t first = planes[i];
+      std::int64_t last = first;
+      for (; i < planes.size() && planes[i] / chunk == row; ++i) last = planes[i];
+      const std::int64_t object_row = row * chunk / object;
+      const std::int64_t rows_there =
+          (std::min((object_row + 1) * object, shape.z) - object_row * object + chunk - 1) / chunk;
+      need.bytes += static_cast<double>(level_0_.bytes_by_z[static_cast<std::size_t>(object_row)]) /
+                    static_cast<double>(rows_there);
+      need.chunks += plane_chunks;
+      need.decoded_share += static_cast<double>(last - first + 1) / static_cast<double>(shape.z);
+    }
+    return need;
+  }
+
+  void add_learning(TilePlan& plan) {
+    StagePlan stage;
+    stage.name = "learn";
+    stage.objects_read = low_.objects;
+    stage.bytes_read = low_.bytes;
+    stage.requests_read = chunk_count(estimation_.metadata());
+    if (probe_) {
+      const double factor = volumes() / probe_->learn_share;
+      stage.cpu_seconds = probe_->learn.cpu_seconds * factor;
+      stage.wall_seconds = probe_->learn.wall_seconds * factor;
+    }
+    if (has_background_image_) {
+      const BackgroundNeed need = background_need();
+      plan.background_bytes = std::llround(need.bytes);
+      plan.background_is_known = probe_.has_value();
+      stage.bytes_read += plan.background_bytes;
+      stage.objects_read += std::llround(ratio(need.bytes, static_cast<double>(level_0_.bytes)) *
+                                         static_cast<double>(level_0_.objects));
+      stage.requests_read += std::llround(need.chunks);
+      if (probe_) {
+        const double cpu = ratio(probe_->corrected.decode_cpu_seconds, probe_->sample_share) * need.decoded_share;
+        stage.cpu_seconds += cpu;
+        stage.wall_seconds += cpu / plan.workers;
+      }
+    }
+    plan.stages.push_back(stage);
+  }
+
+  void add_correcting(TilePlan& plan) {
+    const std::vector<zarr::ArrayMetadata> levels = level_metadata(outputs_.corrected);
+    const ItemGeometry geometry(outputs_.corrected.chunk_shape, outputs_.corrected.shard_shape);
+    StagePlan stage;
+    stage.name = "correct";
+    const double readings = readings_per_chunk(input_.metadata(), geometry.cell);
+    stage.bytes_read = scaled(level_0_.bytes, readings);
+    stage.objects_read = level_0_.objects;
+    stage.requests_read =
+        scaled(chunk_count(input_.metadata()), readings) + (input_.metadata().is_sharded() ? level_0_.objects : 0);
+    stage.objects_written = object_count(levels);
+    if (probe_) {
+      const Measured& sample = probe_->corrected;
+      // By bytes: what is harder to encode is also larger, and takes longer.
+      const double factor = ratio(static_cast<double>(level_0_.bytes) * readings, static_cast<double>(sample.bytes_read));
+      // The sample has two levels, each an eighth of the one before.
+      double deeper = 0.0;
+      for (std::size_t i = 2; i < levels.size(); ++i) deeper += std::pow(0.125, static_cast<double>(i));
+      deeper /= levels.size() > 1 ? 1.125 : 1.0;
+      stage.bytes_written = scaled(sample.bytes_written, factor * (1.0 + deeper));
+      stage.cpu_seconds = factor * (sample.cpu_seconds + deeper * sample.encode_cpu_seconds);
+      stage.wall_seconds = factor * sample.wall_seconds * ratio(sample.cpu_seconds + deeper * sample.encode_cpu_seconds,
+                                                                sample.cpu_seconds);
+      // Carries are written, and read by the next pass.
+      const auto step = static_cast<std::size_t>(geometry.depth) + 1;
+      for (std::size_t i = step; i < levels.size(); i += step) {
+        const std::int64_t carry = scaled(sample.bytes_written, factor / 1.125 * std::pow(0.125, static_cast<double>(i)));
+        stage.bytes_written += carry;
+        stage.bytes_read += carry;
+      }
+    }
+    if (storage::is_remote(config_.output)) stage.requests_written = write_requests(levels, stage.bytes_written);
+    plan.stages.push_back(stage);
+  }
+
+  /// A request per object; for shards, one per part, and two that begin and complete the upload.
+  [[nodiscard]] std::int64_t write_requests(const std::vector<zarr::ArrayMetadata>& levels, std::int64_t bytes) const {
+    const std::int64_t objects = object_count(levels);
+    if (!levels.front().is_sharded()) return objects;
+    const auto part = static_cast<std::int64_t>(s3_options(config_, context_.memory.limit_bytes()).part_bytes);
+    return 3 * objects + bytes / part;
+  }
+
+  void add_mask(TilePlan& plan) {
+    StagePlan stage;
+    stage.name = "mask";
+    stage.objects_written = object_count(level_metadata(outputs_.mask));
+    if (probe_) {
+      const double factor = 1.0 / probe_->sample_share;
+      stage.bytes_written = scaled(probe_->mask.bytes_written, factor);
+      stage.cpu_seconds = probe_->mask.cpu_seconds * factor;
+      stage.wall_seconds = probe_->mask.wall_seconds * factor;
+    }
+    if (storage::is_remote(config_.output))
+      stage.requests_written = write_requests(level_metadata(outputs_.mask), stage.bytes_written);
+    plan.stages.push_back(stage);
+  }
+
+  void add_probability(TilePlan& plan) {
+    StagePlan stage;
+    stage.name = "probability";
+    stage.objects_written = object_count(level_metadata(outputs_.probability));
+    if (probe_) {
+      const double factor = volumes() / probe_->learn_share;
+      stage.bytes_written = scaled(probe_->probability.bytes_written, factor);
+      stage.cpu_seconds = probe_->probability.cpu_seconds * factor;
+      stage.wall_seconds = probe_->probability.wall_seconds * factor;
+    }
+    if (storage::is_remote(config_.output))
+      stage.requests_written = write_requests(level_metadata(outputs_.probability), stage.bytes_written);
+    plan.stages.push_back(stage);
+  }
+
+  RunContext& context_;
+  const config::RunConfig& config_;
+  std::string location_;
+  std::string name_;
+  OutputLocations places_;
+  ome::Tile tile_;
+  TileLevels levels_;
+  zarr::Array input_;
+  zarr::Array estimation_;
+  TileOutputs outputs_;
+  bool fits_;
+  bool refines_;
+  bool learns_;
+  bool has_background_image_;
+  StoredSize level_0_;
+  StoredSize low_;
+  std::optional<Probe> probe_;
+};
+
+}  // namespace
+
+StagePlan TilePlan::total() const {
+  StagePlan sum;
+  sum.name = "total";
+  for (const StagePlan& stage : stages) {
+    sum.objects_read += stage.objects_read;
+    sum.bytes_read += stage.bytes_read;
+    sum.objects_written += stage.objects_written;
+    sum.requests_read += stage.requests_read;
+    sum.requests_written += stage.requests_written;
+    sum.bytes_written += stage.bytes_written;
+    sum.cpu_seconds += stage.cpu_seconds;
+    sum.wall_seconds += stage.wall_seconds;
+  }
+  return sum;
+}
+
+std::int64_t TilePlan::peak_bytes() const {
+  std::int64_t most = 0;
+  for (const execution::StageNeeds& stage : memory) most = std::max(most, stage.total_bytes());
+  return most;
+}
+
+TilePlan plan_tile(RunContext& context, const std::string& tile_location, PlanEffort effort) {
+  return Planner(context, tile_location).plan(effort);
+}
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,82 @@
+"""A plan says what a run will do, does none of it, and is right."""
+import json
+import pathlib
+
+import pytest
+
+from support.program import call, correct, files_below
+from support.tiles import phantom_tile
+
+NAME = "tile_000001_ch_488.zarr"
+MEMORY = 9  # exit code of work that does not fit
+FORMATS = [(), ("--output-zarr-format", "3", "--corrected-shard-size", "64")]
+
+
+@pytest.fixture(scope="module")
+def tile(tmp_path_factory):
+    return phantom_tile(tmp_path_factory.mktemp("in"), (128, 160, 192), (32, 32, 32), n_levels=4, name=NAME)
+
+
+def is_chunk(name):
+    return pathlib.Path(name).name[0] != "." and not name.endswith("zarr.json")
+
+
+def plan(tile, cwd, *options):
+    result = call("plan", "--zarr", tile, "--output", "out", "--mask-dir", tile.parent / "masks", "--n-levels", 4,
+                  "--json", *options, cwd=cwd)
+    assert result.code == 0, result.err
+    return json.loads(result.out)["tiles"][0]
+
+
+@pytest.mark.parametrize("options", FORMATS, ids=["v2", "v3 sharded"])
+def test_bytes_and_objects_are_those_of_the_run(tile, tmp_path, options):
+    planned = plan(tile, tmp_path, *options)
+    run = correct(tile, tmp_path / "run", "--n-levels", 4, *options)
+    report = run.report
+    assert planned["total"]["bytes_read"] == pytest.approx(report["bytes_read"], rel=0.05)
+    assert planned["total"]["bytes_written"] == pytest.approx(report["bytes_written"], rel=0.05)
+    written = [name for name in files_below(run.corrected) if is_chunk(name)]
+    assert planned["outputs"][0]["objects"] == len(written)
+    compared = report["plan"]
+    assert compared["actual"]["bytes_read"] == report["bytes_read"]
+    # A run does not correct a sample of a small tile beforehand.
+    assert compared["planned"]["cpu_seconds"] is None
+    assert compared["planned"]["peak_memory_bytes"] > 0
+
+
+def test_nothing_is_left_behind(tile, tmp_path):
+    before = sorted(tile.parent.rglob("*"))
+    assert plan(tile, tmp_path)["is_probed"]
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(tile.parent.rglob("*")) == before
+
+
+def test_a_dry_run_prints_the_plan_and_corrects_nothing(tile, tmp_path):
+    options = ("run", "--dry-run", "--zarr", tile, "--output", "out", "--mask-dir", tile.parent / "masks")
+    result = call(*options, cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert f"to out/{NAME}" in result.out and "the smallest --memory-limit that works is" in result.out
+    assert json.loads(call(*options, "--log-format", "json", cwd=tmp_path).out)["tiles"][0]["tile"] == NAME
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", FORMATS, ids=["v2", "v3 sharded"])
+def test_the_smallest_memory_limit_works_and_less_is_refused_before_anything_is_written(tile, tmp_path, options):
+    smallest = plan(tile, tmp_path, "--num-workers", 2, *options)["smallest_memory_limit_bytes"]
+    assert smallest % (1 << 20) == 0
+    run = correct(tile, tmp_path / "fits", "--num-workers", 2, "--memory-limit", smallest, *options)
+    loose = correct(tile, tmp_path / "loose", "--num-workers", 2, "--memory-limit", "16G", *options)
+    chunks = [{name: content for name, content in files_below(correction.corrected).items() if is_chunk(name)}
+              for correction in (run, loose)]
+    assert chunks[0] == chunks[1]
+    for command in ("plan", "run"):
+        result = call(command, "--zarr", tile, "--output", "out", "--mask-dir", tile.parent / "masks",
+                      "--num-workers", 2, "--memory-limit", smallest - (1 << 20), *options, cwd=tmp_path)
+        assert result.code == MEMORY
+        assert f"--memory-limit {smallest >> 20}M" in result.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_error_of_the_run_is_that_of_its_plan(tile, tmp_path):
+    result = call("plan", "--zarr", tile / "missing", "--output", "out", "--skip-flat-field", cwd=tmp_path)
+    assert result.code == 3 and "missing" in result.err
