@@ -16,8 +16,8 @@ namespace {
 
 /// Chunks to read per worker before all medians of a batch are taken, so that no worker waits long for another.
 constexpr std::int64_t kReadsPerWorker = 8;
-/// Pixels below which strips do not get narrower, and of which they are a multiple.
-constexpr std::int64_t kNarrowestStrip = 64;
+/// Pixels below which strips do not get narrower, as a chunk is read again for each, and of which they are a multiple.
+constexpr std::int64_t kNarrowestStrip = 256;
 /// Pixels of one task of the medians.
 constexpr std::int64_t kPixelsPerTask = 1024;
 /// What a thread needs per plane to take medians (numerics/plane_median.h), and at least.
