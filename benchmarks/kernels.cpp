@@ -62,9 +62,13 @@ methods::Correction correction_by_curves(Inside inside) {
   correction.shape = kChunk;
   correction.background = random_floats({1, kChunk.y, kChunk.x}, 90.0F, 110.0F);
   // Every row of a mixed mask has voxels inside and outside, the slowest kind of row.
-  correction.mask = Block<std::uint8_t>(floor_div(kChunk, 8), inside == Inside::kNone ? 0 : 1);
+  const Extent3 low = floor_div(kChunk, 8);
+  correction.mask = BitVolume(low, inside != Inside::kNone);
   if (inside == Inside::kMixed)
-    for (std::int64_t i = 0; i < correction.mask->size(); i += 3) correction.mask->data()[i] = 0;
+    for (std::int64_t i = 0; i < low.volume(); i += 3) {
+      const Extent3 p = unravel(i, low);
+      correction.mask->set(p.z, p.y, p.x, false);
+    }
   const auto curve = [](std::int64_t length) {
     const Block<float> values = random_floats({1, 1, length}, 0.3F, 1.2F);
     return std::vector<float>(values.span().begin(), values.span().end());
@@ -90,7 +94,7 @@ Block<std::uint16_t> corrected_naively(const methods::Correction& correction, co
     if (!(v > 0.0F)) v = 0.0F;
     if (correction.image)
       v = (v - correction.image->darkfield->at(0, p.y, p.x)) / correction.image->flatfield.at(0, p.y, p.x);
-    if (correction.curves && correction.mask->at(p.z / 8, p.y / 8, p.x / 8) != 0) {
+    if (correction.curves && correction.mask->at(p.z / 8, p.y / 8, p.x / 8)) {
       v = v * (1.0F / correction.curves->x[static_cast<std::size_t>(p.x)]);
       v = v * (1.0F / correction.curves->y[static_cast<std::size_t>(p.y)]);
       v = v * (1.0F / correction.curves->z[static_cast<std::size_t>(p.z)]);

@@ -1,6 +1,4 @@
 // The settings files of the AWS command line, and locations.
-#include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -8,10 +6,11 @@
 #include "flatfield/storage/aws_settings.h"
 #include "flatfield/storage/s3_location.h"
 #include "flatfield/storage/uri_text.h"
+#include "targets.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void flatfield::fuzz::aws_profiles(Input input) {
   using namespace flatfield::storage;
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const std::string_view text(reinterpret_cast<const char*>(input.data()), input.size());
   static_cast<void>(parse_aws_profiles(text, false));
   static_cast<void>(parse_aws_profiles(text, true));
   if (percent_decode(percent_encode(text), true) != std::string(text)) __builtin_trap();
@@ -24,5 +23,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static_cast<void>(parse_http_url(text, "fuzz"));
   } catch (const flatfield::Error&) {  // NOLINT(bugprone-empty-catch)
   }
-  return 0;
 }

@@ -1,6 +1,4 @@
 // The JSON of credential services, and the headers and times that come with answers.
-#include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -8,10 +6,11 @@
 #include "flatfield/storage/credential_requests.h"
 #include "flatfield/storage/ranged_read.h"
 #include "flatfield/storage/utc_time.h"
+#include "targets.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void flatfield::fuzz::json_credentials(Input input) {
   using namespace flatfield::storage;
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const std::string_view text(reinterpret_cast<const char*>(input.data()), input.size());
   try {
     const Credentials credentials = parse_credentials_json(text, "Token", "fuzz");
     if (credentials.access_key_id.empty()) __builtin_trap();
@@ -25,5 +24,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   answer.headers = {{"retry-after", std::string(text)}};
   if (const auto seconds = retry_after_seconds(answer))
     if (!(*seconds >= 0.0 && *seconds <= 60.0)) __builtin_trap();
-  return 0;
 }

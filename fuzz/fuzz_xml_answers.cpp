@@ -1,12 +1,11 @@
 // Whatever a server answers, the readers of its XML return a value or throw an Error.
-#include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "flatfield/core/error.h"
 #include "flatfield/storage/s3_answers.h"
 #include "flatfield/storage/xml.h"
+#include "targets.h"
 
 namespace {
 
@@ -20,9 +19,9 @@ void expect_value_or_error(F read) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void flatfield::fuzz::xml_answers(Input input) {
   using namespace flatfield::storage;
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const std::string_view text(reinterpret_cast<const char*>(input.data()), input.size());
   static_cast<void>(parse_error_document(text));
   static_cast<void>(parse_complete_result(text));
   expect_value_or_error([&] { static_cast<void>(parse_listing(text, "fuzz")); });
@@ -35,5 +34,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) c = '<';
   const XmlElement element = parse_xml("<a>" + escape_xml(printable) + "</a>", "fuzz");
   if (element.text != printable) __builtin_trap();
-  return 0;
 }

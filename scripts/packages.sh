@@ -13,8 +13,8 @@ TEST_PACKAGES="libgtest-dev libbenchmark-dev python3-pytest python3-numpy python
 # To test it from a bare machine (scripts/test --long).
 LONG_PACKAGES="mmdebstrap"
 
-# For the fuzz targets (fuzz/run).
-FUZZ_PACKAGES="clang-14 libclang-rt-14-dev"
+# For the fuzz targets (fuzz/run, fuzz/coverage, fuzz/mutations).
+FUZZ_PACKAGES="clang-14 libclang-rt-14-dev llvm-14"
 
 # need_packages NAME...: installs those that are missing, naming them first. Where this may not be
 # done, says which are missing and ends the script with status 1.

@@ -52,10 +52,11 @@ void run_gaussian_derivatives(const ProbeCall& call) {
 }
 
 void run_erode_by_ball(const ProbeCall& call) {
-  const Block<std::uint8_t> mask = call.block<std::uint8_t>("mask");
-  call.put("eroded", erode_by_ball(mask.view(), call.argument("radius").as_int64(), serial_for,
-                                   call.argument("beyond").as_bool() ? BeyondBorder::kForeground
-                                                                     : BeyondBorder::kBackground));
+  const BitVolume mask(call.block<std::uint8_t>("mask").view());
+  const BeyondBorder beyond =
+      call.argument("beyond").as_bool() ? BeyondBorder::kForeground : BeyondBorder::kBackground;
+  call.put("eroded",
+           erode_by_ball(mask.view(), call.argument("radius").as_int64(), serial_for, beyond).expanded());
 }
 
 void run_exp_as_numpy(const ProbeCall& call) {
@@ -134,9 +135,9 @@ void run_reduce_windows(const ProbeCall& call) {
 
 void run_nearest_resize(const ProbeCall& call) {
   const Json::Array& shape = call.argument("shape").as_array();
-  const Block<std::uint8_t> mask = call.block<std::uint8_t>("mask");
-  call.put("resized", nearest_resize(mask.view(), {shape.at(0).as_int64(), shape.at(1).as_int64(),
-                                                   shape.at(2).as_int64()}));
+  const BitVolume mask(call.block<std::uint8_t>("mask").view());
+  const Extent3 target{shape.at(0).as_int64(), shape.at(1).as_int64(), shape.at(2).as_int64()};
+  call.put("resized", nearest_resize(mask.view(), target).expanded());
 }
 
 }  // namespace

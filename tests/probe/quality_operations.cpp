@@ -17,13 +17,13 @@ void run_measure_quality(const ProbeCall& call) {
   const Block<float> raw = call.block<float>("raw");
   const Block<float> before = call.block<float>("before");
   const Block<float> after = call.block<float>("after");
-  const Block<std::uint8_t> mask = call.block<std::uint8_t>("mask");
+  const BitVolume mask(call.block<std::uint8_t>("mask").view());
   const std::vector<std::int64_t> planes = call.array<std::int64_t>("planes").values;
   Correction correction;
   correction.background = call.block<float>("background");
   correction.curves =
       AxisCurves{{}, {}, {}, static_cast<float>(call.argument("ratio").as_double())};
-  std::optional<BlockView<const std::uint8_t>> given;
+  std::optional<BitView> given;
   if (call.argument("with_mask").as_bool()) given = mask.view();
   const QualityNumbers numbers = measure_quality(
       {raw.view(), before.view(), after.view(), given, planes, correction, std::nullopt},

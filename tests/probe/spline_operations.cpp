@@ -62,17 +62,17 @@ void resize_plane(const ProbeCall& call) {
 }
 
 void keep_largest_regions(const ProbeCall& call) {
-  Block<std::uint8_t> mask = call.block<std::uint8_t>("mask");
+  BitVolume mask(call.block<std::uint8_t>("mask").view());
   const std::int64_t regions = numerics::keep_largest_regions(
-      mask.view(), static_cast<int>(call.argument("count").as_int64()));
-  call.put("kept", mask);
+      mask, static_cast<int>(call.argument("count").as_int64()));
+  call.put("kept", mask.expanded());
   call.put("regions", std::vector<std::int64_t>{regions});
 }
 
 void fill_holes(const ProbeCall& call) {
-  Block<std::uint8_t> mask = call.block<std::uint8_t>("mask");
-  numerics::fill_holes(mask.view());
-  call.put("filled", mask);
+  BitVolume mask(call.block<std::uint8_t>("mask").view());
+  numerics::fill_holes(mask);
+  call.put("filled", mask.expanded());
 }
 
 }  // namespace

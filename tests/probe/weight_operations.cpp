@@ -19,7 +19,7 @@ methods::FittingOptions options_of(const ProbeCall& call) {
 
 void run_foreground_weight(const ProbeCall& call) {
   const Block<float> v_low = call.block<float>("v_low");
-  const Block<std::uint8_t> mask = call.block<std::uint8_t>("mask");
+  const BitVolume mask(call.block<std::uint8_t>("mask").view());
   const Npy<std::int64_t> planes = call.array<std::int64_t>("planes");
   call.put("weights", methods::foreground_weight(v_low.view(), mask.view(), planes.values,
                                                  options_of(call), serial_for));
@@ -42,7 +42,7 @@ void run_voxel_features(const ProbeCall& call) {
 /// The weighted fit of the unbinned tile: g, and per axis the profile and the curve.
 void run_weighted_fit(const ProbeCall& call) {
   const Block<float> v_low = call.block<float>("v_low");
-  const Block<std::uint8_t> mask = call.block<std::uint8_t>("mask");
+  const BitVolume mask(call.block<std::uint8_t>("mask").view());
   const Block<float> weights = call.block<float>("weights");
   const Json::Array& lengths = call.argument("lengths").as_array();
   const methods::FittingOptions options = options_of(call);

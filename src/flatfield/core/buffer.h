@@ -8,6 +8,17 @@
 #include <string_view>
 #include <utility>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define FLATFIELD_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FLATFIELD_ADDRESS_SANITIZER 1
+#endif
+#endif
+#ifdef FLATFIELD_ADDRESS_SANITIZER
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace flatfield {
 
 /// Reusable bytes: grows but never shrinks, and does not clear what it hands out.
@@ -36,10 +47,14 @@ class Buffer {
       capacity_ = size;
     }
     size_ = size;
+    forbid_rest();
     return span();
   }
   /// Keeps the first `size` bytes.
-  void truncate(std::size_t size) { size_ = size < size_ ? size : size_; }
+  void truncate(std::size_t size) {
+    size_ = size < size_ ? size : size_;
+    forbid_rest();
+  }
 
   [[nodiscard]] std::span<std::byte> span() { return {data_.get(), size_}; }
   [[nodiscard]] std::span<const std::byte> span() const { return {data_.get(), size_}; }
@@ -54,6 +69,15 @@ class Buffer {
   struct Free {
     void operator()(std::byte* p) const noexcept { std::free(p); }
   };
+  /// Lets AddressSanitizer see what touches bytes behind those that were asked for.
+  void forbid_rest() const noexcept {
+#ifdef FLATFIELD_ADDRESS_SANITIZER
+    if (capacity_ == 0) return;
+    __asan_unpoison_memory_region(data_.get(), size_);
+    __asan_poison_memory_region(data_.get() + size_, (capacity_ + 63) / 64 * 64 - size_);
+#endif
+  }
+
   std::unique_ptr<std::byte[], Free> data_;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;

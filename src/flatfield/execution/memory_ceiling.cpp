@@ -27,10 +27,14 @@ std::int64_t default_memory_ceiling() {
   // The process's own group, and every group above it, may be tighter than the root's.
   std::ifstream groups("/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
-    if (line.rfind("0::", 0) != 0) continue;
-    std::string path = line.substr(3);
+    // "0::/PATH" of version 2, "4:memory:/PATH" of version 1.
+    const bool is_v2 = line.rfind("0::", 0) == 0;
+    const std::size_t controller = line.find(":memory:");
+    if (!is_v2 && controller == std::string::npos) continue;
+    std::string path = is_v2 ? line.substr(3) : line.substr(controller + 8);
     while (path.size() > 1) {
-      bytes = limit_in("/sys/fs/cgroup" + path + "/memory.max", bytes);
+      bytes = is_v2 ? limit_in("/sys/fs/cgroup" + path + "/memory.max", bytes)
+                    : limit_in("/sys/fs/cgroup/memory" + path + "/memory.limit_in_bytes", bytes);
       path.erase(path.find_last_of('/'));
     }
   }

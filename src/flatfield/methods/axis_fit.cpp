@@ -29,7 +29,7 @@ Block<float> profile_volume(BlockView<const float> v_low, double limit, double s
 }
 
 /// Percentile of the masked voxels of each plane along `axis`, relative to g; g where there are too few.
-std::vector<float> plane_percentiles(BlockView<const float> u, BlockView<const std::uint8_t> mask,
+std::vector<float> plane_percentiles(BlockView<const float> u, BitView mask,
                                      const VoxelWeights& weights, int axis,
                                      const FittingOptions& options, double g,
                                      const ParallelFor& parallel_for) {
@@ -61,15 +61,15 @@ std::vector<float> plane_percentiles(BlockView<const float> u, BlockView<const s
 
 /// The sum of weight(z, y, x) of the masked voxels by their value as uint16.
 template <class Sum, class Weight>
-std::vector<Sum> uint16_histogram(BlockView<const float> v_low, BlockView<const std::uint8_t> mask,
+std::vector<Sum> uint16_histogram(BlockView<const float> v_low, BitView mask,
                                   Weight weight) {
   std::vector<Sum> bins(65536);
   for (std::int64_t z = 0; z < v_low.shape.z; ++z)
     for (std::int64_t y = 0; y < v_low.shape.y; ++y) {
       const float* values = v_low.row(z, y);
-      const std::uint8_t* inside = mask.row(z, y);
+      const BitRow inside = mask.row(z, y);
       for (std::int64_t x = 0; x < v_low.shape.x; ++x)
-        if (inside[x] != 0)
+        if (inside[x])
           bins[static_cast<std::size_t>(std::clamp(std::nearbyint(values[x]), 0.0F, 65535.0F))] +=
               weight(z, y, x);
     }
@@ -78,7 +78,7 @@ std::vector<Sum> uint16_histogram(BlockView<const float> v_low, BlockView<const 
 
 }  // namespace
 
-double global_level(BlockView<const float> v_low, BlockView<const std::uint8_t> mask,
+double global_level(BlockView<const float> v_low, BitView mask,
                     double percentile, const VoxelWeights& weights) {
   if (!weights) {
     const auto counts = uint16_histogram<std::int64_t>(
@@ -92,7 +92,7 @@ double global_level(BlockView<const float> v_low, BlockView<const std::uint8_t> 
   return numerics::weighted_histogram_percentile(sums, percentile);
 }
 
-AxisFit fit_axes(BlockView<const float> v_low, BlockView<const std::uint8_t> mask, double g,
+AxisFit fit_axes(BlockView<const float> v_low, BitView mask, double g,
                  double med_factor, const FittingOptions& options, const ParallelFor& parallel_for,
                  const VoxelWeights& weights) {
   if (v_low.shape != mask.shape || (weights && weights->shape != v_low.shape) || !(g > 0.0))

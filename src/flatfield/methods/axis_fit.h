@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
 #include "flatfield/methods/foreground_weight.h"
@@ -58,13 +59,13 @@ using VoxelWeights = std::optional<BlockView<const float>>;
 /// The global level of 4.4: a percentile of round(v_low) over the mask, which must not be empty.
 /// Without weights it is interpolated inside its bin of unit width, with weights the bin's lower
 /// edge, and 0 where the weights sum to 0.
-[[nodiscard]] double global_level(BlockView<const float> v_low, BlockView<const std::uint8_t> mask,
+[[nodiscard]] double global_level(BlockView<const float> v_low, BitView mask,
                                   double percentile, const VoxelWeights& weights = std::nullopt);
 
 /// Profiles and splines along the three axes. `v_low` is the background-subtracted estimation level,
 /// `mask` (same shape) has at least one foreground voxel, g > 0. A plane with fewer masked voxels
 /// than profile_min_voxels, none, or a total weight of 0 takes g.
-[[nodiscard]] AxisFit fit_axes(BlockView<const float> v_low, BlockView<const std::uint8_t> mask,
+[[nodiscard]] AxisFit fit_axes(BlockView<const float> v_low, BitView mask,
                                double g, double med_factor, const FittingOptions& options,
                                const ParallelFor& parallel_for,
                                const VoxelWeights& weights = std::nullopt);

@@ -74,7 +74,7 @@ TEST(GlobalLevel, equals_that_of_a_naive_search) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     const Sample sample = random_sample(seed);
     for (const double q : {0.0, 1.0, 50.0, 99.5, 100.0})
-      EXPECT_EQ(global_level(sample.v_low.view(), sample.mask.view(), q),
+      EXPECT_EQ(global_level(sample.v_low.view(), BitVolume(sample.mask.view()).view(), q),
                 naive_global_level(sample, q))
           << q;
   }
@@ -82,7 +82,7 @@ TEST(GlobalLevel, equals_that_of_a_naive_search) {
 
 TEST(GlobalLevel, rounds_half_to_even_and_interpolates_inside_the_bin) {
   Block<float> v_low({1, 1, 4});
-  const Block<std::uint8_t> mask({1, 1, 4}, 1);
+  const BitVolume mask({1, 1, 4}, true);
   std::ranges::copy(std::vector{2.5F, 1.5F, 2.0F, 7.0F}, v_low.span().begin());
   // Bins: three voxels in 2, one in 7. Two of the three voxels of bin 2 are below the median.
   EXPECT_DOUBLE_EQ(global_level(v_low.view(), mask.view(), 50.0), 2.0 + 2.0 / 3.0);
@@ -90,23 +90,23 @@ TEST(GlobalLevel, rounds_half_to_even_and_interpolates_inside_the_bin) {
 
 TEST(GlobalLevel, sees_masked_voxels_only) {
   Block<float> v_low({1, 1, 2});
-  Block<std::uint8_t> mask({1, 1, 2}, 0);
+  BitVolume mask({1, 1, 2});
   v_low.at(0, 0, 0) = 1000.0F;
   v_low.at(0, 0, 1) = 40.0F;
-  mask.at(0, 0, 1) = 1;
+  mask.set(0, 0, 1, true);
   EXPECT_DOUBLE_EQ(global_level(v_low.view(), mask.view(), 50.0), 40.5);
 }
 
 TEST(GlobalLevel, of_a_dark_mask_lies_below_one) {
   const Block<float> v_low({2, 2, 2}, 0.0F);
-  const Block<std::uint8_t> mask({2, 2, 2}, 1);
+  const BitVolume mask({2, 2, 2}, true);
   EXPECT_DOUBLE_EQ(global_level(v_low.view(), mask.view(), 0.0), 0.0);
   EXPECT_LT(global_level(v_low.view(), mask.view(), 50.0), 1.0);
 }
 
 TEST(GlobalLevel, counts_values_beyond_uint16_in_the_last_bin) {
   const Block<float> v_low({1, 1, 1}, 70000.0F);
-  const Block<std::uint8_t> mask({1, 1, 1}, 1);
+  const BitVolume mask({1, 1, 1}, true);
   EXPECT_DOUBLE_EQ(global_level(v_low.view(), mask.view(), 0.0), 0.0);
   EXPECT_DOUBLE_EQ(global_level(v_low.view(), mask.view(), 100.0), 65536.0);
 }
@@ -133,14 +133,14 @@ TEST(GlobalLevel, of_weighted_voxels_is_the_lower_edge_of_the_bin_that_a_naive_s
         before += sums.contains(bin) ? sums[bin] : 0.0;
         if (before >= q / 100.0 * total) break;
       }
-      EXPECT_EQ(global_level(sample.v_low.view(), sample.mask.view(), q, weights.view()), bin) << q;
+      EXPECT_EQ(global_level(sample.v_low.view(), BitVolume(sample.mask.view()).view(), q, weights.view()), bin) << q;
     }
   }
 }
 
 TEST(GlobalLevel, of_weights_that_are_all_zero_is_zero) {
   const Block<float> v_low({2, 2, 2}, 50.0F);
-  const Block<std::uint8_t> mask({2, 2, 2}, 1);
+  const BitVolume mask({2, 2, 2}, true);
   const Block<float> weights({2, 2, 2}, 0.0F);
   EXPECT_EQ(global_level(v_low.view(), mask.view(), 50.0, weights.view()), 0.0);
 }
@@ -158,7 +158,7 @@ TEST(FitAxes, gives_the_profiles_of_a_naive_search) {
     options.profile_min_voxels = static_cast<std::int64_t>(random() % 5);
 
     const AxisFit fit =
-        fit_axes(sample.v_low.view(), sample.mask.view(), g, med_factor, options, serial_for);
+        fit_axes(sample.v_low.view(), BitVolume(sample.mask.view()).view(), g, med_factor, options, serial_for);
     EXPECT_EQ(fit.g, g);
     Block<float> u = sample.v_low.clone();
     for (float& v : u.span()) v = std::min(v, static_cast<float>(g * med_factor));
@@ -188,8 +188,8 @@ TEST(FitAxes, gives_the_profiles_of_a_naive_search) {
 
 TEST(FitAxes, takes_planes_without_mask_voxels_for_the_global_level) {
   const Block<float> v_low({3, 2, 2}, 8.0F);
-  Block<std::uint8_t> mask({3, 2, 2}, 1);
-  for (std::uint8_t& m : mask.plane(1).span()) m = 0;
+  BitVolume mask({3, 2, 2}, true);
+  for (std::int64_t y = 0; y < 2; ++y) mask.fill(1, y, 0, 2, false);
   const AxisFit fit = fit_axes(v_low.view(), mask.view(), 16.0, 2.0, {}, serial_for);
   EXPECT_EQ(fit.axes[0].profile, (std::vector<float>{0.5F, 1.0F, 0.5F}));
 }
@@ -197,12 +197,12 @@ TEST(FitAxes, takes_planes_without_mask_voxels_for_the_global_level) {
 TEST(FitAxes, with_weights_takes_the_weighted_percentile_of_each_plane) {
   Block<float> v_low({2, 1, 4});
   Block<float> weights({2, 1, 4});
-  Block<std::uint8_t> mask({2, 1, 4}, 1);
+  BitVolume mask({2, 1, 4}, true);
   std::ranges::copy(std::vector{1.0F, 2.0F, 3.0F, 4.0F, 8.0F, 7.0F, 6.0F, 5.0F},
                     v_low.span().begin());
   std::ranges::copy(std::vector{0.1F, 0.1F, 0.1F, 0.9F, 0.25F, 0.25F, 0.25F, 0.25F},
                     weights.span().begin());
-  mask.at(1, 0, 0) = 0;
+  mask.set(1, 0, 0, false);
   FittingOptions options;
   options.gaussian_sigma = 0.0;
   const AxisFit fit =
@@ -213,7 +213,7 @@ TEST(FitAxes, with_weights_takes_the_weighted_percentile_of_each_plane) {
 
 TEST(FitAxes, with_weights_takes_weightless_planes_for_the_global_level_and_counts_voxels) {
   const Block<float> v_low({3, 2, 2}, 8.0F);
-  const Block<std::uint8_t> mask({3, 2, 2}, 1);
+  const BitVolume mask({3, 2, 2}, true);
   Block<float> weights({3, 2, 2}, 0.0F);
   weights.at(0, 0, 0) = 1e-6F;
   FittingOptions options;
@@ -235,7 +235,7 @@ TEST(FitAxes, does_not_fit_an_axis_that_is_limited_to_one) {
   options.limits_x = std::nullopt;
   options.limits_z = Limits{0.5, 2.0};
   const AxisFit fit =
-      fit_axes(sample.v_low.view(), sample.mask.view(), 50.0, 2.0, options, serial_for);
+      fit_axes(sample.v_low.view(), BitVolume(sample.mask.view()).view(), 50.0, 2.0, options, serial_for);
   EXPECT_EQ(fit.axes[0].limits, (Limits{0.5, 2.0}));
   EXPECT_TRUE(fit.axes[0].spline);
   EXPECT_FALSE(fit.axes[1].spline);
@@ -247,8 +247,8 @@ TEST(FitAxes, does_not_fit_an_axis_that_is_limited_to_one) {
 
 TEST(FitAxes, refuses_another_shape_and_a_level_of_zero) {
   const Block<float> v_low({2, 2, 2}, 1.0F);
-  const Block<std::uint8_t> mask({2, 2, 2}, 1);
-  const Block<std::uint8_t> other({2, 2, 3}, 1);
+  const BitVolume mask({2, 2, 2}, true);
+  const BitVolume other({2, 2, 3}, true);
   EXPECT_THROW((void)fit_axes(v_low.view(), other.view(), 1.0, 2.0, {}, serial_for), Error);
   EXPECT_THROW((void)fit_axes(v_low.view(), mask.view(), 0.0, 2.0, {}, serial_for), Error);
   const Block<float> weights({2, 3, 2}, 1.0F);

@@ -13,6 +13,11 @@ namespace {
 /// What the mask says about a row of a box.
 enum RowKind : std::uint8_t { kOutside, kInside, kMixed };
 
+RowKind row_kind(BitRow row, std::int64_t begin, std::int64_t end) {
+  if (row[begin]) return row.find_clear(begin, end) == end ? kInside : kMixed;
+  return row.find_set(begin, end) == end ? kOutside : kMixed;
+}
+
 /// 1/c in float32, or ones for an axis that is not corrected (a product with 1 is exact).
 std::vector<float> reciprocals(const std::vector<float>& curve, std::int64_t length, const char* axis) {
   if (curve.empty()) return std::vector<float>(static_cast<std::size_t>(length), 1.0F);
@@ -73,18 +78,11 @@ void CorrectionKernel::expand_mask(const Box3& box, Scratch& scratch) const {
   std::uint8_t* kind = scratch.row_kinds.data();
   for (std::int64_t z = z0; z <= z1; ++z) {
     for (std::int64_t y = y0; y <= y1; ++y, ++kind, expanded += box.shape.x) {
-      const std::uint8_t* low = correction_->mask->view().row(z, y);
-      const std::uint8_t* first = low + source_x[0];
-      const std::uint8_t* last = low + source_x[box.shape.x - 1] + 1;
-      if (std::all_of(first, last, [](std::uint8_t m) { return m == 0; })) {
-        *kind = kOutside;
-      } else if (std::all_of(first, last, [](std::uint8_t m) { return m != 0; })) {
-        *kind = kInside;
-      } else {
-        *kind = kMixed;
-        for (std::int64_t x = 0; x < box.shape.x; ++x)
-          expanded[x] = low[source_x[x]] != 0 ? 0xFFFFFFFFU : 0U;
-      }
+      const BitRow low = correction_->mask->row(z, y);
+      *kind = row_kind(low, source_x[0], source_x[box.shape.x - 1] + 1);
+      if (*kind != kMixed) continue;
+      for (std::int64_t x = 0; x < box.shape.x; ++x)
+        expanded[x] = low[source_x[x]] ? 0xFFFFFFFFU : 0U;
     }
   }
 }
@@ -146,7 +144,6 @@ template void CorrectionKernel::apply(const Box3&, BlockView<const std::uint16_t
                                       BlockView<std::uint16_t>, Scratch&) const;
 
 void CorrectionKernel::upscale_mask(const Box3& box, BlockView<std::uint8_t> out) const {
-  const BlockView<const std::uint8_t> mask = correction_->mask->view();
   const std::int64_t* source_x = mask_x_.data() + box.origin.x;
   for (std::int64_t z = 0; z < box.shape.z; ++z) {
     const std::int64_t source_z = mask_z_[static_cast<std::size_t>(box.origin.z + z)];
@@ -158,9 +155,12 @@ void CorrectionKernel::upscale_mask(const Box3& box, BlockView<std::uint8_t> out
         std::copy_n(out.row(z, y - 1), box.shape.x, row);
         continue;
       }
-      const std::uint8_t* low = mask.row(source_z, source_y);
-      for (std::int64_t x = 0; x < box.shape.x; ++x)
-        row[x] = static_cast<std::uint8_t>(low[source_x[x]] != 0);
+      const BitRow low = correction_->mask->row(source_z, source_y);
+      const RowKind kind = row_kind(low, source_x[0], source_x[box.shape.x - 1] + 1);
+      if (kind == kMixed)
+        for (std::int64_t x = 0; x < box.shape.x; ++x) row[x] = low[source_x[x]] ? 1 : 0;
+      else
+        std::fill_n(row, box.shape.x, kind == kInside ? std::uint8_t{1} : std::uint8_t{0});
     }
   }
 }

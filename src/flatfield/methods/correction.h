@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
 
 namespace flatfield::methods {
@@ -29,7 +30,7 @@ struct Correction {
   std::optional<Block<float>> background;  ///< (1, y, x), subtracted first; none = nothing is subtracted
   /// Foreground 0/1 at the estimation level, resized to the volume when it is applied; none where the
   /// method needs none.
-  std::optional<Block<std::uint8_t>> mask;
+  std::optional<BitVolume> mask;
   /// Applied inside the mask, so there are none without it.
   std::optional<AxisCurves> curves;
   /// Applied everywhere. At most one of `curves` and `image` is there; neither = background subtraction only.

@@ -61,7 +61,7 @@ Correction random_correction(Random& random, const Extent3& shape) {
   }
   const Extent3 mask_shape =
       pick(random, 0, 1) == 0 ? max(floor_div(shape, 2), {1, 1, 1}) : pick_shape(random, 25);
-  correction.mask = random_volume<std::uint8_t>(random, mask_shape, pick(random, 0, 2));
+  correction.mask = BitVolume(random_volume<std::uint8_t>(random, mask_shape, pick(random, 0, 2)).view());
   if (pick(random, 0, 4) == 0) return correction;
   const float lowest = pick(random, 0, 3) == 0 ? -0.5F : 0.25F;
   AxisCurves curves;
@@ -79,7 +79,7 @@ bool inside_mask(const Correction& correction, const Extent3& p) {
     const std::int64_t s = correction.mask->shape()[axis];
     return std::min((2 * p[axis] + 1) * s / (2 * correction.shape[axis]), s - 1);
   };
-  return correction.mask->at(source(0), source(1), source(2)) != 0;
+  return correction.mask->at(source(0), source(1), source(2));
 }
 
 /// algorithms.md 1.8, 2, 3, 4.7 and 5, for one voxel.
@@ -116,7 +116,7 @@ std::uint16_t apply_to(std::uint16_t raw, float ratio, float background = 0.0F) 
   Correction correction;
   correction.shape = {1, 1, 1};
   correction.background = Block<float>({1, 1, 1}, background);
-  correction.mask = Block<std::uint8_t>({1, 1, 1}, 1);
+  correction.mask = BitVolume({1, 1, 1}, true);
   correction.curves = AxisCurves{{}, {}, {}, ratio};
   return apply_whole(correction, Block<std::uint16_t>({1, 1, 1}, raw)).at(0, 0, 0);
 }
@@ -218,7 +218,7 @@ TEST(Correction, clips_a_negative_ratio_to_zero) {
 TEST(Correction, clips_voxels_under_a_curve_that_is_zero_or_negative) {
   Correction correction;
   correction.shape = {1, 1, 4};
-  correction.mask = Block<std::uint8_t>({1, 1, 1}, 1);
+  correction.mask = BitVolume({1, 1, 1}, true);
   correction.curves = AxisCurves{{}, {}, {-0.5F, 0.0F, 0.0F, 0.5F}, 1.0F};
   Block<std::uint16_t> raw({1, 1, 4}, 100);
   raw.at(0, 0, 2) = 0;
@@ -250,7 +250,7 @@ TEST(Correction, multiplies_from_left_to_right_without_gains_made_beforehand) {
   Random random(7);
   Correction correction;
   correction.shape = {40, 40, 40};
-  correction.mask = Block<std::uint8_t>({1, 1, 1}, 1);
+  correction.mask = BitVolume({1, 1, 1}, true);
   correction.curves =
       AxisCurves{random_curve(random, 40, 0.3F, 1.2F), random_curve(random, 40, 0.3F, 1.2F),
                  random_curve(random, 40, 0.3F, 1.2F), 2.5F};
@@ -277,7 +277,7 @@ TEST(UpscaledMask, follows_the_formula_for_any_ratio_and_box) {
     Random random(seed);
     Correction correction;
     correction.shape = pick_shape(random, 30);
-    correction.mask = random_volume<std::uint8_t>(random, pick_shape(random, 30), 2);
+    correction.mask = BitVolume(random_volume<std::uint8_t>(random, pick_shape(random, 30), 2).view());
     const CorrectionKernel kernel(correction);
     Box3 box;
     for (int axis = 0; axis < 3; ++axis) {
@@ -298,7 +298,7 @@ TEST(CorrectionKernel, refuses_parts_that_do_not_fit_the_volume) {
   const auto refused = [](const auto& change) {
     Correction correction;
     correction.shape = {2, 3, 4};
-    correction.mask = Block<std::uint8_t>({1, 1, 1}, 1);
+    correction.mask = BitVolume({1, 1, 1}, true);
     correction.curves = AxisCurves{};
     change(correction);
     EXPECT_THROW(CorrectionKernel{correction}, Error);

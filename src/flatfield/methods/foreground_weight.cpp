@@ -101,7 +101,7 @@ Block<float> percentile_weight(BlockView<const float> v_low,
   return weight;
 }
 
-Block<float> foreground_weight(BlockView<const float> v_low, BlockView<const std::uint8_t> mask,
+Block<float> foreground_weight(BlockView<const float> v_low, BitView mask,
                                const std::vector<std::int64_t>& background_planes,
                                const ForegroundWeightOptions& options,
                                const ParallelFor& parallel_for) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
 
@@ -36,7 +37,7 @@ struct ForegroundWeightOptions {
 /// `background_planes` are z indices of it. Throws Error(kBadInput) where the weights cannot be
 /// found; see the two functions below.
 [[nodiscard]] Block<float> foreground_weight(BlockView<const float> v_low,
-                                             BlockView<const std::uint8_t> mask,
+                                             BitView mask,
                                              const std::vector<std::int64_t>& background_planes,
                                              const ForegroundWeightOptions& options,
                                              const ParallelFor& parallel_for);

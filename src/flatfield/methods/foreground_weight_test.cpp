@@ -50,7 +50,7 @@ ForegroundWeightOptions mixture_options() {
 
 Block<float> weigh(const Scene& s, const ForegroundWeightOptions& options,
                    const ParallelFor& parallel_for = serial_for) {
-  return foreground_weight(s.v_low.view(), s.mask.view(), s.planes, options, parallel_for);
+  return foreground_weight(s.v_low.view(), BitVolume(s.mask.view()).view(), s.planes, options, parallel_for);
 }
 
 std::string refusal(const Scene& s, const ForegroundWeightOptions& options) {

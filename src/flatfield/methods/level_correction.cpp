@@ -45,15 +45,16 @@ std::array<std::vector<float>, 3> level_gains(const AxisFit& fit, const Extent3&
 
 Block<float> corrected_by_curves(const Correction& correction, const AxisFit& fit,
                                  BlockView<const float> v_low, const ParallelFor& parallel_for) {
-  const BlockView<const std::uint8_t> mask = correction.mask->view();
-  const auto [gain_z, gain_y, gain_x] = level_gains(fit, v_low.shape);
+  const BitView mask = correction.mask->view();
+  const std::array<std::vector<float>, 3> gains = level_gains(fit, v_low.shape);
+  const std::vector<float>& gain_x = gains[2];
   const float ratio = correction.curves->ratio;
   return corrected_rows(v_low, parallel_for, [&](std::int64_t z, std::int64_t y, float* row) {
-    const std::uint8_t* inside = mask.row(z, y);
-    const float along_y = gain_y[static_cast<std::size_t>(y)];
-    const float along_z = gain_z[static_cast<std::size_t>(z)];
+    const BitRow inside = mask.row(z, y);
+    const float along_y = gains[1][static_cast<std::size_t>(y)];
+    const float along_z = gains[0][static_cast<std::size_t>(z)];
     for (std::int64_t x = 0; x < v_low.shape.x; ++x) {
-      if (inside[x] == 0) continue;
+      if (!inside[x]) continue;
       const float v = ((row[x] * gain_x[static_cast<std::size_t>(x)]) * along_y) * along_z * ratio;
       row[x] = writable(v);
     }

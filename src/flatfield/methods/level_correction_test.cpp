@@ -27,8 +27,8 @@ struct Fitted {
   std::optional<AxisFit> fit;
 
   Fitted() {
-    Block<std::uint8_t> mask(v_low.shape(), 1);
-    mask.at(2, 3, 4) = 0;
+    BitVolume mask(v_low.shape(), true);
+    mask.set(2, 3, 4, false);
     FittingOptions options;
     options.limits_x = Limits{1.0, 1.0};
     fit = fit_axes(v_low.view(), mask.view(), 50.0, 2.0, options, serial_for);
@@ -57,7 +57,7 @@ TEST(CorrectedLevel, applies_the_curves_at_the_length_of_the_level_inside_the_ma
         const float v = f.v_low.at(i, j, k);
         const float expected = v * (1.0F / y[static_cast<std::size_t>(j)]) *
                                (1.0F / z[static_cast<std::size_t>(i)]) * 3.0F;
-        EXPECT_EQ(out.at(i, j, k), f.correction.mask->at(i, j, k) != 0 ? expected : v);
+        EXPECT_EQ(out.at(i, j, k), f.correction.mask->at(i, j, k) ? expected : v);
       }
 }
 

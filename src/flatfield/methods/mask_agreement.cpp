@@ -28,7 +28,7 @@ std::size_t brightness_bin(float value) {
 }
 
 BrightnessCounts count_brightness(BlockView<const float> v_low, BlockView<const float> smoothed,
-                                  BlockView<const std::uint8_t> mask,
+                                  BitView mask,
                                   const ParallelFor& parallel_for) {
   const Extent3& shape = v_low.shape;
   const std::int64_t block = ceil_div(shape.z, kHistogramBlocks);
@@ -39,9 +39,9 @@ BrightnessCounts count_brightness(BlockView<const float> v_low, BlockView<const 
       for (std::int64_t y = 0; y < shape.y; ++y) {
         const float* v = v_low.row(z, y);
         const float* s = smoothed.row(z, y);
-        const std::uint8_t* m = mask.row(z, y);
+        const BitRow m = mask.row(z, y);
         for (std::int64_t x = 0; x < shape.x; ++x)
-          if (v[x] != 0.0F) ++(m[x] != 0 ? part.inside : part.outside)[brightness_bin(s[x])];
+          if (v[x] != 0.0F) ++(m[x] ? part.inside : part.outside)[brightness_bin(s[x])];
       }
   });
   for (std::size_t i = 1; i < parts.size(); ++i)
@@ -63,25 +63,32 @@ struct Crossings {
 /// Six voxels in a line, at the same place of six rows.
 struct LineRows {
   std::array<const float*, 2 * kReach> v_low;
-  std::array<const std::uint8_t*, 2 * kReach> mask;
+  std::array<BitRow, 2 * kReach> mask;
   const float* first;  ///< smoothed
   const float* last;
 };
 
 void count_crossings(const LineRows& rows, std::int64_t n, Crossings& found) {
-  for (std::int64_t x = 0; x < n; ++x) {
-    const bool enters = rows.mask[kReach - 1][x] == 0;
-    if (enters == (rows.mask[kReach][x] == 0)) continue;
-    bool clear = true;
+  for (std::int64_t stretch = 0; stretch < n; stretch += 64) {
+    const std::int64_t count = std::min<std::int64_t>(64, n - stretch);
+    std::uint64_t entering = low_bits(count);  // bit i: the line at stretch + i enters the mask
+    std::uint64_t leaving = entering;
     for (std::size_t k = 0; k < 2 * kReach; ++k) {
-      const bool outside = rows.mask[k][x] == 0;
-      clear = clear && outside == ((k < kReach) == enters) && rows.v_low[k][x] != 0.0F;
+      const std::uint64_t inside = rows.mask[k].bits(stretch, count);
+      entering &= k < kReach ? ~inside : inside;
+      leaving &= k < kReach ? inside : ~inside;
     }
-    if (!clear) continue;
-    const float inner = enters ? rows.last[x] : rows.first[x];
-    const float outer = enters ? rows.first[x] : rows.last[x];
-    ++found.count;
-    found.half_wins += inner > outer ? 2 : inner == outer ? 1 : 0;
+    for (std::uint64_t left = entering | leaving; left != 0; left &= left - 1) {
+      const int bit = std::countr_zero(left);
+      const std::int64_t x = stretch + bit;
+      if (std::any_of(rows.v_low.begin(), rows.v_low.end(), [&](const float* row) { return row[x] == 0.0F; }))
+        continue;
+      const bool enters = ((entering >> bit) & 1) != 0;
+      const float inner = enters ? rows.last[x] : rows.first[x];
+      const float outer = enters ? rows.first[x] : rows.last[x];
+      ++found.count;
+      found.half_wins += inner > outer ? 2 : inner == outer ? 1 : 0;
+    }
   }
 }
 
@@ -89,7 +96,7 @@ void count_crossings(const LineRows& rows, std::int64_t n, Crossings& found) {
 
 std::optional<double> mask_brightness_auc(BlockView<const float> v_low,
                                           BlockView<const float> smoothed,
-                                          BlockView<const std::uint8_t> mask,
+                                          BitView mask,
                                           const ParallelFor& parallel_for) {
   if (v_low.shape.empty()) return std::nullopt;
   const BrightnessCounts counts = count_brightness(v_low, smoothed, mask, parallel_for);
@@ -111,7 +118,7 @@ std::optional<double> mask_brightness_auc(BlockView<const float> v_low,
 
 std::optional<double> mask_edge_agreement(BlockView<const float> v_low,
                                           BlockView<const float> smoothed,
-                                          BlockView<const std::uint8_t> mask,
+                                          BitView mask,
                                           const ParallelFor& parallel_for) {
   constexpr auto kLine = static_cast<std::int64_t>(2 * kReach);
   const Extent3& shape = v_low.shape;

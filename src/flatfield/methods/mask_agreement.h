@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
 
@@ -20,7 +21,7 @@ namespace flatfield::methods {
 /// everything cannot be judged this way.
 [[nodiscard]] std::optional<double> mask_brightness_auc(BlockView<const float> v_low,
                                                         BlockView<const float> smoothed,
-                                                        BlockView<const std::uint8_t> mask,
+                                                        BitView mask,
                                                         const ParallelFor& parallel_for);
 
 /// Share of the places where a line along z, y or x crosses the mask's border, with 3 voxels inside
@@ -31,7 +32,7 @@ namespace flatfield::methods {
 /// they are. No value for fewer than 100 such places.
 [[nodiscard]] std::optional<double> mask_edge_agreement(BlockView<const float> v_low,
                                                         BlockView<const float> smoothed,
-                                                        BlockView<const std::uint8_t> mask,
+                                                        BitView mask,
                                                         const ParallelFor& parallel_for);
 
 }  // namespace flatfield::methods

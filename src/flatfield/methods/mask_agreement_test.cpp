@@ -54,7 +54,7 @@ TEST(MaskBrightnessAuc, is_the_share_of_pairs_in_which_the_inner_voxel_is_bright
       wins += a > b ? 1.0 : a == b ? 0.5 : 0.0;
     }
   const auto auc =
-      mask_brightness_auc(scene.volume.view(), scene.volume.view(), scene.mask.view(), serial_for);
+      mask_brightness_auc(scene.volume.view(), scene.volume.view(), BitVolume(scene.mask.view()).view(), serial_for);
   ASSERT_TRUE(auc);
   EXPECT_NEAR(*auc, wins / pairs, 1e-3);
   EXPECT_GT(*auc, 0.9);
@@ -62,7 +62,7 @@ TEST(MaskBrightnessAuc, is_the_share_of_pairs_in_which_the_inner_voxel_is_bright
 
 TEST(MaskBrightnessAuc, is_small_for_a_mask_of_another_place) {
   const Scene scene = make_scene(21);
-  EXPECT_LT(mask_brightness_auc(scene.volume.view(), scene.volume.view(), scene.shifted.view(),
+  EXPECT_LT(mask_brightness_auc(scene.volume.view(), scene.volume.view(), BitVolume(scene.shifted.view()).view(),
                                 serial_for),
             0.6);
 }
@@ -74,11 +74,11 @@ TEST(MaskBrightnessAuc, has_no_value_for_a_mask_that_holds_nearly_all_or_nearly_
   Block<std::uint8_t> many(volume.shape(), 1);
   for (std::int64_t i = 0; i < 260; ++i) many.data()[i] = 0;
   for (const Block<std::uint8_t>* mask : {&few, &many})
-    EXPECT_FALSE(mask_brightness_auc(volume.view(), volume.view(), mask->view(), serial_for));
+    EXPECT_FALSE(mask_brightness_auc(volume.view(), volume.view(), BitVolume(mask->view()).view(), serial_for));
   few.data()[99] = 1;
   for (std::int64_t i = 260; i < 270; ++i) many.data()[i] = 0;
   for (const Block<std::uint8_t>* mask : {&few, &many})
-    EXPECT_EQ(mask_brightness_auc(volume.view(), volume.view(), mask->view(), serial_for), 0.5);
+    EXPECT_EQ(mask_brightness_auc(volume.view(), volume.view(), BitVolume(mask->view()).view(), serial_for), 0.5);
 }
 
 /// The definition of mask_edge_agreement, one crossing after the other.
@@ -119,7 +119,7 @@ TEST(MaskEdgeAgreement, equals_its_definition_on_random_volumes) {
       const auto expected = naive_edge_agreement(scene, *mask);
       ASSERT_TRUE(expected);
       EXPECT_DOUBLE_EQ(
-          mask_edge_agreement(scene.volume.view(), scene.volume.view(), mask->view(), serial_for)
+          mask_edge_agreement(scene.volume.view(), scene.volume.view(), BitVolume(mask->view()).view(), serial_for)
               .value(),
           *expected);
     }
@@ -129,9 +129,9 @@ TEST(MaskEdgeAgreement, equals_its_definition_on_random_volumes) {
 TEST(MaskEdgeAgreement, is_high_where_borders_lie_on_edges_and_chance_where_they_do_not) {
   const Scene scene = make_scene(32);
   EXPECT_GT(
-      mask_edge_agreement(scene.volume.view(), scene.volume.view(), scene.mask.view(), serial_for),
+      mask_edge_agreement(scene.volume.view(), scene.volume.view(), BitVolume(scene.mask.view()).view(), serial_for),
       0.95);
-  EXPECT_LT(mask_edge_agreement(scene.volume.view(), scene.volume.view(), scene.shifted.view(),
+  EXPECT_LT(mask_edge_agreement(scene.volume.view(), scene.volume.view(), BitVolume(scene.shifted.view()).view(),
                                 serial_for),
             0.7);
 }
@@ -144,14 +144,14 @@ TEST(MaskEdgeAgreement, is_not_moved_by_an_uneven_background_that_drowns_the_tis
       for (std::int64_t x = 0; x < raw.shape().x; ++x)
         raw.at(z, y, x) += 400.0F * std::sin(static_cast<float>(z + y + x) / 300.0F);
   EXPECT_GT(
-      mask_edge_agreement(scene.volume.view(), raw.view(), scene.mask.view(), serial_for).value(),
+      mask_edge_agreement(scene.volume.view(), raw.view(), BitVolume(scene.mask.view()).view(), serial_for).value(),
       0.9);
 }
 
 TEST(MaskEdgeAgreement, has_no_value_without_borders) {
   const Block<float> volume({20, 20, 20}, 5.0F);
-  const Block<std::uint8_t> all(volume.shape(), 1);
-  const Block<std::uint8_t> thin({4, 5, 5}, 1);
+  const BitVolume all(volume.shape(), true);
+  const BitVolume thin({4, 5, 5}, true);
   EXPECT_FALSE(mask_edge_agreement(volume.view(), volume.view(), all.view(), serial_for));
   EXPECT_FALSE(mask_edge_agreement(volume.view().sub({{0, 0, 0}, {4, 5, 5}}),
                                    volume.view().sub({{0, 0, 0}, {4, 5, 5}}), thin.view(),

@@ -9,7 +9,6 @@
 #include <string>
 
 #include "flatfield/core/error.h"
-#include "flatfield/methods/tissue_mask.h"
 #include "flatfield/methods/voxel_features.h"
 #include "flatfield/numerics/exponential.h"
 #include "flatfield/numerics/gaussian_mixture.h"
@@ -67,12 +66,12 @@ void reserve(FeatureSamples& samples, std::int64_t count) {
 }
 
 /// The features of the voxels that the mixtures are fitted to, in C order.
-Training draw_samples(BlockView<const float> v_low, BlockView<const std::uint8_t> core,
+Training draw_samples(BlockView<const float> v_low, BitView core,
                       const std::vector<std::int64_t>& background_planes,
                       const ForegroundWeightOptions& options, const ParallelFor& parallel_for) {
   std::vector<bool> is_background(static_cast<std::size_t>(v_low.shape.z), false);
   for (const std::int64_t z : background_planes) is_background[static_cast<std::size_t>(z)] = true;
-  const std::int64_t core_voxels = count_foreground(core);
+  const std::int64_t core_voxels = core.count();
   const std::int64_t background_voxels =
       std::count(is_background.begin(), is_background.end(), true) * v_low.shape.y * v_low.shape.x;
   const auto expect_enough = [&](std::int64_t voxels, const std::string& what) {
@@ -96,9 +95,9 @@ Training draw_samples(BlockView<const float> v_low, BlockView<const std::uint8_t
     for (std::int64_t z = 0; z < shape.z; ++z) {
       const bool background = is_background[static_cast<std::size_t>(slab.first_plane + z)];
       for (std::int64_t y = 0; y < shape.y; ++y) {
-        const std::uint8_t* inside = core.row(slab.first_plane + z, y);
+        const BitRow inside = core.row(slab.first_plane + z, y);
         for (std::int64_t x = 0; x < shape.x; ++x) {
-          if (inside[x] != 0 && of_core.take())
+          if (inside[x] && of_core.take())
             training.foreground.push_back(features_at(slab, z, y, x));
           if (background && of_background.take())
             training.background.push_back(features_at(slab, z, y, x));
@@ -198,13 +197,13 @@ class PendingPosteriors {
 
 }  // namespace
 
-Block<float> mixture_weight(BlockView<const float> v_low, BlockView<const std::uint8_t> mask,
+Block<float> mixture_weight(BlockView<const float> v_low, BitView mask,
                             const std::vector<std::int64_t>& background_planes,
                             const ForegroundWeightOptions& options,
                             const ParallelFor& parallel_for) {
   Training training;
   {
-    const Block<std::uint8_t> core =
+    const BitVolume core =
         numerics::erode_by_ball(mask, options.erosion_radius, parallel_for);
     training = draw_samples(v_low, core.view(), background_planes, options, parallel_for);
   }
@@ -221,10 +220,10 @@ Block<float> mixture_weight(BlockView<const float> v_low, BlockView<const std::u
     parallel_for(shape.z, [&](std::int64_t z) {
       PendingPosteriors pending(foreground, background, standardisation);
       for (std::int64_t y = 0; y < shape.y; ++y) {
-        const std::uint8_t* inside = mask.row(slab.first_plane + z, y);
+        const BitRow inside = mask.row(slab.first_plane + z, y);
         float* weights = weight.view().row(slab.first_plane + z, y);
         for (std::int64_t x = 0; x < shape.x; ++x)
-          if (inside[x] != 0) pending.add(features_at(slab, z, y, x), weights + x);
+          if (inside[x]) pending.add(features_at(slab, z, y, x), weights + x);
       }
       pending.flush();
     });

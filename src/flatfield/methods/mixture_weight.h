@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
 #include "flatfield/methods/foreground_weight.h"
@@ -23,7 +24,7 @@ namespace flatfield::methods {
 /// In memory beside the result: one byte per voxel, 5 volumes of 40 planes, and 48 + 8 *
 /// (components + 2) bytes per sample.
 [[nodiscard]] Block<float> mixture_weight(BlockView<const float> v_low,
-                                          BlockView<const std::uint8_t> mask,
+                                          BitView mask,
                                           const std::vector<std::int64_t>& background_planes,
                                           const ForegroundWeightOptions& options,
                                           const ParallelFor& parallel_for);

@@ -13,7 +13,7 @@ constexpr std::int64_t kCacheLineFloats = 16;
 /// view is empty, and so is its row.
 template <class Sample, class SampleOf>
 void gather_planes(BlockView<const float> volume, BlockView<const float> weights,
-                   BlockView<const std::uint8_t> mask, int axis, const ParallelFor& parallel_for,
+                   BitView mask, int axis, const ParallelFor& parallel_for,
                    SampleOf sample_of,
                    const std::function<void(std::int64_t plane, std::span<Sample>)>& visit) {
   const std::int64_t planes = volume.shape[axis];
@@ -26,7 +26,7 @@ void gather_planes(BlockView<const float> volume, BlockView<const float> weights
     box.origin[axis] = first;
     box.shape[axis] = last - first;
     const BlockView<const float> part = volume.sub(box);
-    const BlockView<const std::uint8_t> inside = mask.sub(box);
+    const BitView inside = mask.sub(box);
     const BlockView<const float> weight =
         weights.data == nullptr ? BlockView<const float>() : weights.sub(box);
     std::vector<std::vector<Sample>> samples(static_cast<std::size_t>(last - first));
@@ -34,9 +34,9 @@ void gather_planes(BlockView<const float> volume, BlockView<const float> weights
       for (std::int64_t y = 0; y < box.shape.y; ++y) {
         const float* v = part.row(z, y);
         const float* w = weight.row(z, y);
-        const std::uint8_t* m = inside.row(z, y);
+        const BitRow m = inside.row(z, y);
         for (std::int64_t x = 0; x < box.shape.x; ++x)
-          if (m[x] != 0)
+          if (m[x])
             samples[axis == kAxisX ? static_cast<std::size_t>(x) : 0].push_back(sample_of(v, w, x));
       }
     for (std::int64_t plane = first; plane < last; ++plane)
@@ -47,7 +47,7 @@ void gather_planes(BlockView<const float> volume, BlockView<const float> weights
 }  // namespace
 
 void for_each_plane_sample(
-    BlockView<const float> volume, BlockView<const std::uint8_t> mask, int axis,
+    BlockView<const float> volume, BitView mask, int axis,
     const ParallelFor& parallel_for,
     const std::function<void(std::int64_t plane, std::span<float> values)>& visit) {
   gather_planes<float>(
@@ -57,7 +57,7 @@ void for_each_plane_sample(
 
 void for_each_weighted_plane_sample(
     BlockView<const float> volume, BlockView<const float> weights,
-    BlockView<const std::uint8_t> mask, int axis, const ParallelFor& parallel_for,
+    BitView mask, int axis, const ParallelFor& parallel_for,
     const std::function<void(std::int64_t plane, std::span<numerics::WeightedValue> samples)>&
         visit) {
   gather_planes<numerics::WeightedValue>(

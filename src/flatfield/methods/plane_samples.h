@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
 #include "flatfield/numerics/percentile.h"
@@ -15,14 +16,14 @@ namespace flatfield::methods {
 /// voxels of `volume` in that plane, in C order; `values` may be reordered by the callee. Calls for
 /// different planes may run at the same time.
 void for_each_plane_sample(
-    BlockView<const float> volume, BlockView<const std::uint8_t> mask, int axis,
+    BlockView<const float> volume, BitView mask, int axis,
     const ParallelFor& parallel_for,
     const std::function<void(std::int64_t plane, std::span<float> values)>& visit);
 
 /// The same with a weight per voxel; `weights` has the shape of `volume`.
 void for_each_weighted_plane_sample(
     BlockView<const float> volume, BlockView<const float> weights,
-    BlockView<const std::uint8_t> mask, int axis, const ParallelFor& parallel_for,
+    BitView mask, int axis, const ParallelFor& parallel_for,
     const std::function<void(std::int64_t plane, std::span<numerics::WeightedValue> samples)>&
         visit);
 

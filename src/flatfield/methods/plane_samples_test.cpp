@@ -29,12 +29,13 @@ TEST(PlaneSamples, are_the_masked_voxels_of_each_plane_in_c_order) {
     for (float& v : volume.span()) v = static_cast<float>(random() % 1000);
     for (std::uint8_t& m : mask.span()) m = static_cast<std::uint8_t>(random() % 3);
     const BlockView<const float> values = volume.view().sub(box);
-    const BlockView<const std::uint8_t> inside = mask.view().sub(box);
+    const BitVolume bits(mask.view());
+    const BitView inside = bits.view().sub(box);
     for (int axis = 0; axis < 3; ++axis) {
       std::vector<std::vector<float>> expected(static_cast<std::size_t>(box.shape[axis]));
       for (std::int64_t i = 0; i < box.shape.volume(); ++i) {
         const Extent3 p = unravel(i, box.shape);
-        if (inside.at(p.z, p.y, p.x) != 0)
+        if (inside.at(p.z, p.y, p.x))
           expected[static_cast<std::size_t>(p[axis])].push_back(values.at(p.z, p.y, p.x));
       }
       std::vector<std::vector<float>> found(expected.size());
@@ -63,15 +64,16 @@ TEST(PlaneSamples, with_weights_are_pairs_of_the_same_voxel) {
     weights.data()[i] = 0.5F * volume.data()[i];
     mask.data()[i] = random() % 2;
   }
+  const BitVolume bits(mask.view());
   for (int axis = 0; axis < 3; ++axis) {
     std::vector<std::vector<float>> values(static_cast<std::size_t>(box.shape[axis]));
-    for_each_plane_sample(volume.view().sub(box), mask.view().sub(box), axis, serial_for,
+    for_each_plane_sample(volume.view().sub(box), bits.view().sub(box), axis, serial_for,
                           [&](std::int64_t plane, std::span<float> samples) {
                             values[static_cast<std::size_t>(plane)].assign(samples.begin(),
                                                                            samples.end());
                           });
     for_each_weighted_plane_sample(
-        volume.view().sub(box), weights.view().sub(box), mask.view().sub(box), axis, threaded_for,
+        volume.view().sub(box), weights.view().sub(box), bits.view().sub(box), axis, threaded_for,
         [&](std::int64_t plane, std::span<numerics::WeightedValue> samples) {
           const std::vector<float>& expected = values[static_cast<std::size_t>(plane)];
           ASSERT_EQ(samples.size(), expected.size());

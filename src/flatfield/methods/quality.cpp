@@ -10,7 +10,6 @@
 #include "flatfield/core/error.h"
 #include "flatfield/methods/mask_agreement.h"
 #include "flatfield/methods/plane_samples.h"
-#include "flatfield/methods/tissue_mask.h"
 #include "flatfield/numerics/gaussian_filter.h"
 #include "flatfield/numerics/percentile.h"
 
@@ -24,13 +23,13 @@ constexpr double kAgreementSigma = 1.0;
 constexpr std::size_t kEntropyBins = 100;
 
 /// The voxels inside the mask, in C order.
-std::vector<float> masked_values(BlockView<const float> volume, BlockView<const std::uint8_t> mask,
+std::vector<float> masked_values(BlockView<const float> volume, BitView mask,
                                  const ParallelFor& parallel_for) {
   const Extent3& shape = volume.shape;
   std::vector<std::int64_t> first(static_cast<std::size_t>(shape.z) + 1);
   parallel_for(shape.z, [&](std::int64_t z) {
     first[static_cast<std::size_t>(z) + 1] =
-        count_foreground(mask.sub({{z, 0, 0}, {1, shape.y, shape.x}}));
+        mask.sub({{z, 0, 0}, {1, shape.y, shape.x}}).count();
   });
   for (std::size_t z = 1; z < first.size(); ++z) first[z] += first[z - 1];
   std::vector<float> values(static_cast<std::size_t>(first.back()));
@@ -38,31 +37,34 @@ std::vector<float> masked_values(BlockView<const float> volume, BlockView<const 
     float* next = values.data() + first[static_cast<std::size_t>(z)];
     for (std::int64_t y = 0; y < shape.y; ++y) {
       const float* v = volume.row(z, y);
-      const std::uint8_t* inside = mask.row(z, y);
+      const BitRow inside = mask.row(z, y);
       for (std::int64_t x = 0; x < shape.x; ++x)
-        if (inside[x] != 0) *next++ = v[x];
+        if (inside[x]) *next++ = v[x];
     }
   });
   return values;
 }
 
-Block<std::uint8_t> brighter_than(BlockView<const float> volume, double threshold,
+BitVolume brighter_than(BlockView<const float> volume, double threshold,
                                   const ParallelFor& parallel_for) {
-  Block<std::uint8_t> mask(volume.shape);
+  BitVolume mask(volume.shape);
   parallel_for(volume.shape.z, [&](std::int64_t z) {
-    for (std::int64_t y = 0; y < volume.shape.y; ++y)
-      std::transform(volume.row(z, y), volume.row(z, y) + volume.shape.x, mask.view().row(z, y),
+    std::vector<std::uint8_t> brighter(static_cast<std::size_t>(volume.shape.x));
+    for (std::int64_t y = 0; y < volume.shape.y; ++y) {
+      std::transform(volume.row(z, y), volume.row(z, y) + volume.shape.x, brighter.begin(),
                      [&](float v) { return static_cast<std::uint8_t>(double{v} > threshold); });
+      mask.set_row(z, y, 0, brighter.data(), volume.shape.x);
+    }
   });
   return mask;
 }
 
 /// The mask where none was given.
-Block<std::uint8_t> mask_from_data(const QualityInput& input, const ParallelFor& parallel_for,
+BitVolume mask_from_data(const QualityInput& input, const ParallelFor& parallel_for,
                                    QualityNumbers& out) {
   if (input.background_planes.empty()) {
     out.mask_source = MaskSource::kAllVoxels;
-    return {input.before.shape, 1};
+    return BitVolume(input.before.shape, true);
   }
   out.mask_source = MaskSource::kBrightVoxels;
   std::vector<float> dark = plane_values(input.before, input.background_planes);
@@ -79,9 +81,9 @@ Block<float> smoothed(BlockView<const float> volume, const ParallelFor& parallel
 }
 
 void measure_mask(const QualityInput& input, const ParallelFor& parallel_for, QualityNumbers& out) {
-  const BlockView<const std::uint8_t> mask = *input.mask;
+  const BitView mask = *input.mask;
   out.mask_fraction =
-      static_cast<double>(count_foreground(mask)) / static_cast<double>(mask.size());
+      static_cast<double>(mask.count()) / static_cast<double>(mask.size());
   out.mask_auc = mask_brightness_auc(input.before, smoothed(input.before, parallel_for).view(),
                                      mask, parallel_for);
   out.mask_edge_agreement = mask_edge_agreement(
@@ -114,7 +116,7 @@ float mask_factor(const Correction& correction) {
   return correction.curves ? correction.curves->ratio : 1.0F;
 }
 
-void measure_dark_planes(const QualityInput& input, BlockView<const std::uint8_t> mask,
+void measure_dark_planes(const QualityInput& input, BitView mask,
                          JointMoments& before, JointMoments& after, QualityNumbers& out) {
   if (input.background_planes.empty()) return;
   std::vector<float> values = plane_values(input.before, input.background_planes);
@@ -132,7 +134,7 @@ void measure_dark_planes(const QualityInput& input, BlockView<const std::uint8_t
   for (const std::int64_t z : input.background_planes)
     for (std::int64_t y = 0; y < mask.shape.y; ++y)
       for (std::int64_t x = 0; x < mask.shape.x; ++x, ++value)
-        if (mask.at(z, y, x) != 0) *value /= ratio;
+        if (mask.at(z, y, x)) *value /= ratio;
   after.background = numerics::moments(values);
 }
 
@@ -158,7 +160,7 @@ std::optional<double> differential_entropy(std::span<const float> values, double
   return entropy;
 }
 
-void measure_foreground(const QualityInput& input, BlockView<const std::uint8_t> mask,
+void measure_foreground(const QualityInput& input, BitView mask,
                         const ParallelFor& parallel_for, JointMoments& before, JointMoments& after,
                         QualityNumbers& out) {
   std::vector<float> values = masked_values(input.before, mask, parallel_for);
@@ -235,7 +237,7 @@ FlatNumbers flat_numbers(const Block<float>& flatfield) {
           double{*least} / moments.mean};
 }
 
-AxisNumbers profile_cv(BlockView<const float> volume, BlockView<const std::uint8_t> mask,
+AxisNumbers profile_cv(BlockView<const float> volume, BitView mask,
                        const ParallelFor& parallel_for) {
   constexpr float kNoSample = std::numeric_limits<float>::quiet_NaN();
   AxisNumbers cv;
@@ -256,11 +258,11 @@ AxisNumbers profile_cv(BlockView<const float> volume, BlockView<const std::uint8
 }
 
 std::optional<double> share_in_mask(const std::vector<std::int64_t>& planes,
-                                    BlockView<const std::uint8_t> mask) {
+                                    BitView mask) {
   const Extent3 plane{1, mask.shape.y, mask.shape.x};
   if (planes.empty() || plane.empty()) return std::nullopt;
   std::int64_t inside = 0;
-  for (const std::int64_t z : planes) inside += count_foreground(mask.sub({{z, 0, 0}, plane}));
+  for (const std::int64_t z : planes) inside += mask.sub({{z, 0, 0}, plane}).count();
   return static_cast<double>(inside) /
          static_cast<double>(static_cast<std::int64_t>(planes.size()) * plane.volume());
 }
@@ -273,14 +275,14 @@ QualityNumbers measure_quality(const QualityInput& input, const ParallelFor& par
   QualityNumbers out;
   if (shape.empty()) return out;
 
-  Block<std::uint8_t> made;
+  BitVolume made;
   if (input.mask) {
     out.mask_source = MaskSource::kGiven;
     measure_mask(input, parallel_for, out);
   } else {
     made = mask_from_data(input, parallel_for, out);
   }
-  const BlockView<const std::uint8_t> mask = input.mask ? *input.mask : std::as_const(made).view();
+  const BitView mask = input.mask ? *input.mask : made.view();
 
   out.profile_cv_raw = profile_cv(input.raw, mask, parallel_for);
   out.profile_cv_before = profile_cv(input.before, mask, parallel_for);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
 #include "flatfield/methods/axis_fit.h"
@@ -83,7 +84,7 @@ struct QualityInput {
   BlockView<const float> before;
   BlockView<const float> after;  ///< corrected_level
   /// The foreground that the method used; none = one is made from the data (MaskSource).
-  std::optional<BlockView<const std::uint8_t>> mask;
+  std::optional<BitView> mask;
   const std::vector<std::int64_t>& background_planes;  ///< of the level; may be empty
   const Correction& correction;
   const std::optional<AxisFit>& fit;  ///< of a correction with curves
@@ -107,11 +108,11 @@ struct FlatNumbers {
 /// Coefficient of variation along each axis: 100 * standard deviation / mean over the planes along
 /// it of the median of their masked voxels; planes without any are left out.
 [[nodiscard]] AxisNumbers profile_cv(BlockView<const float> volume,
-                                     BlockView<const std::uint8_t> mask,
+                                     BitView mask,
                                      const ParallelFor& parallel_for);
 
 /// Share of the voxels of some planes that lie in the mask; no value for no planes.
 [[nodiscard]] std::optional<double> share_in_mask(const std::vector<std::int64_t>& planes,
-                                                  BlockView<const std::uint8_t> mask);
+                                                  BitView mask);
 
 }  // namespace flatfield::methods

@@ -12,7 +12,7 @@ namespace {
 
 TEST(ProfileCv, of_an_even_volume_is_zero) {
   const Block<float> volume({3, 4, 5}, 7.0F);
-  const Block<std::uint8_t> mask({3, 4, 5}, 1);
+  const BitVolume mask({3, 4, 5}, true);
   for (const auto& cv : profile_cv(volume.view(), mask.view(), serial_for)) EXPECT_EQ(cv, 0.0);
 }
 
@@ -21,7 +21,7 @@ TEST(ProfileCv, is_the_deviation_of_the_plane_medians_in_percent_of_their_mean) 
   Block<float> volume({2, 2, 3});
   for (std::int64_t i = 0; i < volume.size(); ++i)
     volume.data()[i] = 10.0F * static_cast<float>(1 + i % 3);
-  const Block<std::uint8_t> mask({2, 2, 3}, 1);
+  const BitVolume mask({2, 2, 3}, true);
   const auto cv = profile_cv(volume.view(), mask.view(), serial_for);
   EXPECT_EQ(cv[0], 0.0);
   EXPECT_EQ(cv[1], 0.0);
@@ -30,11 +30,11 @@ TEST(ProfileCv, is_the_deviation_of_the_plane_medians_in_percent_of_their_mean) 
 
 TEST(ProfileCv, leaves_out_planes_without_mask_voxels_and_voxels_outside_the_mask) {
   Block<float> volume({3, 1, 2}, 5.0F);
-  Block<std::uint8_t> mask({3, 1, 2}, 1);
+  BitVolume mask({3, 1, 2}, true);
   volume.at(1, 0, 0) = 1000.0F;
-  mask.at(1, 0, 0) = 0;
-  mask.at(2, 0, 0) = 0;
-  mask.at(2, 0, 1) = 0;
+  mask.set(1, 0, 0, false);
+  mask.set(2, 0, 0, false);
+  mask.set(2, 0, 1, false);
   volume.at(2, 0, 1) = 1e6F;
   EXPECT_EQ(profile_cv(volume.view(), mask.view(), serial_for)[0], 0.0);
 }
@@ -42,17 +42,17 @@ TEST(ProfileCv, leaves_out_planes_without_mask_voxels_and_voxels_outside_the_mas
 TEST(ProfileCv, has_no_value_where_it_cannot_be_measured) {
   const Block<float> volume({2, 2, 2}, 3.0F);
   const Block<float> dark({2, 2, 2}, 0.0F);
-  const Block<std::uint8_t> empty({2, 2, 2}, 0);
-  const Block<std::uint8_t> full({2, 2, 2}, 1);
+  const BitVolume empty({2, 2, 2}, false);
+  const BitVolume full({2, 2, 2}, true);
   for (const auto& cv : profile_cv(volume.view(), empty.view(), serial_for)) EXPECT_FALSE(cv);
   for (const auto& cv : profile_cv(dark.view(), full.view(), serial_for)) EXPECT_FALSE(cv);
 }
 
 TEST(ShareInMask, is_the_part_of_the_planes_that_is_masked) {
-  Block<std::uint8_t> mask({3, 2, 2}, 0);
-  mask.at(0, 0, 0) = 1;
-  mask.at(2, 0, 0) = 255;
-  mask.at(2, 1, 1) = 1;
+  BitVolume mask({3, 2, 2});
+  mask.set(0, 0, 0, true);
+  mask.set(2, 0, 0, true);
+  mask.set(2, 1, 1, true);
   EXPECT_EQ(share_in_mask({0}, mask.view()), 0.25);
   EXPECT_EQ(share_in_mask({1}, mask.view()), 0.0);
   EXPECT_EQ(share_in_mask({0, 2}, mask.view()), 3.0 / 8.0);
@@ -65,7 +65,7 @@ struct Level {
   Block<float> raw{Extent3{8, 8, 8}};
   Block<float> before{Extent3{8, 8, 8}};
   Block<float> after{Extent3{8, 8, 8}};
-  Block<std::uint8_t> mask{Extent3{8, 8, 8}};
+  BitVolume mask{Extent3{8, 8, 8}};
   std::vector<std::int64_t> planes{0, 1};
   Correction correction;
   std::optional<AxisFit> fit;
@@ -76,12 +76,12 @@ struct Level {
       before.data()[i] = tissue ? static_cast<float>(100 + i - 128) : static_cast<float>(i % 4);
       raw.data()[i] = before.data()[i] + 50.0F;
       after.data()[i] = 2.0F * before.data()[i];
-      mask.data()[i] = tissue ? 1 : 0;
+      mask.set(i / 64, i / 8 % 8, i % 8, tissue);
     }
   }
   [[nodiscard]] QualityNumbers measure(bool with_mask = true,
                                        const ParallelFor& parallel_for = serial_for) const {
-    std::optional<BlockView<const std::uint8_t>> given;
+    std::optional<BitView> given;
     if (with_mask) given = mask.view();
     return measure_quality(
         {raw.view(), before.view(), after.view(), given, planes, correction, fit}, parallel_for);
@@ -178,7 +178,7 @@ TEST(Quality, voxels_at_the_end_of_the_range_are_saturated) {
 
 TEST(Quality, has_no_value_of_a_foreground_where_there_is_none) {
   Level level;
-  for (std::uint8_t& m : level.mask.span()) m = 0;
+  level.mask = BitVolume(level.mask.shape());
   const QualityNumbers numbers = level.measure();
   EXPECT_FALSE(numbers.foreground_median.before || numbers.entropy.before || numbers.cjv.before);
   EXPECT_EQ(numbers.mask_fraction, 0.0);

@@ -1,23 +1,16 @@
 #pragma once
 
-#include <cstdint>
-
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
 
 namespace flatfield::methods {
 
-/// Cleans a segmentation in place: the 2 largest 6-connected regions, holes filled, values 0/1
-/// (algorithms.md 4.1). Throws Error(kBadInput) if there is no foreground voxel at all.
-void clean_mask(BlockView<std::uint8_t> mask);
+/// Cleans a segmentation in place: the 2 largest 6-connected regions, holes filled (algorithms.md 4.1).
+/// Throws Error(kBadInput) if there is no foreground voxel at all.
+void clean_mask(BitVolume& mask);
 
-/// The foreground of a tile at the estimation level: the cleaned mask, resized to the shape of
-/// `v_low`, without the voxels where `v_low` is 0.
-[[nodiscard]] Block<std::uint8_t> foreground_mask(BlockView<const std::uint8_t> cleaned,
-                                                  BlockView<const float> v_low,
-                                                  const ParallelFor& parallel_for);
-
-/// Number of voxels that are not 0.
-[[nodiscard]] std::int64_t count_foreground(BlockView<const std::uint8_t> mask);
+/// Clears the voxels of a mask of the estimation level where `v_low`, of the same shape, is 0.
+void clear_where_zero(BitVolume& mask, BlockView<const float> v_low, const ParallelFor& parallel_for);
 
 }  // namespace flatfield::methods

@@ -82,10 +82,11 @@ void segment(WorkingStack& stack, std::int64_t margin, const ParallelFor& parall
     float* weights = stack.weights->view().row(0, n);
     Block<std::uint8_t> dark(stack.shape);
     for (std::int64_t i = 0; i < stack.pixels; ++i) dark.data()[i] = values[i] < threshold ? 1 : 0;
-    const Block<std::uint8_t> kept = numerics::erode_by_ball(dark.view(), margin, serial_for,
-                                                             numerics::BeyondBorder::kForeground);
-    for (std::int64_t i = 0; i < stack.pixels; ++i)
-      if (kept.data()[i] == 0) weights[i] = 0.0F;
+    const BitVolume kept = numerics::erode_by_ball(BitVolume(dark.view()).view(), margin, serial_for,
+                                                   numerics::BeyondBorder::kForeground);
+    for (std::int64_t y = 0; y < stack.shape.y; ++y)
+      for (std::int64_t x = 0; x < stack.shape.x; ++x)
+        if (!kept.at(0, y, x)) weights[y * stack.shape.x + x] = 0.0F;
   });
 }
 

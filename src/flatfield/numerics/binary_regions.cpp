@@ -2,163 +2,198 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
+#include <span>
+#include <utility>
 #include <vector>
 
 namespace flatfield::numerics {
 namespace {
 
-using Mask = BlockView<std::uint8_t>;
+using Label = std::int64_t;
 
-/// First x in [x, width) whose voxel is not 0; `width` if there is none.
-std::int64_t find_nonzero(const std::uint8_t* row, std::int64_t x, std::int64_t width) {
-  constexpr std::int64_t kStep = 32;
-  for (; x + kStep <= width; x += kStep) {
-    std::uint64_t words[4];
-    std::memcpy(words, row + x, kStep);
-    if ((words[0] | words[1] | words[2] | words[3]) != 0) break;
-  }
-  while (x < width && row[x] == 0) ++x;
-  return x;
-}
-
-/// First x in [x, width) whose voxel is 0; `width` if there is none.
-std::int64_t find_zero(const std::uint8_t* row, std::int64_t x, std::int64_t width) {
-  const void* found = std::memchr(row + x, 0, static_cast<std::size_t>(width - x));
-  return found == nullptr ? width : static_cast<const std::uint8_t*>(found) - row;
-}
-
-/// Consecutive voxels of one row, [begin, end).
+/// Consecutive voxels of one row, [begin, end), with one value.
 struct Run {
   std::int64_t begin;
   std::int64_t end;
+  Label label;
 };
 
-/// The face-connected regions of a volume's foreground or background.
-class RunRegions {
+/// The runs of one plane, row by row.
+class PlaneRuns {
  public:
-  enum class Of { kForeground, kBackground };
-
-  RunRegions(Mask mask, Of of) : mask_(mask) {
-    if (mask_.shape.empty()) return;
-    row_begin_.reserve(static_cast<std::size_t>(mask_.shape.z * mask_.shape.y) + 1);
-    for (std::int64_t z = 0; z < mask_.shape.z; ++z)
-      for (std::int64_t y = 0; y < mask_.shape.y; ++y) {
-        row_begin_.push_back(runs_.size());
-        add_runs(mask_.row(z, y), of);
-        parents_.resize(runs_.size());
-        for (std::size_t run = row_begin_.back(); run < runs_.size(); ++run) parents_[run] = run;
-        const std::size_t row = row_begin_.size() - 1;
-        if (y > 0) join_with(row - 1);
-        if (z > 0) join_with(row - static_cast<std::size_t>(mask_.shape.y));
-      }
-    row_begin_.push_back(runs_.size());
-    // A parent never comes after its child, so one pass in order makes every parent the root.
-    for (std::size_t& parent : parents_) parent = parents_[parent];
+  void clear() {
+    runs_.clear();
+    row_begin_.assign(1, 0);
   }
-
-  /// A region is known by its first run in C order; this is its index in [0, run_count()).
-  [[nodiscard]] std::size_t region(std::size_t run) const { return parents_[run]; }
-  [[nodiscard]] std::size_t run_count() const { return runs_.size(); }
-
-  /// Calls f(z, y, run, index of the run) for every run, in C order.
-  template <class F>
-  void for_each_run(F f) const {
-    if (row_begin_.empty()) return;
-    for (std::int64_t z = 0; z < mask_.shape.z; ++z)
-      for (std::int64_t y = 0; y < mask_.shape.y; ++y) {
-        const auto row = static_cast<std::size_t>(z * mask_.shape.y + y);
-        for (std::size_t i = row_begin_[row]; i < row_begin_[row + 1]; ++i) f(z, y, runs_[i], i);
-      }
+  /// Appends the runs of `value` of the next row.
+  void add_row(BitRow row, std::int64_t width, bool value) {
+    const auto begin_from = [&](std::int64_t x) { return value ? row.find_set(x, width) : row.find_clear(x, width); };
+    const auto end_from = [&](std::int64_t x) { return value ? row.find_clear(x, width) : row.find_set(x, width); };
+    for (std::int64_t x = begin_from(0); x < width;) {
+      const std::int64_t end = end_from(x);
+      runs_.push_back({x, end, 0});
+      x = begin_from(end);
+    }
+    row_begin_.push_back(runs_.size());
+  }
+  [[nodiscard]] std::span<Run> row(std::int64_t y) {
+    const auto i = static_cast<std::size_t>(y);
+    return std::span(runs_).subspan(row_begin_[i], row_begin_[i + 1] - row_begin_[i]);
   }
 
  private:
-  void add_runs(const std::uint8_t* row, Of of) {
-    const std::int64_t width = mask_.shape.x;
-    const auto begin_of = of == Of::kForeground ? find_nonzero : find_zero;
-    const auto end_of = of == Of::kForeground ? find_zero : find_nonzero;
-    for (std::int64_t x = begin_of(row, 0, width); x < width;) {
-      const std::int64_t end = end_of(row, x, width);
-      runs_.push_back({x, end});
-      x = begin_of(row, end, width);
+  std::vector<Run> runs_;
+  std::vector<std::size_t> row_begin_{0};  ///< first run of each row, and the end
+};
+
+/// Calls f(run) for the runs of a row that share a face with `run`. `next` is where the search begins and
+/// moves along with the runs, which come in order.
+template <class F>
+void for_each_touching(const Run& run, std::span<const Run> row, std::size_t& next, F f) {
+  while (next < row.size() && row[next].end <= run.begin) ++next;
+  for (std::size_t i = next; i < row.size() && row[i].begin < run.end; ++i) f(row[i]);
+}
+
+/// Labels the runs of `value` in C order and calls visit(z, y, run) for each; a row may be changed as soon as
+/// its runs are visited. A run that touches none of an earlier row gets `labels.fresh()`, another
+/// `labels.join(...)` of those that it touches.
+template <class Labels, class Visit>
+void sweep(BitView mask, bool value, Labels& labels, Visit visit) {
+  const Extent3& shape = mask.shape;
+  if (shape.empty()) return;
+  constexpr Label kNone = -1;
+  PlaneRuns above;
+  PlaneRuns plane;
+  for (std::int64_t z = 0; z < shape.z; ++z) {
+    std::swap(above, plane);
+    plane.clear();
+    for (std::int64_t y = 0; y < shape.y; ++y) {
+      plane.add_row(mask.row(z, y), shape.x, value);
+      const std::span<const Run> before = y > 0 ? plane.row(y - 1) : std::span<Run>();
+      const std::span<const Run> higher = z > 0 ? above.row(y) : std::span<Run>();
+      std::size_t next_before = 0;
+      std::size_t next_higher = 0;
+      for (Run& run : plane.row(y)) {
+        Label label = kNone;
+        const auto join = [&](const Run& touching) {
+          label = label == kNone ? touching.label : labels.join(label, touching.label);
+        };
+        for_each_touching(run, before, next_before, join);
+        for_each_touching(run, higher, next_higher, join);
+        run.label = label == kNone ? labels.fresh() : label;
+        visit(z, y, run);
+      }
     }
   }
+}
 
-  /// Joins the runs of the last row with those of an earlier row that touch them.
-  void join_with(std::size_t earlier_row) {
-    std::size_t a = row_begin_[earlier_row];
-    const std::size_t a_end = row_begin_[earlier_row + 1];
-    std::size_t b = row_begin_.back();
-    while (a < a_end && b < runs_.size()) {
-      if (runs_[a].begin < runs_[b].end && runs_[b].begin < runs_[a].end) join(a, b);
-      // The run that ends first can touch no other.
-      if (runs_[a].end < runs_[b].end)
-        ++a;
-      else
-        ++b;
-    }
+/// Union-find over the labels of a first sweep. A region is known by its first label, which comes first in C
+/// order too; that one holds the region's voxels.
+class Regions {
+ public:
+  Label fresh() {
+    if ((size_ & kBlockMask) == 0) blocks_.emplace_back(static_cast<std::size_t>(kBlockMask + 1));
+    entry(size_) = -1;
+    return size_++;
   }
-
-  void join(std::size_t a, std::size_t b) {
+  Label join(Label a, Label b) {
+    if (a == b) return a;
     a = root(a);
     b = root(b);
-    if (a != b) parents_[std::max(a, b)] = std::min(a, b);
+    if (a == b) return a;
+    if (b < a) std::swap(a, b);
+    entry(a) += entry(b) + 1;
+    entry(b) = a;
+    return a;
   }
+  void add_voxels(Label label, std::int64_t count) { entry(root(label)) -= count; }
 
-  [[nodiscard]] std::size_t root(std::size_t run) {
-    while (parents_[run] != run) {
-      parents_[run] = parents_[parents_[run]];
-      run = parents_[run];
+  [[nodiscard]] Label size() const { return size_; }
+  [[nodiscard]] bool is_root(Label label) { return entry(label) < 0; }
+  [[nodiscard]] std::int64_t voxels(Label a_root) { return -1 - entry(a_root); }
+  [[nodiscard]] Label root(Label label) {
+    while (!is_root(label)) {
+      const Label parent = entry(label);
+      if (!is_root(parent)) entry(label) = entry(parent);
+      label = parent;
     }
-    return run;
+    return label;
   }
 
-  Mask mask_;
-  std::vector<Run> runs_;
-  std::vector<std::size_t> parents_;    ///< of each run; a root is its own parent
-  std::vector<std::size_t> row_begin_;  ///< first run of each row, and the end
+ private:
+  static constexpr int kBlockBits = 17;
+  static constexpr Label kBlockMask = (Label{1} << kBlockBits) - 1;
+
+  /// The parent of a label, or -1 - voxels of a root.
+  [[nodiscard]] std::int64_t& entry(Label label) {
+    return blocks_[static_cast<std::size_t>(label >> kBlockBits)][static_cast<std::size_t>(label & kBlockMask)];
+  }
+
+  /// In blocks of 1 MiB, so that growing copies nothing.
+  std::vector<std::vector<std::int64_t>> blocks_;
+  Label size_ = 0;
 };
+
+/// The labels of a second sweep: the same ones come up fresh in the same order, and are known to the end.
+class FinalLabels {
+ public:
+  FinalLabels(Regions& regions, Label first) : regions_(regions), next_(first) {}
+  Label fresh() { return regions_.root(next_++); }
+  static Label join(Label a, Label /*b*/) { return a; }
+
+ private:
+  Regions& regions_;
+  Label next_;
+};
+
+/// The `count` largest regions; of equal ones the first.
+std::vector<Label> largest(Regions& regions, std::int64_t count) {
+  const auto comes_before = [&](Label a, Label b) {
+    return regions.voxels(a) != regions.voxels(b) ? regions.voxels(a) > regions.voxels(b) : a < b;
+  };
+  std::vector<Label> best;  // a heap whose front is the first to go
+  for (Label label = 0; count > 0 && label < regions.size(); ++label) {
+    if (!regions.is_root(label)) continue;
+    best.push_back(label);
+    std::push_heap(best.begin(), best.end(), comes_before);
+    if (static_cast<std::int64_t>(best.size()) <= count) continue;
+    std::pop_heap(best.begin(), best.end(), comes_before);
+    best.pop_back();
+  }
+  return best;
+}
 
 }  // namespace
 
-std::int64_t keep_largest_regions(BlockView<std::uint8_t> mask, int count) {
-  const RunRegions regions(mask, RunRegions::Of::kForeground);
-
-  std::vector<std::int64_t> voxels(regions.run_count(), 0);
-  regions.for_each_run([&](std::int64_t, std::int64_t, const Run& run, std::size_t i) {
-    voxels[regions.region(i)] += run.end - run.begin;
+std::int64_t keep_largest_regions(BitVolume& mask, int count) {
+  Regions regions;
+  sweep(mask.view(), true, regions, [&](std::int64_t, std::int64_t, const Run& run) {
+    regions.add_voxels(run.label, run.end - run.begin);
   });
-  std::vector<std::size_t> order;
-  for (std::size_t i = 0; i < voxels.size(); ++i)
-    if (regions.region(i) == i) order.push_back(i);
-  const auto region_count = static_cast<std::int64_t>(order.size());
+  std::int64_t found = 0;
+  for (Label label = 0; label < regions.size(); ++label) found += regions.is_root(label) ? 1 : 0;
 
-  const std::int64_t kept = std::clamp<std::int64_t>(count, 0, region_count);
-  std::partial_sort(order.begin(), order.begin() + kept, order.end(),
-                    [&](std::size_t a, std::size_t b) {
-                      return voxels[a] != voxels[b] ? voxels[a] > voxels[b] : a < b;
-                    });
-  std::vector<std::uint8_t> keep(regions.run_count(), 0);
-  for (std::int64_t i = 0; i < kept; ++i) keep[order[static_cast<std::size_t>(i)]] = 1;
-  regions.for_each_run([&](std::int64_t z, std::int64_t y, const Run& run, std::size_t i) {
-    std::fill(mask.row(z, y) + run.begin, mask.row(z, y) + run.end, keep[regions.region(i)]);
+  std::vector<Label> kept = largest(regions, count);
+  std::sort(kept.begin(), kept.end());
+  FinalLabels labels(regions, 0);
+  sweep(mask.view(), true, labels, [&](std::int64_t z, std::int64_t y, const Run& run) {
+    if (!std::binary_search(kept.begin(), kept.end(), run.label)) mask.fill(z, y, run.begin, run.end, false);
   });
-  return region_count;
+  return found;
 }
 
-void fill_holes(BlockView<std::uint8_t> mask) {
-  const RunRegions regions(mask, RunRegions::Of::kBackground);
-  const Extent3& shape = mask.shape;
-
-  std::vector<std::uint8_t> is_hole(regions.run_count(), 1);
-  regions.for_each_run([&](std::int64_t z, std::int64_t y, const Run& run, std::size_t i) {
+void fill_holes(BitVolume& mask) {
+  const Extent3& shape = mask.shape();
+  Regions regions;
+  const Label outside = regions.fresh();
+  sweep(mask.view(), false, regions, [&](std::int64_t z, std::int64_t y, const Run& run) {
     const bool at_border = z == 0 || z == shape.z - 1 || y == 0 || y == shape.y - 1 ||
                            run.begin == 0 || run.end == shape.x;
-    if (at_border) is_hole[regions.region(i)] = 0;
+    if (at_border) regions.join(outside, run.label);
   });
-  regions.for_each_run([&](std::int64_t z, std::int64_t y, const Run& run, std::size_t i) {
-    if (is_hole[regions.region(i)] != 0)
-      std::fill(mask.row(z, y) + run.begin, mask.row(z, y) + run.end, std::uint8_t{1});
+  FinalLabels labels(regions, outside + 1);
+  sweep(mask.view(), false, labels, [&](std::int64_t z, std::int64_t y, const Run& run) {
+    if (run.label != outside) mask.fill(z, y, run.begin, run.end, true);
   });
 }
 

@@ -28,17 +28,17 @@ struct Ball {
 
 /// Squared distance of every voxel of a row to the nearest background of the row, which may be the
 /// voxel beyond either end.
-void row_distances(const std::uint8_t* mask, std::int64_t width, const Ball& ball,
+void row_distances(BitRow mask, std::int64_t width, const Ball& ball,
                    std::int32_t* squared) {
   const std::int32_t outside = ball.beyond == BeyondBorder::kBackground ? 0 : ball.far();
   std::int32_t steps = outside;
   for (std::int64_t x = 0; x < width; ++x) {
-    steps = mask[x] == 0 ? 0 : std::min(steps + 1, ball.far());
+    steps = mask[x] ? std::min(steps + 1, ball.far()) : 0;
     squared[x] = steps;
   }
   steps = outside;
   for (std::int64_t x = width - 1; x >= 0; --x) {
-    steps = mask[x] == 0 ? 0 : std::min(steps + 1, ball.far());
+    steps = mask[x] ? std::min(steps + 1, ball.far()) : 0;
     const std::int32_t nearest = std::min(squared[x], steps);
     squared[x] = std::min(nearest * nearest, ball.far_squared());
   }
@@ -53,7 +53,7 @@ void lower_to(const std::int32_t* __restrict from, std::int32_t added, std::int6
 /// Squared distances along x of the rows within reach of [first_y, last_y), of all planes.
 class RowBand {
  public:
-  RowBand(BlockView<const std::uint8_t> mask, std::int64_t first_y, std::int64_t last_y,
+  RowBand(BitView mask, std::int64_t first_y, std::int64_t last_y,
           const Ball& ball)
       : shape_(mask.shape),
         first_(first_y - ball.reach(shape_.y)),
@@ -76,8 +76,8 @@ class RowBand {
   std::vector<std::int32_t> squared_;
 };
 
-void erode_band(BlockView<const std::uint8_t> mask, std::int64_t first_y, std::int64_t last_y,
-                const Ball& ball, BlockView<std::uint8_t> out) {
+void erode_band(BitView mask, std::int64_t first_y, std::int64_t last_y,
+                const Ball& ball, BitVolume& out) {
   const Extent3& shape = mask.shape;
   RowBand along_x(mask, first_y, last_y, ball);
   const std::int64_t rows = last_y - first_y;
@@ -94,33 +94,32 @@ void erode_band(BlockView<const std::uint8_t> mask, std::int64_t first_y, std::i
           lower_to(along_x.row(z, neighbour), d * d, shape.x, row_xy(z, y));
     }
   std::vector<std::int32_t> nearest(row_voxels);
+  std::vector<std::uint8_t> far(row_voxels);
   for (std::int64_t z = 0; z < shape.z; ++z)
     for (std::int64_t y = first_y; y < last_y; ++y) {
-      std::uint8_t* to = out.row(z, y);
       if (ball.beyond == BeyondBorder::kBackground &&
-          (z < ball.radius || z + ball.radius >= shape.z)) {
-        std::fill_n(to, shape.x, std::uint8_t{0});
-        continue;
-      }
+          (z < ball.radius || z + ball.radius >= shape.z))
+        continue;  // clear already
       std::copy_n(row_xy(z, y), shape.x, nearest.data());
       for (std::int32_t d = 1; d <= ball.reach(shape.z); ++d)
         for (const std::int64_t neighbour : {z - d, z + d})
           if (neighbour >= 0 && neighbour < shape.z)
             lower_to(row_xy(neighbour, y), d * d, shape.x, nearest.data());
       for (std::int64_t x = 0; x < shape.x; ++x)
-        to[x] = nearest[static_cast<std::size_t>(x)] < ball.far_squared() ? 0 : 1;
+        far[static_cast<std::size_t>(x)] = nearest[static_cast<std::size_t>(x)] < ball.far_squared() ? 0 : 1;
+      out.set_row(z, y, 0, far.data(), shape.x);
     }
 }
 
 }  // namespace
 
-Block<std::uint8_t> erode_by_ball(BlockView<const std::uint8_t> mask, std::int64_t radius_voxels,
-                                  const ParallelFor& parallel_for, BeyondBorder beyond) {
+BitVolume erode_by_ball(BitView mask, std::int64_t radius_voxels,
+                        const ParallelFor& parallel_for, BeyondBorder beyond) {
   if (radius_voxels < 0)
     throw Error(ErrorCode::kInternal,
                 "erode_by_ball: expected a radius from 0, found " + std::to_string(radius_voxels));
   const Extent3& shape = mask.shape;
-  Block<std::uint8_t> out(shape, 0);
+  BitVolume out(shape);
   // A ball that is wider than the volume fits nowhere.
   const std::int64_t widest = (std::min({shape.z, shape.y, shape.x}) - 1) / 2;
   if (shape.empty() || (beyond == BeyondBorder::kBackground && radius_voxels > widest)) return out;
@@ -131,7 +130,7 @@ Block<std::uint8_t> erode_by_ball(BlockView<const std::uint8_t> mask, std::int64
   const Ball ball{static_cast<std::int32_t>(radius_voxels), beyond};
   parallel_for(ceil_div(shape.y, kRowsPerTask), [&](std::int64_t task) {
     const std::int64_t first = task * kRowsPerTask;
-    erode_band(mask, first, std::min(first + kRowsPerTask, shape.y), ball, out.view());
+    erode_band(mask, first, std::min(first + kRowsPerTask, shape.y), ball, out);
   });
   return out;
 }

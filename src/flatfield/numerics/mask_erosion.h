@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "flatfield/core/block.h"
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/parallel.h"
 
 namespace flatfield::numerics {
@@ -10,16 +10,15 @@ namespace flatfield::numerics {
 /// What the voxels beyond the border of a volume count as.
 enum class BeyondBorder { kBackground, kForeground };
 
-/// scipy.ndimage.binary_erosion(mask, skimage.morphology.ball(radius_voxels), border_value=beyond),
-/// values 0/1: a voxel stays if every voxel within that Euclidean distance (inclusive) is
+/// scipy.ndimage.binary_erosion(mask, skimage.morphology.ball(radius_voxels), border_value=beyond):
+/// a voxel stays if every voxel within that Euclidean distance (inclusive) is
 /// foreground. With kForeground a plane is eroded by a disk, as skimage.morphology.binary_erosion
 /// does it. Radius 0 keeps the mask; throws Error(kInternal) for a negative one.
 ///
 /// By squared distances, capped just above the radius, one axis after the other: 4 * radius
 /// comparisons per voxel. Each running thread holds (16 + 2 * radius) * z rows of x as int32.
-[[nodiscard]] Block<std::uint8_t> erode_by_ball(BlockView<const std::uint8_t> mask,
-                                                std::int64_t radius_voxels,
-                                                const ParallelFor& parallel_for,
-                                                BeyondBorder beyond = BeyondBorder::kBackground);
+[[nodiscard]] BitVolume erode_by_ball(BitView mask, std::int64_t radius_voxels,
+                                      const ParallelFor& parallel_for,
+                                      BeyondBorder beyond = BeyondBorder::kBackground);
 
 }  // namespace flatfield::numerics

@@ -44,51 +44,46 @@ TEST(ErodeByBall, equals_the_naive_search) {
         random_mask({size(12), size(40), size(20)}, 5 + random() % 400, random);
     const auto radius = static_cast<std::int64_t>(random() % 5);
     for (const BeyondBorder beyond : {BeyondBorder::kBackground, BeyondBorder::kForeground}) {
-      const Block<std::uint8_t> eroded = erode_by_ball(mask.view(), radius, serial_for, beyond);
-      for (std::int64_t i = 0; i < mask.size(); ++i)
-        ASSERT_EQ(eroded.data()[i],
-                  ball_fits(mask, unravel(i, mask.shape()), radius, beyond) ? 1 : 0)
-            << "at " << to_string(unravel(i, mask.shape())) << " radius " << radius;
+      const BitVolume eroded =
+          erode_by_ball(BitVolume(mask.view()).view(), radius, serial_for, beyond);
+      for (std::int64_t i = 0; i < mask.size(); ++i) {
+        const Extent3 p = unravel(i, mask.shape());
+        ASSERT_EQ(eroded.at(p.z, p.y, p.x), ball_fits(mask, p, radius, beyond))
+            << "at " << to_string(p) << " radius " << radius;
+      }
     }
   }
 }
 
 TEST(ErodeByBall, takes_what_lies_beyond_the_border_for_background) {
-  const Block<std::uint8_t> mask({7, 7, 7}, 1);
-  const Block<std::uint8_t> eroded = erode_by_ball(mask.view(), 3, serial_for);
-  for (std::int64_t i = 0; i < mask.size(); ++i)
-    EXPECT_EQ(eroded.data()[i] != 0, (unravel(i, mask.shape()) == Extent3{3, 3, 3}));
+  const BitVolume eroded = erode_by_ball(BitVolume({7, 7, 7}, true).view(), 3, serial_for);
+  EXPECT_TRUE(eroded.at(3, 3, 3));
+  EXPECT_EQ(eroded.count(), 1);
 }
 
 TEST(ErodeByBall, of_a_ball_wider_than_the_volume_is_empty) {
-  const Block<std::uint8_t> mask({50, 4, 50}, 1);
-  for (const std::int64_t radius : {std::int64_t{2}, std::int64_t{1} << 40}) {
-    const Block<std::uint8_t> eroded = erode_by_ball(mask.view(), radius, serial_for);
-    for (const std::uint8_t m : eroded.span()) ASSERT_EQ(m, 0);
-  }
+  const BitVolume mask({50, 4, 50}, true);
+  for (const std::int64_t radius : {std::int64_t{2}, std::int64_t{1} << 40})
+    EXPECT_EQ(erode_by_ball(mask.view(), radius, serial_for).count(), 0);
 }
 
 TEST(ErodeByBall, takes_it_for_foreground_if_asked_to) {
-  const Block<std::uint8_t> mask({1, 5, 4}, 1);
-  const Block<std::uint8_t> eroded =
-      erode_by_ball(mask.view(), 50, serial_for, BeyondBorder::kForeground);
-  for (const std::uint8_t m : eroded.span()) EXPECT_EQ(m, 1);
+  const BitVolume mask({1, 5, 4}, true);
+  EXPECT_EQ(erode_by_ball(mask.view(), 50, serial_for, BeyondBorder::kForeground), mask);
 }
 
 TEST(ErodeByBall, of_radius_zero_keeps_the_mask_and_refuses_less) {
   std::mt19937 random(3);
-  const Block<std::uint8_t> mask = random_mask({3, 20, 5}, 2, random);
-  const Block<std::uint8_t> eroded = erode_by_ball(mask.view(), 0, serial_for);
-  for (std::int64_t i = 0; i < mask.size(); ++i)
-    EXPECT_EQ(eroded.data()[i], mask.data()[i] != 0 ? 1 : 0);
+  const BitVolume mask(random_mask({3, 20, 5}, 2, random).view());
+  EXPECT_EQ(erode_by_ball(mask.view(), 0, serial_for), mask);
   EXPECT_THROW((void)erode_by_ball(mask.view(), -1, serial_for), Error);
 }
 
 TEST(ErodeByBall, does_not_depend_on_the_number_of_threads) {
   std::mt19937 random(9);
-  const Block<std::uint8_t> mask = random_mask({20, 90, 30}, 500, random);
-  const Block<std::uint8_t> one = erode_by_ball(mask.view(), 2, serial_for);
-  const Block<std::uint8_t> four = erode_by_ball(
+  const BitVolume mask(random_mask({20, 90, 30}, 500, random).view());
+  const BitVolume one = erode_by_ball(mask.view(), 2, serial_for);
+  const BitVolume four = erode_by_ball(
       mask.view(), 2, [](std::int64_t count, const std::function<void(std::int64_t)>& body) {
         std::vector<std::jthread> threads;
         for (std::int64_t t = 0; t < 4; ++t)
@@ -96,7 +91,7 @@ TEST(ErodeByBall, does_not_depend_on_the_number_of_threads) {
             for (std::int64_t i = t; i < count; i += 4) body(i);
           });
       });
-  EXPECT_TRUE(std::equal(one.span().begin(), one.span().end(), four.span().begin()));
+  EXPECT_EQ(one, four);
 }
 
 }  // namespace

@@ -19,31 +19,31 @@ std::vector<std::int64_t> nearest_indices(std::int64_t source, std::int64_t targ
   return indices;
 }
 
-Block<std::uint8_t> nearest_resize(BlockView<const std::uint8_t> mask, const Extent3& shape) {
+BitVolume nearest_resize(BitView mask, const Extent3& shape) {
   const std::vector<std::int64_t> from_z = nearest_indices(mask.shape.z, shape.z);
   const std::vector<std::int64_t> from_y = nearest_indices(mask.shape.y, shape.y);
   const std::vector<std::int64_t> from_x = nearest_indices(mask.shape.x, shape.x);
-  Block<std::uint8_t> out(shape);
+  BitVolume out(shape);
   if (out.empty()) return out;
 
   // When enlarging, most planes and rows repeat the one before: those are copied, not sampled
   // again.
-  const BlockView<std::uint8_t> to = out.view();
+  std::vector<std::uint8_t> sampled(from_x.size());
   for (std::int64_t z = 0; z < shape.z; ++z) {
     const std::int64_t source_z = from_z[static_cast<std::size_t>(z)];
-    if (z > 0 && source_z == from_z[static_cast<std::size_t>(z - 1)]) {
-      std::copy_n(to.row(z - 1, 0), shape.y * shape.x, to.row(z, 0));
-      continue;
-    }
+    const bool repeats_plane = z > 0 && source_z == from_z[static_cast<std::size_t>(z - 1)];
     for (std::int64_t y = 0; y < shape.y; ++y) {
       const std::int64_t source_y = from_y[static_cast<std::size_t>(y)];
-      std::uint8_t* const row = to.row(z, y);
-      if (y > 0 && source_y == from_y[static_cast<std::size_t>(y - 1)]) {
-        std::copy_n(to.row(z, y - 1), shape.x, row);
-        continue;
+      if (repeats_plane) {
+        out.copy_row(z - 1, y, z, y);
+      } else if (y > 0 && source_y == from_y[static_cast<std::size_t>(y - 1)]) {
+        out.copy_row(z, y - 1, z, y);
+      } else {
+        const BitRow source = mask.row(source_z, source_y);
+        std::transform(from_x.begin(), from_x.end(), sampled.begin(),
+                       [&](std::int64_t x) { return static_cast<std::uint8_t>(source[x]); });
+        out.set_row(z, y, 0, sampled.data(), shape.x);
       }
-      const std::uint8_t* const source = mask.row(source_z, source_y);
-      std::transform(from_x.begin(), from_x.end(), row, [&](std::int64_t x) { return source[x]; });
     }
   }
   return out;

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "flatfield/core/block.h"
+#include "flatfield/core/bit_volume.h"
 
 namespace flatfield::numerics {
 
@@ -13,7 +13,6 @@ namespace flatfield::numerics {
 [[nodiscard]] std::vector<std::int64_t> nearest_indices(std::int64_t source, std::int64_t target);
 
 /// Nearest-neighbour resize of a mask by nearest_indices along each axis; may also shrink it.
-[[nodiscard]] Block<std::uint8_t> nearest_resize(BlockView<const std::uint8_t> mask,
-                                                 const Extent3& shape);
+[[nodiscard]] BitVolume nearest_resize(BitView mask, const Extent3& shape);
 
 }  // namespace flatfield::numerics

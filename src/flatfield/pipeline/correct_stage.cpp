@@ -46,16 +46,26 @@ class MaskSource : public VoxelSource<std::uint8_t> {
   const methods::CorrectionKernel& kernel_;
 };
 
-template <class T>
-class BlockSource : public VoxelSource<T> {
+class BlockSource : public VoxelSource<float> {
  public:
-  explicit BlockSource(const Block<T>& block) : block_(block) {}
-  void read(const Box3& box, BlockView<T> out, int /*worker*/) override {
-    copy_block<T>(block_.view().sub(box), out);
+  explicit BlockSource(const Block<float>& block) : block_(block) {}
+  void read(const Box3& box, BlockView<float> out, int /*worker*/) override {
+    copy_block<float>(block_.view().sub(box), out);
   }
 
  private:
-  const Block<T>& block_;
+  const Block<float>& block_;
+};
+
+class BitSource : public VoxelSource<std::uint8_t> {
+ public:
+  explicit BitSource(const BitVolume& bits) : bits_(bits) {}
+  void read(const Box3& box, BlockView<std::uint8_t> out, int /*worker*/) override {
+    bits_.view().sub(box).expand(out);
+  }
+
+ private:
+  const BitVolume& bits_;
 };
 
 }  // namespace
@@ -76,12 +86,12 @@ std::unique_ptr<VoxelSource<std::uint8_t>> mask_source(const methods::Correction
   return std::make_unique<MaskSource>(kernel);
 }
 
-std::unique_ptr<VoxelSource<std::uint8_t>> block_source(const Block<std::uint8_t>& block) {
-  return std::make_unique<BlockSource<std::uint8_t>>(block);
+std::unique_ptr<VoxelSource<float>> block_source(const Block<float>& block) {
+  return std::make_unique<BlockSource>(block);
 }
 
-std::unique_ptr<VoxelSource<float>> block_source(const Block<float>& block) {
-  return std::make_unique<BlockSource<float>>(block);
+std::unique_ptr<VoxelSource<std::uint8_t>> bit_source(const BitVolume& bits) {
+  return std::make_unique<BitSource>(bits);
 }
 
 }  // namespace flatfield::pipeline

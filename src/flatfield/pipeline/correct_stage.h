@@ -19,7 +19,8 @@ namespace flatfield::pipeline {
     const methods::CorrectionKernel& kernel);
 
 /// Voxels that are in memory already. The block must outlive the source.
-[[nodiscard]] std::unique_ptr<VoxelSource<std::uint8_t>> block_source(const Block<std::uint8_t>& block);
 [[nodiscard]] std::unique_ptr<VoxelSource<float>> block_source(const Block<float>& block);
+/// The same of bits, as 0 and 1.
+[[nodiscard]] std::unique_ptr<VoxelSource<std::uint8_t>> bit_source(const BitVolume& bits);
 
 }  // namespace flatfield::pipeline

@@ -16,21 +16,20 @@ namespace {
 
 constexpr std::int64_t kMaskedFrames = 100;
 
-template <class T>
-Block<float> gather(BlockView<const T> volume, const std::vector<std::int64_t>& planes) {
-  Block<float> out({static_cast<std::int64_t>(planes.size()), volume.shape.y, volume.shape.x});
+/// Calls copy(z, y, out) for the rows of some planes.
+template <class CopyRow>
+Block<float> gather(const Extent3& shape, const std::vector<std::int64_t>& planes, CopyRow copy) {
+  Block<float> out({static_cast<std::int64_t>(planes.size()), shape.y, shape.x});
   for (std::size_t i = 0; i < planes.size(); ++i)
-    for (std::int64_t y = 0; y < volume.shape.y; ++y)
-      std::copy_n(volume.row(planes[i], y), volume.shape.x,
-                  out.view().row(static_cast<std::int64_t>(i), y));
+    for (std::int64_t y = 0; y < shape.y; ++y)
+      copy(planes[i], y, out.view().row(static_cast<std::int64_t>(i), y));
   return out;
 }
 
 /// The tile's mask at the estimation level; none if it has no mask with anything in it.
-std::optional<Block<std::uint8_t>> mask_at(const VolumeRequest& request, const Extent3& shape,
-                                           RunContext& context) {
+std::optional<BitVolume> mask_at(const VolumeRequest& request, const Extent3& shape, RunContext& context) {
   if (!context.masks) return std::nullopt;
-  const std::optional<Block<std::uint8_t>> raw = context.masks->raw_mask(request.name);
+  const std::optional<BitVolume> raw = context.masks->raw_mask(request.name);
   if (!raw) {
     context.log.warning("there is no mask for " + request.name + ": BaSiC is fitted without weights");
     return std::nullopt;
@@ -45,11 +44,16 @@ std::int64_t count_not_positive(const Block<float>& plane) {
 }  // namespace
 
 Block<float> gather_planes(BlockView<const float> volume, const std::vector<std::int64_t>& planes) {
-  return gather(volume, planes);
+  return gather(volume.shape, planes, [&](std::int64_t z, std::int64_t y, float* out) {
+    std::copy_n(volume.row(z, y), volume.shape.x, out);
+  });
 }
 
-Block<float> gather_planes(BlockView<const std::uint8_t> mask, const std::vector<std::int64_t>& planes) {
-  return gather(mask, planes);
+Block<float> gather_planes(BitView mask, const std::vector<std::int64_t>& planes) {
+  return gather(mask.shape, planes, [&](std::int64_t z, std::int64_t y, float* out) {
+    const BitRow row = mask.row(z, y);
+    for (std::int64_t x = 0; x < mask.shape.x; ++x) out[x] = row[x] ? 1.0F : 0.0F;
+  });
 }
 
 std::vector<std::int64_t> evenly_spaced_planes(std::int64_t planes, std::int64_t max_frames) {
@@ -61,11 +65,10 @@ std::vector<std::int64_t> evenly_spaced_planes(std::int64_t planes, std::int64_t
   return chosen;
 }
 
-std::vector<std::int64_t> planes_of_largest_mask(BlockView<const std::uint8_t> mask) {
+std::vector<std::int64_t> planes_of_largest_mask(BitView mask) {
   std::vector<std::int64_t> area(static_cast<std::size_t>(mask.shape.z));
   for (std::int64_t z = 0; z < mask.shape.z; ++z)
-    for (std::int64_t y = 0; y < mask.shape.y; ++y)
-      area[static_cast<std::size_t>(z)] += mask.shape.x - std::count(mask.row(z, y), mask.row(z, y) + mask.shape.x, 0);
+    area[static_cast<std::size_t>(z)] = mask.sub({{z, 0, 0}, {1, mask.shape.y, mask.shape.x}}).count();
   std::vector<std::int64_t> planes(area.size());
   std::iota(planes.begin(), planes.end(), 0);
   std::stable_sort(planes.begin(), planes.end(), [&](std::int64_t a, std::int64_t b) {
@@ -80,7 +83,7 @@ void learn_basic(const VolumeRequest& request, const Block<float>& v_low, RunCon
                  Learned& learned) {
   const ParallelFor parallel_for = context.pool.as_parallel_for();
   config::BasicConfig options = context.config.basic;
-  const std::optional<Block<std::uint8_t>> mask = mask_at(request, v_low.shape(), context);
+  const std::optional<BitVolume> mask = mask_at(request, v_low.shape(), context);
   LearnedBasic basic;
   basic.planes = mask ? planes_of_largest_mask(mask->view())
                       : evenly_spaced_planes(v_low.shape().z, options.max_frames);

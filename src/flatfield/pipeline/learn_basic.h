@@ -1,5 +1,6 @@
 #pragma once
 
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
 #include "flatfield/pipeline/learn_stage.h"
 
@@ -9,13 +10,12 @@ namespace flatfield::pipeline {
 /// or `max_frames` of them evenly spaced; with one (of the level's shape) the 100 of largest mask area, of equal area
 /// the lower ones.
 [[nodiscard]] std::vector<std::int64_t> evenly_spaced_planes(std::int64_t planes, std::int64_t max_frames);
-[[nodiscard]] std::vector<std::int64_t> planes_of_largest_mask(BlockView<const std::uint8_t> mask);
+[[nodiscard]] std::vector<std::int64_t> planes_of_largest_mask(BitView mask);
 
 /// Some planes of a volume, one after the other.
 [[nodiscard]] Block<float> gather_planes(BlockView<const float> volume, const std::vector<std::int64_t>& planes);
 /// The same of a mask, as 0 and 1.
-[[nodiscard]] Block<float> gather_planes(BlockView<const std::uint8_t> mask,
-                                         const std::vector<std::int64_t>& planes);
+[[nodiscard]] Block<float> gather_planes(BitView mask, const std::vector<std::int64_t>& planes);
 
 /// The method basicpy on one volume (algorithms.md 3): `v_low` is its background-subtracted estimation level. Leaves
 /// `learned` with background subtraction only, and says why, where BaSiC finds no usable flatfield.

@@ -14,11 +14,10 @@ namespace flatfield::pipeline {
 namespace {
 
 /// Removes the background planes from a mask (exclude_background_planes_from_mask).
-Block<std::uint8_t> without_planes(const Block<std::uint8_t>& mask,
-                                   const std::vector<std::int64_t>& planes) {
-  Block<std::uint8_t> out = mask.clone();
+BitVolume without_planes(const BitVolume& mask, const std::vector<std::int64_t>& planes) {
+  BitVolume out = mask.clone();
   for (const std::int64_t z : planes)
-    std::fill_n(out.plane(z).data, mask.shape().y * mask.shape().x, std::uint8_t{0});
+    for (std::int64_t y = 0; y < mask.shape().y; ++y) out.fill(z, y, 0, mask.shape().x, false);
   return out;
 }
 
@@ -30,14 +29,14 @@ std::string limits_text(const std::vector<float>& curve) {
 
 /// How much each voxel counts in the fit (algorithms.md 4.3).
 Block<float> foreground_weights(const VolumeRequest& request, const Block<float>& low,
-                                const Block<float>& v_low, const Block<std::uint8_t>& mask,
+                                const Block<float>& v_low, const BitVolume& mask,
                                 RunContext& context, Learned& learned) {
   const methods::FittingOptions& options = context.config.fitting;
   // A background image from elsewhere was made without them.
   if (context.config.use_reference_bkg) learn_background_planes(low, context, learned);
   // In an empty mask nothing is foreground, and there is nothing to fit a mixture to.
   if (options.probability_model == methods::ProbabilityModel::kGaussianMixture &&
-      methods::count_foreground(mask.view()) == 0)
+      mask.count() == 0)
     return Block<float>(v_low.shape(), 0.0F);
   Block<float> weights =
       methods::foreground_weight(v_low.view(), mask.view(), learned.background_planes.planes, options,
@@ -84,11 +83,13 @@ void learn_axis_curves(const VolumeRequest& request, const Block<float>& low, co
     log.warning(reason + ": background subtraction only");
     learned.fallback = std::move(reason);
   };
-  std::optional<Block<std::uint8_t>> found = 
-      context.masks->foreground(request.name, v_low.view(), parallel_for);
+  std::optional<BitVolume> found =
+      context.masks->foreground(request.name, v_low.shape(), [&](BitVolume& mask) {
+        methods::clear_where_zero(mask, v_low.view(), parallel_for);
+      });
   if (!found) return fall_back("there is no mask for " + request.name);
   learned.correction.mask = std::move(*found);
-  const Block<std::uint8_t>& mask = *learned.correction.mask;
+  const BitVolume& mask = *learned.correction.mask;
 
   if (options.enable_gmm_refinement) {
     try {
@@ -101,11 +102,11 @@ void learn_axis_curves(const VolumeRequest& request, const Block<float>& low, co
   const methods::VoxelWeights weights =
       learned.weights ? methods::VoxelWeights(std::as_const(*learned.weights).view()) : std::nullopt;
 
-  std::optional<Block<std::uint8_t>> reduced;
+  std::optional<BitVolume> reduced;
   if (options.exclude_background_planes_from_mask)
     reduced = without_planes(mask, learned.background_planes.planes);
-  const BlockView<const std::uint8_t> fit_mask = reduced ? std::as_const(*reduced).view() : mask.view();
-  if (methods::count_foreground(fit_mask) == 0) return fall_back("the mask is empty where the tile is not 0");
+  const BitView fit_mask = reduced ? reduced->view() : mask.view();
+  if (fit_mask.count() == 0) return fall_back("the mask is empty where the tile is not 0");
 
   const double g = methods::global_level(v_low.view(), fit_mask, options.profile_percentile, weights);
   log.info(fmt::format("g: {}", g));

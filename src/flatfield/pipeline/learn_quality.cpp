@@ -26,7 +26,7 @@ void learn_quality(const Block<float>& low, const Block<float>& v_low, RunContex
   const ParallelFor parallel_for = context.pool.as_parallel_for();
   const Block<float> after =
       methods::corrected_level(correction, learned.fit, v_low.view(), parallel_for);
-  std::optional<BlockView<const std::uint8_t>> mask;
+  std::optional<BitView> mask;
   if (correction.mask) mask = correction.mask->view();
   const methods::QualityNumbers numbers =
       methods::measure_quality({low.view(), v_low.view(), after.view(), mask,

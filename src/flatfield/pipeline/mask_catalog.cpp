@@ -88,32 +88,33 @@ std::vector<std::string> MaskCatalog::search_local(const std::string& identifier
   return matches;
 }
 
-std::optional<Block<std::uint8_t>> MaskCatalog::foreground(const std::string& tile_name,
-                                                           BlockView<const float> v_low,
-                                                           const ParallelFor& parallel_for) {
+std::optional<BitVolume> MaskCatalog::foreground(const std::string& tile_name, const Extent3& shape,
+                                                 const std::function<void(BitVolume&)>& restrict) {
   const std::string identifier = identifier_of(tile_name);
   if (const auto known = foregrounds_.find(identifier); known != foregrounds_.end())
-    return numerics::nearest_resize(known->second.view(), v_low.shape);
+    return numerics::nearest_resize(known->second.view(), shape);
   const auto file = find_file(tile_name);
   if (!file) return std::nullopt;
-  Block<std::uint8_t> mask = read_mask(*file);
+  BitVolume mask = read_mask(*file);
   try {
-    methods::clean_mask(mask.view());
+    methods::clean_mask(mask);
   } catch (const Error& error) {
     throw Error(error.code(), error.message(), *file, "segment the tile again, or remove the file");
   }
-  Block<std::uint8_t> foreground = methods::foreground_mask(mask.view(), v_low, parallel_for);
+  BitVolume foreground = numerics::nearest_resize(mask.view(), shape);
+  mask = {};
+  restrict(foreground);
   foregrounds_.emplace(identifier, foreground.clone());
   return foreground;
 }
 
-std::optional<Block<std::uint8_t>> MaskCatalog::raw_mask(const std::string& tile_name) const {
+std::optional<BitVolume> MaskCatalog::raw_mask(const std::string& tile_name) const {
   const auto file = find_file(tile_name);
   if (!file) return std::nullopt;
   return read_mask(*file);
 }
 
-Block<std::uint8_t> MaskCatalog::read_mask(const std::string& location) const {
+BitVolume MaskCatalog::read_mask(const std::string& location) const {
   return with_local_copy(location, stores_, [](const fs::path& path) { return read_mask_tiff(path); });
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -7,8 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "flatfield/core/block.h"
-#include "flatfield/core/parallel.h"
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
@@ -26,26 +26,26 @@ class MaskCatalog {
   /// Throws Error(kUsage) if the tile's name holds no identifier.
   [[nodiscard]] std::optional<std::string> find_file(const std::string& tile_name) const;
 
-  /// The foreground of a volume of a tile at the estimation level, 0/1, shape of `v_low`; none if there
-  /// is no file for the tile. On the tile's first volume it is made from the file and from where v_low is not 0.
-  [[nodiscard]] std::optional<Block<std::uint8_t>> foreground(const std::string& tile_name,
-                                                              BlockView<const float> v_low,
-                                                              const ParallelFor& parallel_for);
+  /// The foreground of a volume of a tile at the estimation level, of which `shape` is the shape; none if there
+  /// is no file for the tile. On the tile's first volume it is made from the file, and `restrict` clears
+  /// what v_low says is no foreground.
+  [[nodiscard]] std::optional<BitVolume> foreground(const std::string& tile_name, const Extent3& shape,
+                                                    const std::function<void(BitVolume&)>& restrict);
 
-  /// The mask file of a tile as it is, 0/1, in its own resolution; none if there is no file for the tile.
-  [[nodiscard]] std::optional<Block<std::uint8_t>> raw_mask(const std::string& tile_name) const;
+  /// The mask file of a tile as it is, in its own resolution; none if there is no file for the tile.
+  [[nodiscard]] std::optional<BitVolume> raw_mask(const std::string& tile_name) const;
 
   /// Forgets the foregrounds that none of these tile locations, which are still to come, will share.
   void forget_all_but(std::span<const std::string> tile_locations);
 
  private:
-  [[nodiscard]] Block<std::uint8_t> read_mask(const std::string& location) const;
+  [[nodiscard]] BitVolume read_mask(const std::string& location) const;
   [[nodiscard]] std::vector<std::string> search_local(const std::string& identifier) const;
   [[nodiscard]] std::vector<std::string> search_remote(const std::string& identifier) const;
 
   std::string folder_;
   storage::StoreOpener& stores_;
-  std::map<std::string, Block<std::uint8_t>> foregrounds_;  ///< by identifier
+  std::map<std::string, BitVolume> foregrounds_;  ///< by identifier
 };
 
 }  // namespace flatfield::pipeline

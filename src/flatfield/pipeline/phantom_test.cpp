@@ -165,9 +165,9 @@ TEST_F(SynthesizeTest, writes_the_tile_its_mask_and_the_truth) {
   tile.open_volume("0", {}).read<std::uint16_t>({{0, 0, 0}, config_.shape}, found.view(), scratch);
   EXPECT_TRUE(std::ranges::equal(found.span(), expected.span()));
 
-  const Block<std::uint8_t> mask =
+  const BitVolume mask =
       read_mask_tiff(folder_ / "masks" / ("phantom_" + config_.name + "_pred.tif"));
-  EXPECT_TRUE(std::ranges::equal(mask.span(), Phantom(config_).tissue_mask(16).span()));
+  EXPECT_EQ(mask, BitVolume(Phantom(config_).tissue_mask(16).view()));
   EXPECT_TRUE(std::filesystem::exists(tile_path + ".truth.json"));
   EXPECT_TRUE(std::filesystem::exists(tile_path + ".truth_background.tif"));
 }

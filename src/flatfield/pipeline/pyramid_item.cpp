@@ -38,7 +38,7 @@ template <class T>
 void PyramidItem<T>::open() {
   part_order_ = morton_order(parts_);
   if (gathers()) {
-    gathered_ = Block<T>(gathered_shape());
+    gathered_ = pass_.take_block(gathered_shape());
     // Chunks and carries are stored whole: what lies beyond the volume must be defined.
     if (!is_inside()) std::memset(gathered_.data(), 0, gathered_.span().size_bytes());
   }
@@ -67,18 +67,18 @@ void PyramidItem<T>::close(int worker) {
   shards_.reset();
   if (gathers_a_level()) {
     pass_.write_cell(ItemGeometry::kDeepest, index_, gathered_, worker);
-    if (pass_.has_carry()) pass_.write_carry(index_, reduced(), worker);
+    if (pass_.has_carry()) pass_.write_carry(index_, reduced(worker), worker);
   } else if (gathers()) {
     pass_.write_carry(index_, gathered_, worker);
   }
-  gathered_ = Block<T>();
+  if (gathers()) pass_.give_back(std::move(gathered_));
   part_order_.clear();
 }
 
 /// The item's block of the level after the last.
 template <class T>
-Block<T> PyramidItem<T>::reduced() const {
-  Block<T> carry(geometry().carry);
+const Block<T>& PyramidItem<T>::reduced(int worker) const {
+  Block<T>& carry = pass_.carry_room(worker);
   if (!is_inside()) std::memset(carry.data(), 0, carry.span().size_bytes());
   pass_.reduce_into(ItemGeometry::kDeepest, index_, gathered_, {0, 0, 0}, carry);
   return carry;

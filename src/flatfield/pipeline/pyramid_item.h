@@ -46,7 +46,7 @@ class PyramidItem : public execution::WorkItem {
   [[nodiscard]] Extent3 cell_of(std::int64_t part) const {
     return index_ * geometry().cells(part_level()) + place_of(part);
   }
-  [[nodiscard]] Block<T> reduced() const;
+  [[nodiscard]] const Block<T>& reduced(int worker) const;
 
   PyramidPass<T>& pass_;
   std::int64_t number_;

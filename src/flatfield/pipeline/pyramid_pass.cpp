@@ -119,7 +119,8 @@ void PyramidPass<T>::write_carry(const Extent3& index, const Block<T>& carry, in
   const Extent3 chunk_shape = geometry_.carry_chunk();
   const Box3 box = tile_box(index, geometry_.carry, carry_->shape());
   if (box.empty()) return;
-  Block<T> chunk(chunk_shape);
+  Block<T>& chunk = memory(worker).carry_chunk;
+  if (chunk.empty()) chunk = Block<T>(chunk_shape);
   const Extent3 first = index * floor_div(geometry_.carry, chunk_shape);
   const Extent3 count = ceil_div(box.shape, chunk_shape);
   for (std::int64_t i = 0; i < count.volume(); ++i) {
@@ -128,6 +129,28 @@ void PyramidPass<T>::write_carry(const Extent3& index, const Block<T>& carry, in
     carry_->array().write_chunk(carry_->chunk_index(first + place), std::as_bytes(chunk.span()),
                                 memory(worker).chunks.scratch);
   }
+}
+
+template <class T>
+Block<T>& PyramidPass<T>::carry_room(int worker) {
+  Block<T>& carry = memory(worker).carry;
+  if (carry.empty()) carry = Block<T>(geometry_.carry);
+  return carry;
+}
+
+template <class T>
+Block<T> PyramidPass<T>::take_block(const Extent3& shape) {
+  const std::scoped_lock lock(spare_mutex_);
+  if (spare_.empty()) return Block<T>(shape);
+  Block<T> block = std::move(spare_.back());
+  spare_.pop_back();
+  return block;
+}
+
+template <class T>
+void PyramidPass<T>::give_back(Block<T> block) {
+  const std::scoped_lock lock(spare_mutex_);
+  spare_.push_back(std::move(block));
 }
 
 template class PyramidPass<std::uint8_t>;

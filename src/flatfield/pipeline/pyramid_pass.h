@@ -2,6 +2,7 @@
 
 #include <array>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,12 +55,20 @@ class PyramidPass {
   void write_cell(int level, const Extent3& index, const Block<T>& cell, int worker);
   /// Leaves the level after the last for the next pass: `carry` has the voxels of item `index`, zeros behind them.
   void write_carry(const Extent3& index, const Block<T>& carry, int worker);
+  /// The worker's room for a carry that is reduced from the item's last level.
+  Block<T>& carry_room(int worker);
+
+  /// A block for what an item gathers, used again by later items. May be called by several workers.
+  [[nodiscard]] Block<T> take_block(const Extent3& shape);
+  void give_back(Block<T> block);
 
  private:
   /// Of one worker, reused from item to item.
   struct Memory {
     std::array<Block<T>, ItemGeometry::kPartLevel + 1> cells;  ///< the cell being made, per level
     ChunkMemory<T> chunks;
+    Block<T> carry;
+    Block<T> carry_chunk;
   };
 
   [[nodiscard]] Memory& memory(int worker) { return memory_[static_cast<std::size_t>(worker)]; }
@@ -78,6 +87,8 @@ class PyramidPass {
   std::vector<std::unique_ptr<LevelWriter<T>>> levels_;
   std::optional<ome::Volume> carry_;
   std::vector<Memory> memory_;
+  std::mutex spare_mutex_;
+  std::vector<Block<T>> spare_;  ///< gathered blocks of items that are closed
 };
 
 extern template class PyramidPass<std::uint8_t>;

@@ -110,7 +110,10 @@ void dump_learned(const std::string& folder, const Learned& learned) {
   write_npy(path("initial_planes"), "<i8", learned.background_planes.initial);
   write_npy(path("background_planes"), "<i8", learned.background_planes.planes);
   write_npy(path("target_planes"), "<i8", learned.target_planes);
-  if (learned.correction.mask) dump_block("mask_low", "|u1", std::as_const(*learned.correction.mask), false);
+  if (learned.correction.mask) {
+    const Block<std::uint8_t> mask = learned.correction.mask->expanded();
+    dump_block("mask_low", "|u1", mask, false);
+  }
   if (!learned.fit) return;
   write_npy(path("g"), "<f8", std::vector<double>{learned.fit->g});
   const methods::AxisCurves& curves = *learned.correction.curves;

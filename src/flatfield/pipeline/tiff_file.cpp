@@ -19,16 +19,17 @@ namespace {
 constexpr const char* kMaskRemedy = "segment the tile again, or remove the file";
 constexpr const char* kPlaneRemedy = "check the file, or make it again";
 
-/// Sets out[x] for the pixels of a row.
-void binarize_row(const std::uint8_t* row, std::uint16_t bits, std::int64_t width, std::uint8_t* out) {
-  for (std::int64_t x = 0; x < width; ++x) {
-    if (bits == 1) {
-      out[x] = static_cast<std::uint8_t>((row[x / 8] >> (7 - x % 8)) & 1);
-    } else if (bits == 8) {
-      out[x] = static_cast<std::uint8_t>(row[x] != 0);
-    } else {
-      out[x] = static_cast<std::uint8_t>(row[2 * x] != 0 || row[2 * x + 1] != 0);
-    }
+/// Puts `count` pixels of a page into a row of the mask, from x on. One bit of a page comes highest first.
+void set_mask_row(const std::uint8_t* samples, std::uint16_t bits, std::int64_t z, std::int64_t y, std::int64_t x,
+                  std::int64_t count, BitVolume& mask) {
+  if (bits == 1) {
+    for (std::int64_t i = 0; i < count; ++i) mask.set(z, y, x + i, ((samples[i / 8] >> (7 - i % 8)) & 1) != 0);
+  } else if (bits == 8) {
+    mask.set_row(z, y, x, samples, count);
+  } else {
+    std::vector<std::uint16_t> values(static_cast<std::size_t>(count));
+    std::memcpy(values.data(), samples, values.size() * sizeof(std::uint16_t));
+    mask.set_row(z, y, x, values.data(), count);
   }
 }
 
@@ -40,8 +41,7 @@ void check_mask_type(const TiffReader::Page& page, const std::filesystem::path& 
 }
 
 /// The planes of an ImageJ file of one page: they follow each other uncompressed.
-Block<std::uint8_t> read_imagej_stack(const TiffReader& reader, std::int64_t planes,
-                                      const std::filesystem::path& path) {
+BitVolume read_imagej_stack(const TiffReader& reader, std::int64_t planes, const std::filesystem::path& path) {
   const TiffReader::Page& page = reader.page();
   const std::optional<std::uint64_t> offset = reader.raw_offset();
   if (!offset || page.bits == 1) reader.fail("cannot decode the planes behind the only page of the TIFF");
@@ -51,13 +51,13 @@ Block<std::uint8_t> read_imagej_stack(const TiffReader& reader, std::int64_t pla
                                                            static_cast<double>(row_bytes);
   if (static_cast<double>(std::filesystem::file_size(path)) < needed)
     reader.fail(fmt::format("the TIFF ends before its {} planes", planes));
-  Block<std::uint8_t> mask({planes, page.height, page.width});
+  BitVolume mask({planes, page.height, page.width});
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
   std::vector<std::uint8_t> row(row_bytes);
   bool readable = file && fseeko(file.get(), static_cast<off_t>(*offset), SEEK_SET) == 0;
   for (std::int64_t r = 0; readable && r < planes * page.height; ++r) {
     readable = std::fread(row.data(), 1, row_bytes, file.get()) == row_bytes;
-    binarize_row(row.data(), page.bits, page.width, mask.data() + r * page.width);
+    set_mask_row(row.data(), page.bits, r / page.height, r % page.height, 0, page.width, mask);
   }
   if (!readable) reader.fail("cannot read the planes of the TIFF");
   return mask;
@@ -82,7 +82,7 @@ WidenFunction widen_function(const TiffReader::Page& page) {
 
 }  // namespace
 
-Block<std::uint8_t> read_mask_tiff(const std::filesystem::path& path) {
+BitVolume read_mask_tiff(const std::filesystem::path& path) {
   TiffReader reader(path, kMaskRemedy);
   const TiffReader::Page first = reader.page();
   check_mask_type(first, path);
@@ -91,12 +91,12 @@ Block<std::uint8_t> read_mask_tiff(const std::filesystem::path& path) {
   if (pages == 1 && planes > 1) return read_imagej_stack(reader, planes, path);
 
   reader.check_claim(static_cast<double>(first.width) * first.height * static_cast<double>(pages));
-  Block<std::uint8_t> mask({pages, first.height, first.width});
+  BitVolume mask({pages, first.height, first.width});
   for (std::int64_t z = 0; z < pages; ++z) {
     if (z > 0) reader.next_page();
     if (reader.page() != first) reader.fail(fmt::format("page {} of the TIFF differs in size or type", z));
     reader.read_rows([&](std::int64_t y, std::int64_t x, std::int64_t count, const std::uint8_t* samples) {
-      binarize_row(samples, first.bits, count, mask.view().row(z, y) + x);
+      set_mask_row(samples, first.bits, z, y, x, count, mask);
     });
   }
   return mask;

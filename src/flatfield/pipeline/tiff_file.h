@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
 
 namespace flatfield::pipeline {
@@ -11,7 +12,7 @@ namespace flatfield::pipeline {
 /// tiled, any compression of libtiff. Every value that is not 0 becomes 1. ImageJ files larger than 4 GiB,
 /// which have one page and many planes behind it, are read too.
 /// Throws Error(kNotFound, kReadFailed, kBadInput, kUnsupported) naming the file.
-[[nodiscard]] Block<std::uint8_t> read_mask_tiff(const std::filesystem::path& path);
+[[nodiscard]] BitVolume read_mask_tiff(const std::filesystem::path& path);
 
 /// Reads the first page of a TIFF as a (1, y, x) plane: uint8, uint16, float32 or float64, one sample per
 /// pixel, stripped or tiled, any compression of libtiff. Throws like `read_mask_tiff`.

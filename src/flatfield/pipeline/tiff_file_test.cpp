@@ -164,9 +164,7 @@ class TiffFile : public testing::Test {
   }
 
   void expect_equal(const Block<std::uint8_t>& expected) const {
-    const Block<std::uint8_t> found = read_mask_tiff(path_);
-    ASSERT_EQ(found.shape(), expected.shape());
-    EXPECT_TRUE(std::ranges::equal(found.span(), expected.span()));
+    EXPECT_EQ(read_mask_tiff(path_), BitVolume(expected.view()));
   }
 
   [[nodiscard]] Error refusal() const {

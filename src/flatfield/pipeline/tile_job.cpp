@@ -232,12 +232,12 @@ class Job {
   }
 
   /// TILE_mask_low_res.zarr of the results directory: the mask as it was learnt with.
-  void save_low_resolution_mask(const Block<std::uint8_t>& mask) {
+  void save_low_resolution_mask(const BitVolume& mask) {
     const auto store =
         context_.stores.open(join_location(config_.results_dir, name_ + "_mask_low_res.zarr"));
     clear_place(*store);
     OutputImage image(store, plans_.low_mask);
-    stream(*block_source(mask), image.target({}, "low-resolution mask"), plans_.low_mask);
+    stream(*bit_source(mask), image.target({}, "low-resolution mask"), plans_.low_mask);
     image.finish(Json(), Json());
   }
 

@@ -18,7 +18,7 @@
 namespace flatfield::storage {
 
 /// A Store that lives in memory, for tests: it passes the store exam and leaves nothing behind.
-class MemoryStore final : public Store {
+class MemoryStore : public Store {
  public:
   bool get(std::string_view key, Buffer& into) const override {
     check_key(key);

@@ -21,10 +21,16 @@ namespace {
 using ConstBytes = std::span<const std::byte>;
 using Bytes = std::span<std::byte>;
 
+/// Filters and compressors of a chain: each is given more room than the one before it.
+constexpr std::size_t kMostSteps = 8;
+/// Filters change the type of elements, and the widest has eight times the bytes of the narrowest.
+constexpr std::size_t kWidestGrowth = 8;
+
 /// What a compressor may make of incompressible data: more than any of the table does. A step whose
-/// decoded size nothing tells is given this much room, so that damaged data cannot ask for more.
+/// decoded size nothing tells is given this much room, so that damaged data cannot ask for more; and
+/// no more than the arguments of the compressors can say.
 std::size_t most_compressed_bytes(std::size_t raw) {
-  return raw + raw / 2 + (std::size_t{1} << 16);
+  return std::min<std::size_t>(raw + raw / 2 + (std::size_t{1} << 16), INT_MAX);
 }
 
 std::int64_t element_count(const Shape& shape) {
@@ -77,6 +83,10 @@ ChunkCodec::~ChunkCodec() = default;
 ChunkCodec::ChunkCodec(ChunkCodec&&) noexcept = default;
 
 void ChunkCodec::add_steps(const CodecChain& chain) {
+  if (const std::size_t steps = chain.filters.size() + chain.compressors.size(); steps > kMostSteps)
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("{} filters and compressors; at most {} are supported", steps, kMostSteps),
+                {}, "write the array with fewer codecs");
   std::optional<std::size_t> bytes = chunk_bytes_;
   std::size_t most = chunk_bytes_;
   if (shard_) {
@@ -99,6 +109,11 @@ void ChunkCodec::add_steps(const CodecChain& chain) {
     if (!bytes)
       throw Error(ErrorCode::kBadInput,
                   fmt::format("chunks of {} bytes cannot pass the filter \"{}\"", most, filter.id));
+    if (*bytes > std::min(kWidestGrowth * chunk_bytes_, kMaxChunkBytes))
+      throw Error(ErrorCode::kUnsupported,
+                  fmt::format("the filter \"{}\" makes {} bytes of a chunk of {}", filter.id, *bytes,
+                              chunk_bytes_),
+                  {}, "write the array without filters");
     most = *bytes;
   }
   for (const Compressor& compressor : chain.compressors) {

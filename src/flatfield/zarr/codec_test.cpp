@@ -130,5 +130,36 @@ TEST(ChunkCodec, refuses_a_raw_chunk_of_another_size) {
   }
 }
 
+/// What is said of a chain that cannot be prepared.
+std::string refusal(const ArrayMetadata& metadata) {
+  try {
+    (void)prepared(metadata);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+    return error.message();
+  }
+  return "none";
+}
+
+TEST(ChunkCodec, refuses_filters_that_make_much_more_of_a_chunk) {
+  auto metadata = described(DType::kUint8, ByteOrder::kLittle, Elements::kC, {}, {1 << 20});
+  const Filter wider{"delta", {DType::kUint8}, {DType::kUint64}};
+  metadata.codecs.filters.assign(1, wider);
+  EXPECT_EQ(refusal(metadata), "none");
+  metadata.codecs.filters.assign(2, wider);
+  EXPECT_EQ(refusal(metadata), "the filter \"delta\" makes 67108864 bytes of a chunk of 1048576");
+  metadata = described(DType::kUint8, ByteOrder::kLittle, Elements::kC, {}, {1 << 28});
+  metadata.codecs.filters.assign(1, wider);
+  EXPECT_EQ(refusal(metadata), "the filter \"delta\" makes 2147483648 bytes of a chunk of 268435456");
+}
+
+TEST(ChunkCodec, refuses_chains_of_many_codecs) {
+  auto metadata = described(DType::kUint8, ByteOrder::kLittle, Elements::kC, {});
+  metadata.codecs.compressors.assign(8, {"gzip", 1});
+  EXPECT_EQ(refusal(metadata), "none");
+  metadata.codecs.compressors.push_back({"gzip", 1});
+  EXPECT_EQ(refusal(metadata), "9 filters and compressors; at most 8 are supported");
+}
+
 }  // namespace
 }  // namespace flatfield::zarr

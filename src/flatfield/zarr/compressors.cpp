@@ -277,7 +277,8 @@ void encode_bz2(const Compressor& compressor, std::size_t /*itemsize*/, ConstByt
 // ---- lzma: what Python's lzma module calls FORMAT_XZ and FORMAT_ALONE
 
 ConstBytes decode_lzma(ConstBytes encoded, Bytes into) {
-  constexpr std::uint64_t kMostMemory = std::uint64_t{1} << 30;  // the highest preset needs 65 MiB
+  // The header says how much is allocated; the highest preset needs 65 MiB.
+  constexpr std::uint64_t kMostMemory = std::uint64_t{80} << 20;
   lzma_stream stream = LZMA_STREAM_INIT;
   const std::unique_ptr<lzma_stream, void (*)(lzma_stream*)> ended(&stream, lzma_end);
   lzma_ret answer = lzma_auto_decoder(&stream, kMostMemory, LZMA_CONCATENATED);
@@ -288,6 +289,9 @@ ConstBytes decode_lzma(ConstBytes encoded, Bytes into) {
   stream.avail_out = into.size();
   answer = lzma_code(&stream, LZMA_FINISH);
   if (answer == LZMA_MEM_ERROR) throw std::bad_alloc();
+  if (answer == LZMA_MEMLIMIT_ERROR)
+    fail_corrupt(fmt::format("the lzma data of the chunk claim more than {} MiB of memory",
+                             kMostMemory >> 20));
   if (answer == LZMA_OK && stream.avail_out == 0) fail_too_large(into.size());
   if (answer != LZMA_STREAM_END)
     fail_corrupt(fmt::format("the lzma data of the chunk are corrupt (lzma error {})",

@@ -163,6 +163,16 @@ TEST(Compressors, lzma_of_both_formats_is_read) {
   EXPECT_NE(refusal("lzma", {}, 32), "none");
 }
 
+TEST(Compressors, refuse_lzma_that_claims_more_memory_than_any_preset_needs) {
+  Bytes alone = hex("5d00008000ffffffffffffffff00006e194f93dfffff80020000");
+  const Bytes largest_preset = hex("00000004");  // the size of the dictionary is at 1
+  std::copy(largest_preset.begin(), largest_preset.end(), alone.begin() + 1);
+  EXPECT_EQ(decode("lzma", alone, 32), Bytes(32));
+  const Bytes twice = hex("00000008");
+  std::copy(twice.begin(), twice.end(), alone.begin() + 1);
+  EXPECT_EQ(refusal("lzma", alone, 32), "the lzma data of the chunk claim more than 80 MiB of memory");
+}
+
 TEST(Compressors, lz4_is_framed_like_numcodecs) {
   // numcodecs.LZ4().encode(b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
   const Bytes encoded = hex("200000001f61010007506161616161");

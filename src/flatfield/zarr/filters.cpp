@@ -169,11 +169,11 @@ constexpr std::array<FilterInfo, 6> kTable{{
     {"bitround", decode_nothing},
 }};
 
-/// The stored type in the member `key`, or `otherwise`.
+/// The stored type in the member `key`, or `otherwise`; a filter must be able to compute with it.
 StoredType read_type(const ObjectReader& reader, std::string_view key,
                      const StoredType& otherwise) {
-  if (reader.optional(key) == nullptr) return otherwise;
-  const StoredType type = parse_stored_type(reader, key);
+  const StoredType type =
+      reader.optional(key) == nullptr ? otherwise : parse_stored_type(reader, key);
   if (is_complex(type.dtype))
     throw Error(ErrorCode::kUnsupported,
                 fmt::format("{}: filters of {} are not supported", reader.path_of(key),

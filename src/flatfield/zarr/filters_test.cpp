@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "flatfield/core/error.h"
+
 namespace flatfield::zarr {
 namespace {
 
@@ -69,6 +71,23 @@ TEST(Filters, blocks_of_elements_join) {
   std::vector<std::uint16_t> ones(5000, 1);
   const auto sums = decode<std::uint16_t>(parse(R"({"id": "delta"})"), ones);
   for (std::size_t i = 0; i < sums.size(); ++i) ASSERT_EQ(sums[i], i + 1);
+}
+
+TEST(Filters, that_compute_refuse_complex_elements_even_if_they_name_no_type) {
+  for (const char* text : {R"({"id": "delta"})", R"({"id": "astype"})", R"({"id": "quantize"})",
+                           R"({"id": "fixedscaleoffset", "scale": 1, "offset": 0})"})
+    for (const DType dtype : {DType::kComplex64, DType::kComplex128}) {
+      try {
+        (void)parse(text, {dtype, ByteOrder::kLittle});
+        ADD_FAILURE() << text;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+        EXPECT_NE(error.message().find(name_of(dtype)), std::string::npos) << error.what();
+      }
+    }
+  // What only moves bytes does not look at them.
+  (void)parse(R"({"id": "bitround"})", {DType::kComplex128, ByteOrder::kLittle});
+  (void)parse(R"({"id": "shuffle"})", {DType::kComplex128, ByteOrder::kLittle});
 }
 
 TEST(FilteredBytes, follow_the_size_of_the_elements) {

@@ -1,0 +1,57 @@
+"""Bar 4: the peak of memory keeps to the limit, whatever the tile, and the limit costs little time."""
+import statistics
+
+from measuring import MEBIBYTE, MemoryGroup, Tile, spread
+
+LIMIT = 512 * MEBIBYTE
+TOLERANCE = 64 * MEBIBYTE
+GROUP_ROOM = 256 * MEBIBYTE
+
+
+def within_limit(table, tile, kind, count):
+    extra = ["--output-zarr-format", "3" if kind == "v3" else "2"]
+    tight, loose = [], []
+    for _ in range(count):
+        tight.append(tile.run("tight", *extra, "--memory-limit", "512M"))
+        loose.append(tile.run("loose", *extra, "--memory-limit", "16G"))
+    if tile.checksums("tight") != tile.checksums("loose"):
+        raise SystemExit("the answer is wrong: the memory limit changes it")
+    peak = max(call.peak_bytes for call in tight)
+    table.add("4", f"{kind}: peak within 512M, MiB", peak / MEBIBYTE, (LIMIT + TOLERANCE) / MEBIBYTE,
+              f"{peak / MEBIBYTE:.0f} MiB")
+    ratios = [a.wall / b.wall for a, b in zip(tight, loose)]
+    table.add("4", f"{kind}: wall 512M / 16G", statistics.median(ratios), 1.3, spread(ratios))
+    group = MemoryGroup(LIMIT + GROUP_ROOM)
+    if not group.available:
+        table.note("4", f"{kind}: in a memory group of 768 MiB", "no control group can be made here")
+        return
+    try:
+        call = tile.run("tight", *extra, "--memory-limit", "512M", group=group)
+        table.add("4", f"{kind}: peak in a memory group of 768 MiB", call.peak_bytes / MEBIBYTE,
+                  (LIMIT + TOLERANCE) / MEBIBYTE, f"{call.peak_bytes / MEBIBYTE:.0f} MiB, {call.wall:.0f} s")
+    finally:
+        group.remove()
+
+
+def planes(table, programs, options, kind):
+    """The peak does not grow with the number of planes."""
+    z, y, x = (int(n) for n in options.planes_shape.split(","))
+    peaks = []
+    for factor in (1, 2, 4):
+        tile = Tile(programs, options.work / "planes", f"{factor * z},{y},{x}")
+        call = tile.run("out", "--output-zarr-format", "3" if kind == "v3" else "2", "--memory-limit", "512M")
+        peaks.append(call.peak_bytes / MEBIBYTE)
+        tile.remove()
+    table.add("4", f"{kind}: peak with 4 times the planes / with as many", peaks[2] / peaks[0], 1.1,
+              " ".join(f"{peak:.0f}" for peak in peaks) + " MiB")
+
+
+def run(table, programs, options):
+    print(f"== memory: tile {options.memory_shape}, 2 workers", flush=True)
+    for kind in options.kinds:
+        planes(table, programs, options, kind)
+    tile = Tile(programs, options.work / "memory", options.memory_shape)
+    for kind in options.kinds:
+        within_limit(table, tile, kind, max(1, options.pairs // 3))
+    if not options.keep:
+        tile.remove()
