@@ -1,5 +1,6 @@
 """Runs of the command line program with their input and output on S3, against the same runs on local folders."""
 import json
+import os
 import pathlib
 import shutil
 import time
@@ -8,17 +9,19 @@ import numpy as np
 import pytest
 import tifffile
 
-from support.program import NOT_FOUND, READ_FAILED, USAGE, WRITE_FAILED, call, files_below, read_json
+from support.program import NOT_FOUND, READ_FAILED, UNSUPPORTED, USAGE, WRITE_FAILED, call, files_below, read_json
 from support.s3 import KEYS, serve
 from support.tiles import phantom_tile
+from support.zarr_v3 import convert_tile
 
 NAME = "tile_000001_ch_488.zarr"
 INPUT = f"denoised/SPIM.ome.zarr/{NAME}"
 OUTPUT = "flatfield_correction/SPIM.ome.zarr"
 CORRECTED, MASK = f"{OUTPUT}/{NAME}", f"flatfield_correction/mask/SPIM.ome.zarr/{NAME}"
-OPTIONS = ["--n-levels", 3, "--num-workers", 2, "--log-level", "DEBUG", "--log-format", "json"]
+OPTIONS = ["--n-levels", 3, "--log-level", "DEBUG", "--log-format", "json"]
 FAULTS = ["slow_down", "internal_error", "reset_before", "reset_within", "truncated", "expired_token", "clock_skew",
           "wrong_region"]
+RATE = 0.2
 
 
 @pytest.fixture(scope="module")
@@ -50,24 +53,24 @@ def loaded(server, asset, bucket, **settings):
     return f"s3://{bucket}"
 
 
-def run_on(server, root, folder, *options, keys=None):
+def run_on(server, root, folder, *options, keys=None, workers=2):
     return server.call("run", "--zarr", f"{root}/{INPUT}", "--output", f"{root}/{OUTPUT}", "--mask-dir",
-                       f"{root}/denoised/SPIM.ome.zarr/masks/", "--results-dir", "results", *OPTIONS, *options,
-                       cwd=folder, keys=keys)
+                       f"{root}/denoised/SPIM.ome.zarr/masks/", "--results-dir", "results", "--num-workers", workers,
+                       *OPTIONS, *options, cwd=folder, keys=keys)
 
 
-def without_provenance(files):
+def without_provenance(files, name=".zattrs"):
     """Two runs differ in the record of how they came about, and in nothing else."""
     files = dict(files)
-    attributes = json.loads(files.pop(".zattrs"))
-    assert attributes.pop("exaspim_flatfield")
-    return files, attributes
+    document = json.loads(files.pop(name))
+    assert document.get("attributes", document).pop("exaspim_flatfield")
+    return files, document
 
 
-def check_same(server, bucket, local_run):
-    for product in (CORRECTED, MASK):
-        found = without_provenance(server.objects(bucket, product))
-        expected = without_provenance(files_below(local_run / product))
+def check_same(server, bucket, local_run, products=(CORRECTED, MASK), attributes=".zattrs"):
+    for product in products:
+        found = without_provenance(server.objects(bucket, product), attributes)
+        expected = without_provenance(files_below(local_run / product), attributes)
         assert sorted(found[0]) == sorted(expected[0])
         assert found == expected
 
@@ -86,6 +89,29 @@ def test_a_run_on_s3_gives_the_same_bytes_as_a_local_one(server, asset, local_ru
         assert artifacts[name] == (tmp_path / "results" / name).read_bytes()
 
 
+def test_a_run_with_shards_and_a_probability_gives_the_same_bytes_as_a_local_one(server, asset, tmp_path):
+    folder = tmp_path / "asset"
+    tile = convert_tile(asset / INPUT, folder / INPUT, (16, 16, 32), (32, 48, 64))
+    shutil.copytree((asset / INPUT).parent / "masks", tile.parent / "masks")
+    (folder / "fitting.json").write_text(json.dumps({"enable_gmm_refinement": True}))
+    options = ["--corrected-shard-size", "32,64,64", "--mask-shard-size", "48", "--probability-shard-size", "32"]
+    root = loaded(server, folder, "data")
+    made = run_on(server, root, tmp_path, *options, "--fitting-config", f"{root}/fitting.json")
+    assert made.code == 0, made.err
+    local = call("run", "--zarr", folder / INPUT, "--output", folder / OUTPUT, "--mask-dir", tile.parent / "masks",
+                 "--results-dir", folder / "results", "--fitting-config", folder / "fitting.json", *OPTIONS, *options,
+                 cwd=folder)
+    assert local.code == 0, local.err
+    products = [CORRECTED, MASK, f"flatfield_correction/probability/SPIM.ome.zarr/{NAME}"]
+    check_same(server, "data", folder, products, "zarr.json")
+    for product in products:
+        codecs = read_json(folder / product / "0/zarr.json")["codecs"]
+        assert [codec["name"] for codec in codecs] == ["sharding_indexed"]
+    assert (folder / CORRECTED / "2/zarr.json").exists()
+    keys = server.state["objects"]["data"]
+    assert not [key for key in keys if "probe" in key or "scratch" in key] and server.state["uploads"] == 0
+
+
 def test_credentials_are_in_no_log_error_or_report(server, asset, tmp_path):
     root = loaded(server, asset, "data")
     keys = {**KEYS, "AWS_SESSION_TOKEN": "a-token-that-nobody-knows"}
@@ -100,19 +126,62 @@ def test_credentials_are_in_no_log_error_or_report(server, asset, tmp_path):
         assert not [text for text in texts if secret in text]
 
 
+def keys_that_can_be_renewed(server):
+    return {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": server.url}
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_run_on_s3_ends_with_the_right_bytes_whatever_the_server_does(server, asset, local_run, tmp_path, fault):
-    # The clock of the server is one for all: with two workers they would hardly ever agree with it.
-    rate = 0.1 if fault == "clock_skew" else 0.2
-    root = loaded(server, asset, "data", faults={fault: rate}, seed=3)
-    keys = {"AWS_EC2_METADATA_DISABLED": "false",
-            "AWS_EC2_METADATA_SERVICE_ENDPOINT": server.url} if fault == "expired_token" else None
-    made = run_on(server, root, tmp_path, "--s3-max-attempts", 30, keys=keys)
+    root = loaded(server, asset, "data", faults={fault: RATE}, seed=3)
+    keys = keys_that_can_be_renewed(server) if fault == "expired_token" else None
+    made = run_on(server, root, tmp_path, keys=keys)
     injected = server.state["injected"]
     server.control()
     assert made.code == 0, made.err
     assert injected[fault] > 5
     check_same(server, "data", local_run)
+
+
+def test_a_run_on_s3_ends_with_the_right_bytes_when_all_of_that_happens_at_once(server, asset, local_run, tmp_path):
+    root = loaded(server, asset, "data", faults={fault: RATE / len(FAULTS) for fault in FAULTS}, seed=4)
+    made = run_on(server, root, tmp_path, keys=keys_that_can_be_renewed(server))
+    injected = server.state["injected"]
+    server.control()
+    assert made.code == 0, made.err
+    assert set(injected) == set(FAULTS)
+    check_same(server, "data", local_run)
+
+
+@pytest.mark.skipif(not os.environ.get("FLATFIELD_LONG"), reason="takes minutes: every body that stalls takes 20 s")
+def test_a_run_on_s3_goes_on_when_bodies_stall(server, asset, local_run, tmp_path):
+    # More workers, so that they wait at the same time.
+    root = loaded(server, asset, "data", faults={"stall": RATE}, seed=5)
+    made = run_on(server, root, tmp_path, workers=16)
+    injected = server.state["injected"]
+    server.control()
+    assert made.code == 0, made.err
+    assert injected["stall"] > 5
+    check_same(server, "data", local_run)
+
+
+@pytest.mark.parametrize("fault", ["error_in_200", "lost_answer"])
+def test_large_shards_are_uploaded_in_parts_that_are_put_together_in_the_end(server, tmp_path, fault):
+    tile = phantom_tile(tmp_path / "asset", (130, 256, 256), (65, 64, 128), name=NAME)
+    options = ["--skip-flat-field", "--skip-bkg-sub", "--num-workers", 2, "--output-zarr-format", 3, "--output-codec",
+               "none", "--log-level", "DEBUG"]
+    local = call("run", "--zarr", tile, "--output", "out", "--results-dir", "results-1", *options, cwd=tmp_path)
+    assert local.code == 0, local.err
+    # A run completes few uploads: it is made sure that this happens to one.
+    root = loaded(server, tmp_path / "asset", "data", faults={fault: 1.0}, most=2)
+    made = server.call("run", "--zarr", f"{root}/{NAME}", "--output", f"{root}/out", "--results-dir", "results-2",
+                       *options, cwd=tmp_path)
+    state = server.state
+    server.control()
+    assert made.code == 0, made.err
+    assert state["injected"][fault] == 2 and state["uploads"] == 0
+    found, expected = server.objects("data", f"out/{NAME}"), files_below(tmp_path / "out" / NAME)
+    assert len(expected["0/c/0/0/0/0/0"]) > 16 << 20
+    assert without_provenance(found, "zarr.json") == without_provenance(expected, "zarr.json")
 
 
 def test_a_missing_chunk_is_fill_value_and_a_forbidden_one_an_error(server, asset, local_run, tmp_path):
@@ -187,6 +256,36 @@ def test_a_tile_is_read_from_a_web_server(server, asset, tmp_path, kind):
     assert local.code == 0
     assert without_provenance(files_below(tmp_path / "web" / NAME)) == without_provenance(
         files_below(tmp_path / "local" / NAME))
+
+
+def test_what_is_on_a_web_server_is_known_from_its_metadata(server, asset, tmp_path):
+    def children(location):
+        made = server.call("inspect", location, "--json", "--checksum", cwd=tmp_path)
+        assert made.code == 0, made.err
+        return {child["path"]: child.get("sha256") for child in json.loads(made.out)["children"]}
+
+    # A multiscale image names its levels; of other groups consolidated metadata tell, if there are any.
+    folder = tmp_path / "group"
+    shutil.copytree(asset / INPUT / "2", folder / "v2/a")
+    (folder / "v2/.zgroup").write_text('{"zarr_format": 2}')
+    array = read_json(folder / "v2/a/.zarray")
+    convert_tile(asset / INPUT, folder / "v3", (16, 16, 32))
+    nodes = {"2": read_json(folder / "v3/2/zarr.json"), "no such node": read_json(folder / "v3/2/zarr.json")}
+    (folder / "v3/zarr.json").write_text(json.dumps({
+        "zarr_format": 3, "node_type": "group", "attributes": {},
+        "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": nodes}}))
+    loaded(server, asset, "data")
+    server.control(load={"group": str(folder)})
+    local = json.loads(call("inspect", asset / INPUT, "--json", "--checksum", cwd=tmp_path).out)["children"]
+    expected = {child["path"]: child["sha256"] for child in local}
+    assert len(expected) == 4 and children(f"{server.url}/web/data/{INPUT}") == expected
+    refused = server.call("inspect", f"{server.url}/web/group/v2", cwd=tmp_path)
+    assert refused.code == UNSUPPORTED and "does not say what it has" in refused.err
+    assert children(f"{server.url}/web/group/v3") == {"2": expected["2"]}
+    (folder / "v2/.zmetadata").write_text(json.dumps({"zarr_consolidated_format": 1, "metadata": {
+        ".zgroup": {"zarr_format": 2}, "a/.zarray": array, "gone/.zarray": array}}))
+    server.control(load={"group": str(folder)})
+    assert children(f"{server.url}/web/group/v2") == {"a": expected["2"]}
 
 
 def test_locations_with_secrets_are_refused_without_being_repeated(server, tmp_path):

@@ -3,9 +3,9 @@
 
     server.py [--port N]     prints "listening on PORT" and serves 127.0.0.1 until its standard input ends
 
-POST /_control takes a JSON object: `faults` (name: rate from 0 to 1), `seed`, `region`, `clock` (seconds that the
-server is ahead), `smallest_part`, `forget` (true: all objects), `load` (bucket: folder whose
-files become its objects). GET /_state tells what has happened. Buckets come to be
+POST /_control takes a JSON object: `faults` (name: rate from 0 to 1), `most` (how often each may happen), `seed`,
+`region`, `clock` (seconds that the server is ahead), `smallest_part`, `forget` (true: all objects), `load` (bucket: folder
+whose files become its objects). GET /_state tells what has happened. Buckets come to be
 when they are first written to, but for "missing"; "public-..." may be read without a signature, "forbidden" not at all.
 GET /web/BUCKET/KEY serves objects as a plain web server, /web-simple/... as one that knows no ranges.
 """
@@ -37,7 +37,7 @@ class State:
         self.lock = threading.Lock()
         self.identity = Identity(KEYS)
         self.buckets = {}
-        self.faults, self.random = {}, random.Random(0)
+        self.faults, self.most, self.random = {}, sys.maxsize, random.Random(0)
         self.region, self.clock, self.smallest_part = None, 0, SMALLEST_PART
         self.counts, self.injected = collections.Counter(), collections.Counter()
         self.last_headers = {}
@@ -45,6 +45,7 @@ class State:
     def control(self, settings):
         with self.lock:
             self.faults = settings.get("faults", {})
+            self.most = settings.get("most", sys.maxsize)
             self.region = settings.get("region")
             self.clock = settings.get("clock", 0)
             self.smallest_part = settings.get("smallest_part", SMALLEST_PART)
@@ -76,7 +77,7 @@ class State:
         """The first of these faults that chance chooses now; None most of the time."""
         with self.lock:
             for name in names:
-                if self.random.random() < self.faults.get(name, 0):
+                if self.injected[name] < self.most and self.random.random() < self.faults.get(name, 0):
                     self.injected[name] += 1
                     return name
         return None
@@ -91,13 +92,18 @@ class State:
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     state = State()
+    skew = 0  # seconds that the clock of this answer is off
 
     def setup(self):
         super().setup()
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    def now(self):
+        """By the clock of this server, or of the one machine of it that answers now."""
+        return time.time() + self.state.clock + self.skew
+
     def date_time_string(self, timestamp=None):
-        return email.utils.formatdate(time.time() + self.state.clock, usegmt=True)
+        return email.utils.formatdate(self.now(), usegmt=True)
 
     def log_message(self, *arguments):
         pass
@@ -136,6 +142,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def serve(self):
+        self.skew = 0
         try:
             body = self.read_body()
             url = urllib.parse.urlsplit(self.path)
@@ -190,7 +197,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             if fault == "clock_skew":
                 with self.state.lock:
-                    self.state.clock += self.state.random.choice((-1, 1)) * self.state.random.randint(1000, 100000)
+                    self.skew = self.state.random.choice((-1, 1)) * self.state.random.randint(1000, 100000)
             if fault == "wrong_region":
                 with self.state.lock:
                     self.state.region = REGIONS[self.state.region == REGIONS[0]]
@@ -213,7 +220,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         region = self.state.region
         if "authorization" in headers or not (name.startswith("public-") and self.command in ("GET", "HEAD")):
             sigv4.verify(self.command, url.path, url.query, headers, body, secret_of=self.state.identity.secret_of,
-                         service="s3", region=region, now=time.time() + self.state.clock)
+                         service="s3", region=region, now=self.now())
         if name == "forbidden":
             return error(403, "AccessDenied", "Access Denied")
         bucket = self.state.bucket(name)

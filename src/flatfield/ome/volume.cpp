@@ -60,6 +60,19 @@ void Volume::check_type(DType type) const {
     throw Error(ErrorCode::kInternal, "read as another data type than the array's", array_.describe());
 }
 
+void Volume::expect(const Box3& box, zarr::ChunkScratch& scratch) const {
+  std::vector<Extent3> chunks;
+  for_each_chunk(box, chunk_, [&](const Extent3& chunk) { chunks.push_back(chunk); });
+  expect_chunks(chunks, scratch);
+}
+
+void Volume::expect_chunks(std::span<const Extent3> chunks, zarr::ChunkScratch& scratch) const {
+  std::vector<zarr::Shape> indices;
+  indices.reserve(chunks.size());
+  for (const Extent3& chunk : chunks) indices.push_back(chunk_index(chunk));
+  array_.expect_chunks(indices, scratch);
+}
+
 template <class T>
 void Volume::read(const Box3& box, BlockView<T> into, zarr::ChunkScratch& scratch) const {
   check_type(DTypeOf<T>::value);

@@ -23,6 +23,11 @@ class Volume {
   [[nodiscard]] const Extent3& chunk_shape() const { return chunk_; }
   [[nodiscard]] DType dtype() const { return array_.metadata().dtype; }
 
+  /// Says that the chunks of a box of the volume will be read with `scratch`: see
+  /// zarr::Array::expect_chunks.
+  void expect(const Box3& box, zarr::ChunkScratch& scratch) const;
+  /// The same of single chunks, counted in chunks of this volume.
+  void expect_chunks(std::span<const Extent3> chunks, zarr::ChunkScratch& scratch) const;
   /// Reads a box that lies within the volume. T must be the array's data type.
   /// Chunks that are not stored read as the fill value.
   template <class T>

@@ -16,6 +16,8 @@ namespace {
 
 /// Chunks to read per worker before all medians of a batch are taken, so that no worker waits long for another.
 constexpr std::int64_t kReadsPerWorker = 8;
+/// Chunks of a column that a worker announces together, so that those of a shard or of a server come at once.
+constexpr std::int64_t kChunksAhead = 8;
 /// Pixels below which strips do not get narrower, as a chunk is read again for each, and of which they are a multiple.
 constexpr std::int64_t kNarrowestStrip = 256;
 /// Pixels of one task of the medians.
@@ -85,21 +87,35 @@ class PlaneMedians {
   }
 
   void read(std::int64_t first_column, std::int64_t columns, std::int64_t pixel) {
-    parallel_for_(columns * std::ssize(groups_), [&](std::int64_t task) {
-      const std::int64_t i = task / std::ssize(groups_);
-      const PlaneGroup& group = groups_[static_cast<std::size_t>(task % std::ssize(groups_))];
+    const std::int64_t tasks = ceil_div(std::ssize(groups_), kChunksAhead);
+    parallel_for_(columns * tasks, [&](std::int64_t task) {
+      const std::int64_t i = task / tasks;
       const auto length = static_cast<std::size_t>(strip_length(first_column + i, pixel));
       if (length == 0) return;
-      std::vector<ome::Volume::PlanePart<T>> parts;
-      for (std::int64_t p = group.first; p < group.first + group.count; ++p)
-        parts.push_back({planes_[static_cast<std::size_t>(p)] - group.chunk_z * volume_.chunk_shape().z, pixel,
-                         {stack_.view().row(i, p), length}});
       const Extent3 place = unravel(first_column + i, grid_);
+      const std::int64_t first = task % tasks * kChunksAhead;
+      const std::span groups = std::span(groups_).subspan(
+          static_cast<std::size_t>(first),
+          static_cast<std::size_t>(std::min(kChunksAhead, std::ssize(groups_) - first)));
+      std::vector<Extent3> chunks;
+      for (const PlaneGroup& group : groups) chunks.push_back({group.chunk_z, place.y, place.x});
       std::unique_ptr<zarr::ChunkScratch> scratch = idle_scratch();
-      volume_.read_plane_parts<T>({group.chunk_z, place.y, place.x}, parts, *scratch);
+      volume_.expect_chunks(chunks, *scratch);
+      for (std::size_t g = 0; g < chunks.size(); ++g)
+        volume_.read_plane_parts<T>(chunks[g], parts_of(groups[g], i, pixel, length), *scratch);
       const std::scoped_lock lock(mutex_);
       idle_.push_back(std::move(scratch));
     });
+  }
+
+  /// Where the pixels of a chunk's planes go in column `i` of the stack.
+  std::vector<ome::Volume::PlanePart<T>> parts_of(const PlaneGroup& group, std::int64_t i, std::int64_t pixel,
+                                                  std::size_t length) {
+    std::vector<ome::Volume::PlanePart<T>> parts;
+    for (std::int64_t p = group.first; p < group.first + group.count; ++p)
+      parts.push_back({planes_[static_cast<std::size_t>(p)] - group.chunk_z * volume_.chunk_shape().z, pixel,
+                       {stack_.view().row(i, p), length}});
+    return parts;
   }
 
   /// One that no thread uses at the moment.
@@ -163,9 +179,10 @@ MedianPlan plan_median(const ome::Volume& volume, std::span<const std::int64_t> 
   const std::int64_t groups = std::ssize(groups_of(planes, chunk.z));
   const std::int64_t pixels = chunk.y * chunk.x;
   const std::int64_t pixel_bytes = std::ssize(planes) * static_cast<std::int64_t>(size_of(metadata.dtype));
-  // Each worker holds a chunk, encoded and, where its codec knows no parts, decoded.
+  // Each worker holds a chunk, encoded and, where its codec knows no parts, decoded, and those that it announced.
   const std::int64_t worker_bytes = zarr::decoder_bytes(metadata) + static_cast<std::int64_t>(metadata.chunk_bytes()) +
-                                    kMedianBytes + kMedianBytesPerPlane * std::ssize(planes);
+                                    zarr::expected_bytes(metadata, std::min(kChunksAhead, groups)) + kMedianBytes +
+                                    kMedianBytesPerPlane * std::ssize(planes);
   const std::int64_t workers_bytes = workers * worker_bytes;
 
   MedianPlan plan;

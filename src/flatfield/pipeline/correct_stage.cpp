@@ -14,6 +14,10 @@ class CorrectedSource : public VoxelSource<std::uint16_t> {
   CorrectedSource(ome::Volume input, const methods::CorrectionKernel& kernel, int workers)
       : input_(std::move(input)), kernel_(kernel), memory_(static_cast<std::size_t>(workers)) {}
 
+  void expect(const Box3& box, int worker) override {
+    input_.expect(box, memory_[static_cast<std::size_t>(worker)].chunk);
+  }
+
   void read(const Box3& box, BlockView<std::uint16_t> out, int worker) override {
     Memory& mine = memory_[static_cast<std::size_t>(worker)];
     if (mine.raw.size() < box.shape.volume()) mine.raw = Block<T>(box.shape);

@@ -128,13 +128,23 @@ Json levels_json(const ome::Multiscale& image) {
 }
 
 /// Names of what lies below a group; names that begin with "__" are reserved, and hidden ones are
-/// not nodes.
-std::vector<std::string> child_names(const Store& store, const std::string& path) {
+/// not nodes. Where the store cannot list (a web server), the group's metadata are asked.
+std::vector<std::string> child_names(const Store& store, const std::string& path,
+                                     const Json& attributes, const InspectOptions& options) {
   std::vector<std::string> names;
-  for (std::string name : store.list(path)) {
-    if (name.back() != '/' || name.front() == '.' || name.starts_with("__")) continue;
-    name.pop_back();
-    names.push_back(std::move(name));
+  try {
+    for (std::string name : store.list(path)) {
+      if (name.back() != '/' || name.front() == '.' || name.starts_with("__")) continue;
+      name.pop_back();
+      names.push_back(std::move(name));
+    }
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    names = zarr::consolidated_children(store, path, options.zarr_format);
+    if (names.empty() && ome::has_multiscale(attributes))
+      for (const ome::Level& level : ome::read_multiscale(attributes, store.describe(path)).levels)
+        names.push_back(level.path);
+    if (names.empty()) throw;
   }
   return names;
 }
@@ -142,12 +152,14 @@ std::vector<std::string> child_names(const Store& store, const std::string& path
 Json node_json(const StorePtr& store, const std::string& path, const InspectOptions& options,
                int depth);
 
-/// A node that cannot be read is part of the description of its group.
+/// A node that cannot be read is part of the description of its group, one that is not there (a cache
+/// may say otherwise) is not.
 Json child_json(const StorePtr& store, const std::string& path, const InspectOptions& options,
                 int depth) {
   try {
     return node_json(store, path, options, depth);
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::kNotFound) return Json();
     Json out;
     out["path"] = path;
     out["error"] = error.what();
@@ -175,13 +187,13 @@ Json group_json(const StorePtr& store, const std::string& path, std::optional<za
       out["error"] = error.what();
     }
   }
-  out["attributes"] = std::move(attributes);
   Json children = Json::array();
   if (depth < kDeepest)
-    for (const std::string& name : child_names(*store, path)) {
+    for (const std::string& name : child_names(*store, path, attributes, options)) {
       Json child = child_json(store, storage::join_key(path, name), options, depth + 1);
       if (!child.is_null()) children.push_back(std::move(child));
     }
+  out["attributes"] = std::move(attributes);
   out["children"] = std::move(children);
   return out;
 }
@@ -215,9 +227,10 @@ std::string image_text(const StorePtr& store, const Json& attributes,
   return text;
 }
 
-std::string group_text(const StorePtr& store, const InspectOptions& options) {
+std::string group_text(const StorePtr& store, const Json& attributes,
+                       const InspectOptions& options) {
   std::string text;
-  for (const std::string& name : child_names(*store, "")) {
+  for (const std::string& name : child_names(*store, "", attributes, options)) {
     const std::optional<zarr::Node> node = zarr::find_node(*store, name, options.zarr_format);
     text += fmt::format("  {} {}\n", node && node->is_array ? "array" : "group", name);
     if (!node || !node->is_array) continue;
@@ -242,7 +255,7 @@ std::string node_text(const StorePtr& store, const InspectOptions& options) {
   const Json attributes = zarr::read_group_attributes(*store, "", options.zarr_format);
   return title + kind +
          (ome::has_multiscale(attributes) ? image_text(store, attributes, options)
-                                          : group_text(store, options));
+                                          : group_text(store, attributes, options));
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ class ItemShards {
   void put(const zarr::Array& array, const zarr::Shape& chunk, std::span<const std::byte> encoded);
   /// Leaves out a chunk.
   void skip(const zarr::Array& array, const zarr::Shape& chunk);
-  /// Completes all shards.
+  /// To be called after all chunks have been put: checks that all shards are complete.
   void finish();
   /// Gives up all shards, so that no worker waits for a chunk that will not come.
   void abandon();

@@ -7,16 +7,39 @@
 namespace flatfield::pipeline {
 namespace {
 
+/// Bytes of voxels that a worker reads at once.
+constexpr std::int64_t kMostBytesAtOnce = std::int64_t{16} << 20;
+
+/// Chunks along each axis that are read at once: one, or as many of one shard as are not too much.
+Extent3 chunks_at_once(const ome::Volume& volume) {
+  const zarr::ArrayMetadata& metadata = volume.array().metadata();
+  Extent3 group{1, 1, 1};
+  if (!metadata.is_sharded()) return group;
+  const zarr::Shape per_shard = metadata.chunks_per_object();
+  const auto chunk_bytes = static_cast<std::int64_t>(metadata.chunk_bytes());
+  for (int axis = 2; axis >= 0; --axis) {
+    const std::int64_t most = kMostBytesAtOnce / (chunk_bytes * group.volume());
+    const std::int64_t count = per_shard[per_shard.size() - 3 + static_cast<std::size_t>(axis)];
+    // A divisor, so that no group is in two shards.
+    for (std::int64_t n = std::min(most, count); n > 1 && group[axis] == 1; --n)
+      if (count % n == 0) group[axis] = n;
+    if (group[axis] != count) break;
+  }
+  return group;
+}
+
 template <class T>
 Block<float> read_typed(const ome::Volume& volume, const Box3& region, const ParallelFor& parallel_for) {
   Block<float> out(region.shape);
-  // Chunk by chunk, so that each is decoded once.
-  const Extent3 first_chunk = floor_div(region.origin, volume.chunk_shape());
-  const Extent3 grid = ceil_div(region.end(), volume.chunk_shape()) - first_chunk;
+  // By whole chunks, so that each is decoded once.
+  const Extent3 piece = volume.chunk_shape() * chunks_at_once(volume);
+  const Extent3 first_piece = floor_div(region.origin, piece);
+  const Extent3 grid = ceil_div(region.end(), piece) - first_piece;
   parallel_for(grid.volume(), [&](std::int64_t i) {
-    const Box3 box = intersect(
-        region, tile_box(first_chunk + unravel(i, grid), volume.chunk_shape(), volume.shape()));
+    const Box3 box =
+        intersect(region, tile_box(first_piece + unravel(i, grid), piece, volume.shape()));
     zarr::ChunkScratch scratch;
+    volume.expect(box, scratch);
     Block<T> voxels(box.shape);
     volume.read<T>(box, voxels.view(), scratch);
     const BlockView<float> target = out.view().sub({box.origin - region.origin, box.shape});

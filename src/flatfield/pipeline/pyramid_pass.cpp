@@ -71,6 +71,7 @@ const Block<T>& PyramidPass<T>::make_cell(int level, const Extent3& index, ItemS
   Memory& mine = memory(worker);
   mine.chunks.shards = shards;
   Block<T>& cell = mine.cells[static_cast<std::size_t>(level)];
+  source_.expect(tile_box(index, geometry_.cell * (std::int64_t{1} << level), shape()), worker);
   make_cell_into(level, index, cell, worker);
   return cell;
 }

@@ -115,6 +115,7 @@ class Job {
       facts.part_bytes = static_cast<std::int64_t>(options.part_bytes);
       facts.queue_bytes = static_cast<std::int64_t>(options.queue_bytes);
     }
+    facts.is_input_remote = storage::is_remote(location_);
     return facts;
   }
 
@@ -185,7 +186,8 @@ class Job {
       const auto source =
           corrected_source(tile.open_volume(levels.target, id), kernel, context_.pool.workers());
       stream(*source, corrected.target(id, "corrected"), plans_.corrected,
-             corrected_source_bytes(tile.open_array(levels.target).metadata(), plans_.corrected));
+             corrected_source_bytes(tile.open_array(levels.target).metadata(), plans_.corrected,
+                                    storage::is_remote(location_)));
       if (learned.weights) {
         if (!probability) probability = open_output(outputs_.probability, plans_.probability);
         stream(*block_source(*learned.weights), probability->target(id, "probability"), plans_.probability);

@@ -23,6 +23,13 @@ std::int64_t plane_bytes(const Extent3& shape) {
   return shape.y * shape.x * static_cast<std::int64_t>(sizeof(float));
 }
 
+/// Chunks that a box of a grid of `box` voxels touches at most.
+std::int64_t most_chunks_of(const Extent3& box, const Extent3& chunk) {
+  return map_axes(box, chunk, [](std::int64_t b, std::int64_t c) {
+           return b % c == 0 ? b / c : c % b == 0 ? 1 : ceil_div(b, c) + 1;
+         }).volume();
+}
+
 std::int64_t volume_count(const OutputPlan& plan) { return plan.volumes.t * plan.volumes.c; }
 
 /// Passes of an output, with the parts of its uploads.
@@ -45,7 +52,7 @@ std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t free_limit
     all.push_back(stage_of(name, stream, standing, stream.items_bytes(free_limit - held - stream.workers_bytes)));
   };
   add("the corrected tile", facts.outputs.corrected,
-      corrected_source_bytes(facts.input, facts.outputs.corrected, stored_share));
+      corrected_source_bytes(facts.input, facts.outputs.corrected, facts.is_input_remote, stored_share));
   if (facts.fits) add("the mask", facts.outputs.mask, 0);
   if (facts.refines) add("the probability", facts.outputs.probability, 0);
   return all;
@@ -98,7 +105,7 @@ StreamMemory stream_memory(const OutputPlan& plan, std::int64_t source_bytes, in
 }
 
 std::int64_t corrected_source_bytes(const zarr::ArrayMetadata& input, const OutputPlan& plan,
-                                    double stored_share) {
+                                    bool is_input_remote, double stored_share) {
   const Extent3 cell = ItemGeometry(plan.chunk_shape, plan.shard_shape).cell;
   const Extent3 chunk = spatial(input.chunk_shape);
   std::int64_t bytes =
@@ -106,6 +113,8 @@ std::int64_t corrected_source_bytes(const zarr::ArrayMetadata& input, const Outp
   // A chunk that is not a whole cell, or holds several channels, is decoded beside it.
   if (chunk != cell || input.chunk_elements() != chunk.volume())
     bytes += static_cast<std::int64_t>(input.chunk_bytes());
+  if (is_input_remote || input.is_sharded())
+    bytes += zarr::expected_bytes(input, most_chunks_of(cell * 2, chunk), stored_share);
   return bytes;
 }
 

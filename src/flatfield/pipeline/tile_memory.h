@@ -23,6 +23,7 @@ struct MemoryFacts {
   bool refines = false;         ///< with foreground probabilities
   std::int64_t part_bytes = 0;  ///< of uploads to S3 that go on at the same time; 0 where the output is local
   std::int64_t queue_bytes = 0;   ///< of the queue of objects on their way to S3, per output; 0 where it is local
+  bool is_input_remote = false;
 };
 
 /// Memory of the process before it does anything: code, libraries, stacks.
@@ -48,9 +49,10 @@ struct StreamMemory {
 [[nodiscard]] StreamMemory stream_memory(const OutputPlan& plan, std::int64_t source_bytes, int workers,
                                          std::int64_t part_bytes, double stored_share = 1.0);
 
-/// Per worker: what reading and correcting a cell of the corrected output holds.
+/// Per worker: what reading and correcting a cell of the corrected output holds, with the chunks of the input that are
+/// fetched together (from shards, and where it is remote).
 [[nodiscard]] std::int64_t corrected_source_bytes(const zarr::ArrayMetadata& input, const OutputPlan& plan,
-                                                  double stored_share = 1.0);
+                                                  bool is_input_remote, double stored_share = 1.0);
 
 /// All stages of a tile with the least that each needs, for execution::check_needs.
 [[nodiscard]] std::vector<execution::StageNeeds> tile_needs(const MemoryFacts& facts);

@@ -141,6 +141,7 @@ class Planner {
       facts.part_bytes = static_cast<std::int64_t>(options.part_bytes);
       facts.queue_bytes = static_cast<std::int64_t>(options.queue_bytes);
     }
+    facts.is_input_remote = storage::is_remote(location_);
     return facts;
   }
 

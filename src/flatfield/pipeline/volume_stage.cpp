@@ -12,6 +12,9 @@ class StoredSource : public VoxelSource<T> {
  public:
   StoredSource(ome::Volume volume, int workers)
       : volume_(std::move(volume)), scratch_(static_cast<std::size_t>(workers)) {}
+  void expect(const Box3& box, int worker) override {
+    volume_.expect(box, scratch_[static_cast<std::size_t>(worker)]);
+  }
   void read(const Box3& box, BlockView<T> out, int worker) override {
     volume_.read<T>(box, out, scratch_[static_cast<std::size_t>(worker)]);
   }

@@ -18,6 +18,8 @@ template <class T>
 class VoxelSource {
  public:
   virtual ~VoxelSource() = default;
+  /// Says that `worker` will read all of `box`, in smaller boxes, before anything else.
+  virtual void expect(const Box3& /*box*/, int /*worker*/) {}
   /// Fills `out` with the voxels of `box`. Called from all workers at the same time; each box once.
   virtual void read(const Box3& box, BlockView<T> out, int worker) = 0;
 };

@@ -97,16 +97,26 @@ TEST_F(CredentialChain, takes_on_the_role_of_a_profile) {
       "config",
       "[profile role]\nrole_arn = arn:role\nsource_profile = base\nexternal_id = external\n"
       "[profile chained]\nrole_arn = arn:next\nsource_profile = role\nexternal_id = external\n"
-      "[profile from variables]\nrole_arn = arn:role\ncredential_source = Environment\n"
-      "external_id = external\n"
       "[profile stranger]\nrole_arn = arn:role\nsource_profile = base\n"
       "[profile circle]\nrole_arn = arn:role\nsource_profile = round\n"
       "[profile round]\nrole_arn = arn:role\nsource_profile = circle\n"
+      "[profile container]\nrole_arn = arn:role\ncredential_source = EcsContainer\n"
+      "external_id = external\n"
+      "[profile instance]\nrole_arn = arn:role\ncredential_source = Ec2InstanceMetadata\n"
+      "external_id = external\n"
       "[profile web]\nrole_arn = arn:role\nweb_identity_token_file = " +
           folder_.write("token", "web token") + "\n");
   EXPECT_TRUE(fetched_id({{"AWS_PROFILE", "role"}}).starts_with("ASIAROLE"));
   EXPECT_TRUE(fetched_id({{"AWS_PROFILE", "chained"}}).starts_with("ASIAROLE"));
   EXPECT_TRUE(fetched_id({{"AWS_PROFILE", "web"}}).starts_with("ASIAWEB"));
+  EXPECT_TRUE(fetched_id({{"AWS_PROFILE", "container"},
+                          {"AWS_CONTAINER_CREDENTIALS_FULL_URI", server_.url() + "/container"},
+                          {"AWS_CONTAINER_AUTHORIZATION_TOKEN", "container token"}})
+                  .starts_with("ASIAROLE"));
+  EXPECT_TRUE(fetched_id({{"AWS_PROFILE", "instance"},
+                          {"AWS_EC2_METADATA_DISABLED", "false"},
+                          {"AWS_EC2_METADATA_SERVICE_ENDPOINT", server_.url()}})
+                  .starts_with("ASIAROLE"));
   const Error error = refusal_of({{"AWS_PROFILE", "stranger"}});
   EXPECT_NE(std::string(error.what()).find("AccessDenied"), std::string::npos) << error.what();
   EXPECT_EQ(refusal_of({{"AWS_PROFILE", "circle"}}).code(), ErrorCode::kUsage);

@@ -41,6 +41,7 @@ class HttpStore final : public Store {
     throw Error(ErrorCode::kUnsupported, "a web server does not say what it has", describe(prefix),
                 "name an s3:// location or a local folder");
   }
+  int reads_at_once() const override { return std::min(kPiecesAtOnce, client_.most_at_once()); }
   std::string describe(std::string_view key) const override {
     return join_key(root_.text(), encode_path(key));
   }
@@ -56,7 +57,7 @@ class HttpStore final : public Store {
     RemoteObject object;
     object.where = describe(key);
     object.piece_bytes = kPieceBytes;
-    object.pieces_at_once = std::min(kPiecesAtOnce, client_.most_at_once());
+    object.pieces_at_once = reads_at_once();
     object.ask = [this, url = object.where](const std::string& method, const Fields& headers,
                                             const BodyRoom& room) {
       return ask(method, url, headers, room);

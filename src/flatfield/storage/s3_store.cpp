@@ -111,6 +111,7 @@ class S3Store final : public Store {
     } while (!token.empty());
   }
 
+  int reads_at_once() const override { return pieces_at_once(); }
   std::string describe(std::string_view key) const override {
     return join_key("s3://" + client_->bucket(), join_key(root_, key));
   }
@@ -127,13 +128,16 @@ class S3Store final : public Store {
       names.push_back(key.substr(start.size()));
   }
 
+  [[nodiscard]] int pieces_at_once() const {
+    return std::min(kPiecesAtOnce, client_->options().concurrency);
+  }
   [[nodiscard]] RemoteObject object(std::string_view key) const {
     check_key(key);
     queue_.flush();
     RemoteObject object;
     object.where = describe(key);
     object.piece_bytes = client_->options().part_bytes;
-    object.pieces_at_once = std::min(kPiecesAtOnce, client_->options().concurrency);
+    object.pieces_at_once = pieces_at_once();
     object.ask = [this, full = join_key(root_, key), where = object.where](
                      const std::string& method, const Fields& headers, const BodyRoom& room) {
       return ask(method, full, headers, room, where);

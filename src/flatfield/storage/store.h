@@ -70,6 +70,9 @@ class Store {
   /// Removes every object below a prefix ("" = all); an object named like the prefix itself stays.
   /// Absence is not an error. Throws Error(kWriteFailed).
   virtual void erase_prefix(std::string_view prefix) = 0;
+  /// How many objects a thread that needs several does well to read at once: more than one where a
+  /// reading is mostly waiting, for a server far away.
+  [[nodiscard]] virtual int reads_at_once() const { return 1; }
   /// Full name of an object for messages: a path or a URL. "" names the root.
   [[nodiscard]] virtual std::string describe(std::string_view key) const = 0;
 };

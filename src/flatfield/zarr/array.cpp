@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <map>
-#include <optional>
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/stage_clock.h"
+#include "flatfield/storage/fan_out.h"
+#include "flatfield/zarr/codec_memory.h"
 #include "flatfield/zarr/codecs_v3.h"
 #include "flatfield/zarr/compressors.h"
 #include "flatfield/zarr/fill_value.h"
@@ -82,6 +84,20 @@ ArrayMetadata open_v2(const Store& store, const std::string& path, std::string_v
 
 }  // namespace
 
+void ExpectedChunks::forget() {
+  for (auto& [index, encoded] : chunks)
+    if (encoded) spare.push_back(std::move(*encoded));
+  chunks.clear();
+  of.reset();
+}
+
+Buffer ExpectedChunks::take_spare() {
+  if (spare.empty()) return {};
+  Buffer buffer = std::move(spare.back());
+  spare.pop_back();
+  return buffer;
+}
+
 Array::Array(std::shared_ptr<Store> store, std::string path, ArrayMetadata metadata,
              const std::string& where)
     : store_(std::move(store)),
@@ -138,12 +154,23 @@ std::string Array::describe_chunk(const Shape& index) const {
   return store_->describe(chunk_object_key(index));
 }
 
-bool Array::get_encoded(const Shape& index, const std::string& key, ChunkScratch& scratch) const {
-  if (shards_) return shards_->get(key, number_in_object(index), scratch.encoded, scratch.codec);
-  const StageScope reading(Stage::kRead);
-  if (!store_->get(key, scratch.encoded)) return false;
-  count_bytes_read(static_cast<std::int64_t>(scratch.encoded.size()));
-  return true;
+std::optional<std::span<const std::byte>> Array::encoded_chunk(const Shape& index,
+                                                               const std::string& key,
+                                                               ChunkScratch& scratch) const {
+  if (scratch.expected.of == metadata_)
+    if (const auto it = scratch.expected.chunks.find(index); it != scratch.expected.chunks.end()) {
+      if (!it->second) return std::nullopt;
+      return std::as_const(*it->second).span();
+    }
+  if (shards_) {
+    if (!shards_->get(key, number_in_object(index), scratch.encoded, scratch.codec))
+      return std::nullopt;
+  } else {
+    const StageScope reading(Stage::kRead);
+    if (!store_->get(key, scratch.encoded)) return std::nullopt;
+    count_bytes_read(static_cast<std::int64_t>(scratch.encoded.size()));
+  }
+  return std::as_const(scratch.encoded).span();
 }
 
 template <class Work>
@@ -164,10 +191,11 @@ bool Array::read(const Shape& index, ChunkScratch& scratch, Decode decode, Fill 
   const std::string key = chunk_object_key(index);
   bool found = false;
   naming(index, key, [&] {
-    found = get_encoded(index, key, scratch);
+    const auto encoded = encoded_chunk(index, key, scratch);
+    found = encoded.has_value();
     const StageScope decoding(Stage::kDecode);
-    if (found)
-      decode(std::as_const(scratch.encoded).span());
+    if (encoded)
+      decode(*encoded);
     else
       fill();
   });
@@ -215,26 +243,78 @@ void Array::read_chunks(
     }
     return;
   }
-  std::map<std::string, std::vector<std::size_t>> by_shard;
+  for (const auto& [key, members] : by_shard(indices))
+    visit_shard(key, members, indices, scratch,
+                [&](std::size_t i, const std::span<const std::byte>* encoded) {
+                  {
+                    const StageScope decoding(Stage::kDecode);
+                    if (encoded == nullptr)
+                      fill_elements(metadata_->fill_value, chunk());
+                    else
+                      codec_->decode(*encoded, chunk(), scratch.codec);
+                  }
+                  visit(i, chunk());
+                });
+}
+
+std::map<std::string, std::vector<std::size_t>> Array::by_shard(
+    std::span<const Shape> indices) const {
+  std::map<std::string, std::vector<std::size_t>> shards;
   for (std::size_t i = 0; i < indices.size(); ++i)
-    by_shard[chunk_object_key(indices[i])].push_back(i);
-  for (const auto& [key, members] : by_shard) {
-    std::vector<std::size_t> numbers;
-    for (const std::size_t i : members) numbers.push_back(number_in_object(indices[i]));
-    naming(indices[members.front()], key, [&, &key = key, &members = members] {
-      shards_->get_many(key, numbers, scratch.encoded, scratch.codec,
-                        [&](std::size_t position, const std::span<const std::byte>* encoded) {
-                          const std::size_t i = members[position];
-                          naming(indices[i], key, [&] {
-                            const StageScope decoding(Stage::kDecode);
-                            if (encoded == nullptr)
-                              fill_elements(metadata_->fill_value, chunk());
-                            else
-                              codec_->decode(*encoded, chunk(), scratch.codec);
-                          });
-                          visit(i, chunk());
-                        });
-    });
+    shards[chunk_object_key(indices[i])].push_back(i);
+  return shards;
+}
+
+template <class Visit>
+void Array::visit_shard(const std::string& key, const std::vector<std::size_t>& members,
+                        std::span<const Shape> indices, ChunkScratch& scratch, Visit visit) const {
+  std::vector<std::size_t> numbers;
+  for (const std::size_t i : members) numbers.push_back(number_in_object(indices[i]));
+  naming(indices[members.front()], key, [&] {
+    shards_->get_many(key, numbers, scratch.encoded, scratch.codec,
+                      [&](std::size_t position, const std::span<const std::byte>* encoded) {
+                        const std::size_t i = members[position];
+                        naming(indices[i], key, [&] { visit(i, encoded); });
+                      });
+  });
+}
+
+void Array::expect_chunks(std::span<const Shape> indices, ChunkScratch& scratch) const {
+  if ((!shards_ && store_->reads_at_once() < 2) ||
+      indices.size() > static_cast<std::size_t>(kMostExpectedBytes) / codec_->chunk_bytes())
+    return;
+  ExpectedChunks& expected = scratch.expected;
+  const auto is_expected = [&](const Shape& index) { return expected.chunks.contains(index); };
+  if (expected.of == metadata_ && std::all_of(indices.begin(), indices.end(), is_expected)) return;
+  expected.forget();
+  expected.of = metadata_;
+  if (!shards_) return fetch_objects(indices, expected);
+  for (const auto& [key, members] : by_shard(indices))
+    visit_shard(key, members, indices, scratch,
+                [&](std::size_t i, const std::span<const std::byte>* encoded) {
+                  std::optional<Buffer>& kept = expected.chunks[indices[i]];
+                  if (encoded == nullptr) return;
+                  kept.emplace(expected.take_spare());
+                  std::copy(encoded->begin(), encoded->end(),
+                            kept->resize(encoded->size()).begin());
+                });
+}
+
+void Array::fetch_objects(std::span<const Shape> indices, ExpectedChunks& expected) const {
+  std::vector<Buffer> buffers;
+  for (std::size_t i = 0; i < indices.size(); ++i) buffers.push_back(expected.take_spare());
+  std::vector<char> is_there(indices.size());  // not bool: threads write neighbours
+  const StageScope reading(Stage::kRead);
+  storage::fan_out(static_cast<std::int64_t>(indices.size()), store_->reads_at_once(),
+                   [&](std::int64_t number) {
+                     const auto i = static_cast<std::size_t>(number);
+                     is_there[i] = store_->get(chunk_object_key(indices[i]), buffers[i]) ? 1 : 0;
+                   });
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    std::optional<Buffer>& kept = expected.chunks[indices[i]];
+    if (is_there[i] == 0) continue;
+    count_bytes_read(static_cast<std::int64_t>(buffers[i].size()));
+    kept.emplace(std::move(buffers[i]));
   }
 }
 

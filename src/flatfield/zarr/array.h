@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,19 +20,31 @@ namespace flatfield::zarr {
 
 class ShardReader;
 
+/// Chunks of an array that were read before they are asked for, still encoded.
+struct ExpectedChunks {
+  std::shared_ptr<const ArrayMetadata> of;        ///< the array
+  std::map<Shape, std::optional<Buffer>> chunks;  ///< by index; none = not stored
+  std::vector<Buffer> spare;                      ///< memory for others
+
+  /// Makes room for those of another part of the array.
+  void forget();
+  [[nodiscard]] Buffer take_spare();
+};
+
 /// Reusable memory of one thread for reading and writing chunks.
 struct ChunkScratch {
   Buffer encoded;  ///< bytes as they are in the store
   Buffer chunk;    ///< a decoded chunk, for readers that need only a part of it
   CodecScratch codec;
+  ExpectedChunks expected;
 };
 
 /// An n-dimensional chunked array in a store, of Zarr format 2 or 3. Immutable after opening; all
 /// members may be called from several threads, each with a scratch of its own. Chunk data in memory
 /// are always in C order, native byte order, and of the full chunk shape (edge chunks padded).
 ///
-/// In a sharded array a chunk is one of those within the shards. These are read one by one, and
-/// written by a ShardWriter.
+/// In a sharded array a chunk is one of those within the shards. These are read one by one, or
+/// several together, and written by a ShardWriter.
 class Array {
  public:
   /// Opens an existing array at `path` ("" = root of the store). Where metadata of both formats are
@@ -61,6 +75,11 @@ class Array {
   /// Otherwise like read_chunk.
   bool read_chunk_parts(const Shape& index, std::span<const ChunkPart> parts,
                         ChunkScratch& scratch) const;
+  /// Says that these chunks will be read with `scratch`: those of a shard are fetched together,
+  /// objects of a server far away several at once, and stay in `scratch`, encoded, until others are
+  /// expected. Nothing is done where that gains nothing: if they all are there already, are files,
+  /// or have more than 32 MiB together. Throws like read_chunk.
+  void expect_chunks(std::span<const Shape> indices, ChunkScratch& scratch) const;
   /// Reads several chunks into scratch.chunk, one after the other in an order that suits the store,
   /// and calls `visit` with the place of each in `indices` and its elements. Otherwise like
   /// read_chunk; chunks of one shard are read together.
@@ -90,8 +109,19 @@ class Array {
 
   void check_index(const Shape& index) const;
   void check_chunk_size(std::size_t size) const;
-  [[nodiscard]] bool get_encoded(const Shape& index, const std::string& key,
-                                 ChunkScratch& scratch) const;
+  /// The encoded bytes of a chunk, which live in `scratch`; none if there is no such chunk.
+  [[nodiscard]] std::optional<std::span<const std::byte>> encoded_chunk(
+      const Shape& index, const std::string& key, ChunkScratch& scratch) const;
+  /// The chunks of `indices` by the shard that holds each: places in that list, by key.
+  [[nodiscard]] std::map<std::string, std::vector<std::size_t>> by_shard(
+      std::span<const Shape> indices) const;
+  /// Calls `visit` with the place in `indices` and the encoded bytes (null: not there) of each of
+  /// `members`, which are chunks of the shard `key`.
+  template <class Visit>
+  void visit_shard(const std::string& key, const std::vector<std::size_t>& members,
+                   std::span<const Shape> indices, ChunkScratch& scratch, Visit visit) const;
+  /// Reads whole objects, several at once.
+  void fetch_objects(std::span<const Shape> indices, ExpectedChunks& expected) const;
   /// Reads the encoded chunk into scratch.encoded and has `decode` decode it; calls `fill` if
   /// there is no such chunk.
   template <class Decode, class Fill>

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <numeric>
 
@@ -289,6 +290,61 @@ TEST_F(ArrayTest, the_second_chunk_uses_the_memory_of_the_first) {
   EXPECT_EQ(scratch_.encoded.data(), encoded);
   EXPECT_EQ(scratch_.codec.stored.data(), stored);
   EXPECT_EQ(scratch_.codec.between[0].data(), between);
+}
+
+/// A store that counts its readings, and says how many are worth making at once.
+class FarStore final : public storage::MemoryStore {
+ public:
+  int reads_at_once() const override { return at_once; }
+  bool get(std::string_view key, Buffer& into) const override {
+    ++readings;
+    if (key.ends_with("/1/0") && !fault.empty()) throw Error(ErrorCode::kReadFailed, fault, key);
+    return MemoryStore::get(key, into);
+  }
+
+  int at_once = 4;
+  std::string fault;
+  mutable std::atomic<int> readings{0};
+};
+
+TEST(ExpectedChunks, of_a_store_far_away_are_read_at_once_and_each_once) {
+  const auto store = std::make_shared<FarStore>();
+  ChunkScratch scratch;
+  const Array array = Array::create(store, "a", small_array());
+  for (const std::int64_t z : {0, 2}) {
+    const auto chunk = counted(16, static_cast<std::uint16_t>(100 * z));
+    array.write_chunk({z, 0}, std::as_bytes(std::span(chunk)), scratch);
+  }
+  const std::vector<Shape> all{{0, 0}, {1, 0}, {2, 0}};
+  store->readings = 0;
+  for (int round = 0; round < 2; ++round) {
+    array.expect_chunks(all, scratch);
+    std::vector<std::uint16_t> chunk(16);
+    EXPECT_TRUE(array.read_chunk({2, 0}, std::as_writable_bytes(std::span(chunk)), scratch));
+    EXPECT_EQ(chunk, counted(16, 200));
+    EXPECT_FALSE(array.read_chunk({1, 0}, std::as_writable_bytes(std::span(chunk)), scratch));
+    EXPECT_EQ(chunk, std::vector<std::uint16_t>(16, 0x109));
+    EXPECT_TRUE(array.read_chunk({0, 0}, std::as_writable_bytes(std::span(chunk)), scratch));
+    EXPECT_EQ(chunk, counted(16));
+  }
+  EXPECT_EQ(store->readings, 3);
+
+  // A failure names the object, and is not taken for a chunk that is not there.
+  store->fault = "broken";
+  ChunkScratch other;
+  EXPECT_EQ(error_of([&] { array.expect_chunks(all, other); }).where(), "a/1/0");
+  std::vector<std::uint16_t> chunk(16);
+  EXPECT_EQ(error_of([&] {
+              array.read_chunk({1, 0}, std::as_writable_bytes(std::span(chunk)), other);
+            }).code(),
+            ErrorCode::kReadFailed);
+
+  // Files are read when they are needed.
+  store->at_once = 1;
+  store->readings = 0;
+  ChunkScratch third;
+  array.expect_chunks(all, third);
+  EXPECT_EQ(store->readings, 0);
 }
 
 }  // namespace

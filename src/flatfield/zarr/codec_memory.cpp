@@ -69,4 +69,11 @@ std::int64_t decoder_bytes(const ArrayMetadata& metadata, double stored_share) {
   return bytes;
 }
 
+std::int64_t expected_bytes(const ArrayMetadata& metadata, std::int64_t count, double stored_share) {
+  if (count > kMostExpectedBytes / static_cast<std::int64_t>(metadata.chunk_bytes())) return 0;
+  const std::int64_t room = rooms(metadata, 1, stored_share);
+  // Those of a shard come together, and are then taken apart.
+  return metadata.is_sharded() ? (2 * count - 1) * room : (count - 1) * room;
+}
+
 }  // namespace flatfield::zarr

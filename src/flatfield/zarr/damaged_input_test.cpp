@@ -83,8 +83,9 @@ TEST_F(DamagedInput, chunks_give_data_or_an_error) {
         ++errors;
       }
       try {
-        const std::array<ChunkPart, 2> parts{{{24 * (random_() % 16), std::span(part).first(24)},
-                                              {24 * (random_() % 16), std::span(part).last(24)}}};
+        const auto element = [&] { return static_cast<std::int64_t>(24 * (random_() % 16)); };
+        const std::array<ChunkPart, 2> parts{
+            {{element(), std::span(part).first(24)}, {element(), std::span(part).last(24)}}};
         array.read_chunk_parts({0, 0}, parts, scratch_);
       } catch (const Error& error) {
         EXPECT_EQ(error.code(), ErrorCode::kBadInput);

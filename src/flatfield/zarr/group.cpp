@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
 #include <string>
 
 #include "flatfield/core/error.h"
@@ -17,6 +19,34 @@ using storage::Store;
 
 bool exists(const Store& store, std::string_view path, std::string_view file) {
   return store.size(join_key(path, file)).has_value();
+}
+
+/// True if something is below `path`; where the store cannot list, nothing is known to be.
+bool is_folder(const Store& store, std::string_view path) {
+  try {
+    return !store.list(path).empty();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    return false;
+  }
+}
+
+/// The file in which zarr-python 2 keeps a copy of all metadata below a group.
+constexpr std::string_view kConsolidatedFileV2 = ".zmetadata";
+
+/// The documents that the group at `path` has copies of, by their path from there; null without.
+Json read_consolidated(const Store& store, std::string_view path, int zarr_format) {
+  if (zarr_format != 2)
+    if (const auto text = read_metadata_text(store, path, kNodeFileV3)) {
+      const std::string where = store.describe(join_key(path, kNodeFileV3));
+      return is_array_v3(*text, where) ? Json() : parse_group_v3(*text, where).consolidated;
+    }
+  if (zarr_format == 3) return Json();
+  const auto text = read_metadata_text(store, path, kConsolidatedFileV2);
+  if (!text) return Json();
+  const Json document = Json::parse(*text, store.describe(join_key(path, kConsolidatedFileV2)));
+  const Json* nodes = document.find("metadata");
+  return nodes != nullptr && nodes->is_object() ? *nodes : Json();
 }
 
 void check_format(int zarr_format, const std::string& where) {
@@ -49,10 +79,32 @@ Json read_group_attributes(const Store& store, std::string_view path, int zarr_f
   }
   if (const auto text = read_metadata_text(store, path, kAttributesFileV2))
     return parse_attributes_v2(*text, store.describe(join_key(path, kAttributesFileV2)));
-  if (!find_node(store, path, 2) && store.list(path).empty())
+  if (!find_node(store, path, 2) && !is_folder(store, path))
     throw Error(ErrorCode::kNotFound, "there is no Zarr group", store.describe(path),
                 "check the name");
   return Json::object();
+}
+
+std::vector<std::string> consolidated_children(const Store& store, std::string_view path,
+                                               int zarr_format) {
+  std::set<std::string> names;
+  std::string_view above = path;
+  for (;;) {
+    const std::string_view rest =
+        path.substr(std::min(path.size(), above.empty() ? 0 : above.size() + 1));
+    const std::string start = rest.empty() ? "" : std::string(rest) + "/";
+    const Json nodes = read_consolidated(store, above, zarr_format);
+    if (nodes.is_object())
+      for (const auto& [key, document] : nodes.as_object()) {
+        if (!key.starts_with(start)) continue;
+        const std::string name =
+            key.substr(start.size(), key.find('/', start.size()) - start.size());
+        // ".zarray" and the like are files of the group itself.
+        if (!name.empty() && name.front() != '.') names.insert(name);
+      }
+    if (!names.empty() || above.empty()) return {names.begin(), names.end()};
+    above = above.substr(0, above.find('/') == std::string_view::npos ? 0 : above.rfind('/'));
+  }
 }
 
 bool is_array(const Store& store, std::string_view path) {

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "flatfield/core/json.h"
 #include "flatfield/storage/store.h"
@@ -28,6 +30,12 @@ struct Node {
 /// there is nothing at all at `path`. `zarr_format` as in find_node.
 [[nodiscard]] Json read_group_attributes(const storage::Store& store, std::string_view path,
                                          int zarr_format = 0);
+/// Names of the nodes directly below `path` that consolidated metadata tell of, those of the group
+/// itself or of one above it, sorted; none where there are no such metadata. They may be out of
+/// date: the nodes need not be there, and there may be others. `zarr_format` as in find_node.
+[[nodiscard]] std::vector<std::string> consolidated_children(const storage::Store& store,
+                                                             std::string_view path,
+                                                             int zarr_format = 0);
 /// True if metadata of an array / of a group are at `path`.
 [[nodiscard]] bool is_array(const storage::Store& store, std::string_view path);
 [[nodiscard]] bool is_group(const storage::Store& store, std::string_view path);

@@ -79,6 +79,23 @@ TEST_F(GroupTest, format_3_counts_where_there_are_both_unless_told_otherwise) {
   EXPECT_EQ(find_node(*store_, "g", 3), (Node{3, false}));
 }
 
+TEST_F(GroupTest, consolidated_metadata_tell_what_is_below) {
+  EXPECT_EQ(consolidated_children(*store_, "none"), Names{});
+  put_text(*store_, "g2/.zmetadata", R"({"zarr_consolidated_format": 1, "metadata": {".zgroup": {},
+      "b/.zgroup": {}, "b/.zattrs": {}, "b/c/.zarray": {}, "a/.zarray": {}}})");
+  put_text(*store_, "g3/zarr.json", R"({"zarr_format": 3, "node_type": "group",
+      "consolidated_metadata": {"kind": "inline", "must_understand": false,
+                                "metadata": {"b": {}, "b/c": {}, "a": {}}}})");
+  put_text(*store_, "g3/b/zarr.json", R"({"zarr_format": 3, "node_type": "group"})");
+  for (const std::string group : {"g2", "g3"}) {
+    EXPECT_EQ(consolidated_children(*store_, group), (Names{"a", "b"}));
+    EXPECT_EQ(consolidated_children(*store_, group + "/b"), Names{"c"});
+    EXPECT_EQ(consolidated_children(*store_, group + "/b/c"), Names{});
+  }
+  EXPECT_EQ(consolidated_children(*store_, "g2", 3), Names{});
+  EXPECT_EQ(consolidated_children(*store_, "g3", 2), Names{});
+}
+
 TEST_F(GroupTest, a_file_that_describes_no_node_is_refused) {
   put_text(*store_, "v/zarr.json", "{}");
   EXPECT_EQ(code_of([&] { (void)read_group_attributes(*store_, "v"); }), ErrorCode::kBadInput);

@@ -195,15 +195,10 @@ GroupV3 parse_group_v3(std::string_view text, const std::string& where) {
                     {"zarr_format", "node_type", "attributes", "consolidated_metadata"});
   GroupV3 group;
   group.attributes = read_attributes(reader);
-  if (reader.optional("consolidated_metadata") == nullptr) return group;
-  const ObjectReader consolidated = reader.get_object("consolidated_metadata");
-  // Another kind of cache is no reason to refuse what it is a copy of.
-  if (consolidated.optional("kind") != nullptr && consolidated.get_string("kind") != "inline")
-    return group;
-  group.consolidated = consolidated.require("metadata");
-  if (!group.consolidated.is_object())
-    consolidated.fail("metadata",
-                      fmt::format("expected an object, found {}", group.consolidated.type_name()));
+  // A cache that is damaged, or of another kind, is no reason to refuse what it is a copy of.
+  const Json* consolidated = reader.optional("consolidated_metadata");
+  const Json* nodes = consolidated == nullptr ? nullptr : consolidated->find("metadata");
+  if (nodes != nullptr && nodes->is_object()) group.consolidated = *nodes;
   return group;
 }
 

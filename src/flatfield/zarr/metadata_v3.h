@@ -14,8 +14,8 @@ inline constexpr std::string_view kNodeFileV3 = "zarr.json";
 /// A group of Zarr v3.
 struct GroupV3 {
   Json attributes;  ///< object
-  /// Consolidated metadata: the documents of all nodes below by their path; null if there are none.
-  /// A cache that may be out of date: the nodes' own files are what counts.
+  /// Consolidated metadata: an object with the documents of all nodes below by their path; null if
+  /// there are none. A cache that may be out of date: the nodes' own files are what counts.
   Json consolidated;
 };
 

@@ -293,10 +293,13 @@ TEST(GroupsV3, keep_attributes_and_consolidated_metadata) {
                                        "x");
   EXPECT_EQ(group.attributes, Json::object());
   EXPECT_NE(group.consolidated.find("0"), nullptr);
-  EXPECT_TRUE(parse_group_v3(R"({"zarr_format": 3, "node_type": "group",
-      "consolidated_metadata": null})",
-                             "x")
-                  .consolidated.is_null());
+  for (const char* cache : {"null", "3", "{}", R"({"kind": "inline", "metadata": [1]})"})
+    EXPECT_TRUE(parse_group_v3(std::string(R"({"zarr_format": 3, "node_type": "group",
+        "consolidated_metadata": )") +
+                                   cache + "}",
+                               "x")
+                    .consolidated.is_null())
+        << cache;
 }
 
 TEST(GroupsV3, are_told_from_arrays) {

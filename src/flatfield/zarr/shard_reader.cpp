@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t kIndexBytes = std::size_t{32} << 20;
 /// Bytes between two chunks that are rather read than a second request made for what follows.
 constexpr std::uint64_t kLargestGap = std::uint64_t{64} << 10;
+/// Share of the bytes of a shard from which on all that lies between two chunks is read as well.
+constexpr double kMostOfAShard = 0.6;
 /// Bytes that are read with one request, unless a single chunk is larger.
 constexpr std::uint64_t kLargestRequest = std::uint64_t{16} << 20;
 
@@ -20,6 +22,17 @@ struct Wanted {
   storage::ByteRange place;
   std::size_t position;  ///< in the list of numbers
 };
+
+/// Bytes between two chunks that may be read in vain.
+std::uint64_t largest_gap(const std::vector<storage::ByteRange>& index,
+                          const std::vector<Wanted>& wanted) {
+  double stored_bytes = 0.0;
+  double wanted_bytes = 0.0;
+  for (const storage::ByteRange& place : index)
+    if (!is_absent(place)) stored_bytes += static_cast<double>(place.length);
+  for (const Wanted& chunk : wanted) wanted_bytes += static_cast<double>(chunk.place.length);
+  return wanted_bytes >= kMostOfAShard * stored_bytes ? kLargestRequest : kLargestGap;
+}
 
 }  // namespace
 
@@ -95,6 +108,7 @@ void ShardReader::get_many(const std::string& key, std::span<const std::size_t> 
   std::sort(wanted.begin(), wanted.end(), [](const Wanted& a, const Wanted& b) {
     return std::pair(a.place.offset, a.position) < std::pair(b.place.offset, b.position);
   });
+  const std::uint64_t most_between = largest_gap(*index, wanted);
   for (std::size_t first = 0; first < wanted.size();) {
     const std::uint64_t begin = wanted[first].place.offset;
     std::uint64_t end = begin + wanted[first].place.length;
@@ -102,7 +116,7 @@ void ShardReader::get_many(const std::string& key, std::span<const std::size_t> 
     for (; last < wanted.size(); ++last) {
       const storage::ByteRange& next = wanted[last].place;
       const std::uint64_t next_end = std::max(end, next.offset + next.length);
-      if (next.offset > end + kLargestGap || next_end - begin > kLargestRequest) break;
+      if (next.offset > end + most_between || next_end - begin > kLargestRequest) break;
       end = next_end;
     }
     {

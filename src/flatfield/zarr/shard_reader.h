@@ -35,8 +35,9 @@ class ShardReader {
   /// encoded bytes; null for a chunk that is not there.
   using Visit = std::function<void(std::size_t, const std::span<const std::byte>*)>;
 
-  /// Reads some chunks of a shard, in the order in which they lie in it: neighbours with one
-  /// request, and all with one if they are most of a shard of moderate size.
+  /// Reads some chunks of a shard, in the order in which they lie in it, with few requests:
+  /// neighbours together, and where they are most of the shard also what lies between them. A
+  /// request is of at most 16 MiB, unless a single chunk is larger.
   void get_many(const std::string& key, std::span<const std::size_t> numbers, Buffer& into,
                 CodecScratch& scratch, const Visit& visit) const;
 

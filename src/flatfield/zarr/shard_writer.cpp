@@ -84,15 +84,24 @@ void ShardWriter::drain(Lock& lock, const std::span<const std::byte>* encoded) {
     ++next_;
     buffer_->changed_.notify_all();
   }
+  // At once: what is behind the writer (a file, parts of an upload) is not held longer than needed.
+  if (next_ == order_.size()) {
+    if (writer_) unlocked(lock, [this] { complete(); });
+    spare_.clear();
+  }
   writing_ = false;
   buffer_->changed_.notify_all();
 }
 
 void ShardWriter::write_next(Lock& lock, std::span<const std::byte> encoded) {
-  const std::size_t number = order_[next_];
+  unlocked(lock, [&, number = order_[next_]] { append(number, encoded); });
+}
+
+template <class Work>
+void ShardWriter::unlocked(Lock& lock, Work work) {
   lock.unlock();
   try {
-    append(number, encoded);
+    work();
   } catch (const Error& error) {
     lock.lock();
     writing_ = false;
@@ -119,7 +128,9 @@ void ShardWriter::finish() {
     throw Error(ErrorCode::kInternal,
                 fmt::format("{} of {} chunks of a shard have come", next_, order_.size()),
                 store_->describe(key_));
-  if (!writer_) return;
+}
+
+void ShardWriter::complete() {
   const StageScope writing(Stage::kWrite);
   CodecScratch scratch;
   const std::span<const std::byte> index = index_codec_.encode(places_, scratch);

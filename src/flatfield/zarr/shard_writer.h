@@ -59,8 +59,9 @@ class ShardWriter {
   void put(std::size_t number, std::span<const std::byte> encoded);
   /// Leaves out a chunk that is in the order: it reads as the fill value.
   void skip(std::size_t number);
-  /// Completes the shard after all chunks have come; nothing is written if all were left out.
-  /// Throws Error(kWriteFailed), Error(kInternal) if chunks are missing.
+  /// To be called after all chunks have come: whoever put the last of them has completed the shard,
+  /// unless all were left out. Throws Error(kWriteFailed) for the failure of another thread,
+  /// Error(kInternal) if chunks are missing.
   void finish();
   /// Gives up the shard: threads that wait get Error(kWriteFailed), and so do later calls.
   void abandon();
@@ -73,8 +74,13 @@ class ShardWriter {
   void add(std::size_t number, const std::span<const std::byte>* encoded);
   /// Writes the next chunk, and then those that wait for it. Unlocks while it writes.
   void drain(Lock& lock, const std::span<const std::byte>* encoded);
-  /// Writes chunk next_ without the lock; only the thread that has set writing_ may.
+  /// Does `work` without the lock; only the thread that has set writing_ may.
+  template <class Work>
+  void unlocked(Lock& lock, Work work);
+  /// Writes chunk next_.
   void write_next(Lock& lock, std::span<const std::byte> encoded);
+  /// Writes the index behind the chunks.
+  void complete();
   void append(std::size_t number, std::span<const std::byte> encoded);
   void throw_if_failed() const;
 
