@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 
 namespace flatfield::pipeline {
 namespace {
@@ -86,7 +86,7 @@ std::string plan_text(const TilePlan& plan) {
   for (const StagePlan& stage : plan.stages) text += stage_text(plan, stage);
   const StagePlan total = plan.total();
   text += stage_text(plan, total);
-  if (total.requests_written > 0 || plan.sizes_are_estimates)
+  if (total.requests_read > 0 || total.requests_written > 0)
     text += fmt::format("  requests: {} to read, {} to write\n", total.requests_read, total.requests_written);
   if (plan.background_bytes > 0)
     text += fmt::format("  the background image needs {}{:.1f} % of level 0\n", plan.background_is_known ? "" : "at most ",

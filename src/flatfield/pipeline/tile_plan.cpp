@@ -111,6 +111,8 @@ class Planner {
     add_correcting(plan);
     if (fits_) add_mask(plan);
     if (refines_) add_probability(plan);
+    if (!storage::is_remote(location_))
+      for (StagePlan& stage : plan.stages) stage.requests_read = 0;
     return plan;
   }
 

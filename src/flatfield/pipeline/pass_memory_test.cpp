@@ -1,0 +1,70 @@
+#include "flatfield/pipeline/pass_memory.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "flatfield/pipeline/output_image.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+OutputPlan plan_of(const Extent3& shape, bool is_sharded) {
+  OutputPlan plan;
+  plan.volumes = {1, 1};
+  plan.shape = shape;
+  plan.chunk_shape = {128, 128, 128};
+  plan.level_count = 5;
+  plan.compressors = {zarr::Compressor{"blosc", 1}};
+  if (is_sharded) {
+    plan.zarr_format = 3;
+    plan.shard_shape = Extent3{512, 512, 512};
+  }
+  return plan;
+}
+
+std::vector<PassMemory> memory_of(const OutputPlan& plan, int workers) {
+  return pyramid_memory(level_metadata(plan), plan.chunk_shape, plan.shard_shape, workers);
+}
+
+/// The most that a pass holds, of each kind.
+PassMemory most_of(const std::vector<PassMemory>& passes) {
+  PassMemory most;
+  for (const PassMemory& pass : passes) {
+    most.worker_bytes = std::max(most.worker_bytes, pass.worker_bytes);
+    most.item_bytes = std::max(most.item_bytes, pass.item_bytes);
+    most.open_shards = std::max(most.open_shards, pass.open_shards);
+  }
+  return most;
+}
+
+TEST(PassMemory, does_not_grow_with_the_number_of_planes) {
+  for (const bool is_sharded : {false, true}) {
+    const PassMemory few = most_of(memory_of(plan_of({1024, 2048, 2048}, is_sharded), 2));
+    const PassMemory many = most_of(memory_of(plan_of({8192, 2048, 2048}, is_sharded), 2));
+    EXPECT_EQ(few.worker_bytes, many.worker_bytes);
+    EXPECT_EQ(few.item_bytes, many.item_bytes);
+    EXPECT_EQ(few.open_shards, many.open_shards);
+  }
+}
+
+TEST(PassMemory, of_shards_counts_chunks_that_come_early_and_the_shards_that_are_open) {
+  const auto one = memory_of(plan_of({4096, 2048, 2048}, true), 1);
+  const auto four = memory_of(plan_of({4096, 2048, 2048}, true), 4);
+  EXPECT_EQ(one.front().open_shards, 9);  // 2 x 2 x 2 and one of the next level
+  const std::int64_t cell = 128 * 128 * 128 * 2;
+  EXPECT_EQ(four.front().item_bytes - one.front().item_bytes, 3 * 8 * cell);
+  EXPECT_EQ(four.front().worker_bytes, one.front().worker_bytes);
+}
+
+TEST(PassMemory, of_chunks_is_a_cell_per_level_and_what_the_codec_holds) {
+  const PassMemory pass = memory_of(plan_of({4096, 2048, 2048}, false), 8).front();
+  const std::int64_t cell = 128 * 128 * 128 * 2;
+  EXPECT_EQ(pass.open_shards, 0);
+  EXPECT_EQ(pass.item_bytes, cell + cell / 8);
+  EXPECT_GT(pass.worker_bytes, 4 * cell);
+  EXPECT_LT(pass.worker_bytes, 6 * cell);
+}
+
+}  // namespace
+}  // namespace flatfield::pipeline
