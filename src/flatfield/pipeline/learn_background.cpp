@@ -5,7 +5,7 @@
 #include "flatfield/core/error.h"
 #include "flatfield/numerics/gaussian_filter.h"
 #include "flatfield/numerics/spline_resize.h"
-#include "flatfield/pipeline/level_reader.h"
+#include "flatfield/pipeline/background_median.h"
 #include "flatfield/pipeline/reference_background.h"
 
 namespace flatfield::pipeline {
@@ -72,7 +72,10 @@ void learn_background_image(const VolumeRequest& request, const Block<float>& lo
                             levels.estimation, levels.target),
                 request.tile.describe(), "check the scales and translations of the multiscales metadata");
   context.log.info(fmt::format("target planes: {} of {}", learned.target_planes.size(), target.shape().z));
-  Block<float> background = median_of_planes(target, learned.target_planes, parallel_for);
+  const MedianPlan plan =
+      plan_median(target, learned.target_planes, context.pool.workers(), context.memory.free_bytes());
+  const auto held = context.memory.reserve("background planes", plan.bytes);
+  Block<float> background = median_of_planes(target, learned.target_planes, plan, parallel_for);
   const double final_sigma = config.background_final_smoothing_sigma;
   numerics::gaussian_filter(background.view(), {0.0, final_sigma, final_sigma}, parallel_for);
   learned.correction.background = std::move(background);
