@@ -1,5 +1,6 @@
 #include "array_exercise.h"
 
+#include <array>
 #include <algorithm>
 #include <numeric>
 #include <optional>
@@ -97,14 +98,9 @@ std::optional<Bytes> read_halves(const Array& array, const Shape& index, ChunkSc
   const std::int64_t count = array.metadata().chunk_elements();
   const auto middle = static_cast<std::size_t>(count / 2) * size_of(array.metadata().dtype);
   Bytes chunk(array.metadata().chunk_bytes(), kOtherStain);
-  const bool first = reads([&] {
-    array.read_chunk_elements(index, 0, count / 2, std::span(chunk).first(middle), scratch);
-  });
-  const bool second = reads([&] {
-    array.read_chunk_elements(index, count / 2, count - count / 2,
-                              std::span(chunk).subspan(middle), scratch);
-  });
-  if (!first || !second) return std::nullopt;
+  const std::array<zarr::ChunkPart, 2> halves{{{0, std::span(chunk).first(middle)},
+                                         {count / 2, std::span(chunk).subspan(middle)}}};
+  if (!reads([&] { array.read_chunk_parts(index, halves, scratch); })) return std::nullopt;
   return chunk;
 }
 

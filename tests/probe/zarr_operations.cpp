@@ -1,4 +1,5 @@
 // Zarr arrays as a whole: read into, and written from, the bytes of numpy arrays.
+#include <array>
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
@@ -67,9 +68,9 @@ void read_array(const ProbeCall& call, const std::string& name, const std::strin
       const std::int64_t count = metadata.chunk_elements();
       const std::int64_t half = count / 2;
       const auto middle = static_cast<std::size_t>(half) * size_of(metadata.dtype);
-      array.read_chunk_elements(index, 0, half, std::span(parts).first(middle), scratch);
-      array.read_chunk_elements(index, half, count - half, std::span(parts).subspan(middle),
-                                scratch);
+      const std::array<zarr::ChunkPart, 2> halves{
+          {{half, std::span(parts).subspan(middle)}, {0, std::span(parts).first(middle)}}};
+      array.read_chunk_parts(index, halves, scratch);
       if (parts != chunk)
         throw std::runtime_error("the parts of a chunk are not the whole: " + path);
       copy_chunk(metadata, index, chunk, whole, true);

@@ -136,36 +136,46 @@ class StripMedian {
 };
 
 template <class T, class Lane>
-void write_medians(std::span<const T> stack, std::int64_t planes, std::span<float> out) {
+void write_medians(const T* first, std::int64_t stride, std::int64_t planes, std::span<float> out) {
   const std::int64_t pixels = std::ssize(out);
   StripMedian<T, Lane> strip(planes);
   for (std::int64_t x = 0; x < pixels; x += strip.width())
-    strip.write(stack.data() + x, pixels, std::min(strip.width(), pixels - x), out.data() + x);
+    strip.write(first + x, stride, std::min(strip.width(), pixels - x), out.data() + x);
 }
 
 }  // namespace
 
 template <class T>
+void plane_median(const T* first, std::int64_t stride, std::int64_t planes, std::span<float> out) {
+  if (planes < 1 || planes > std::numeric_limits<std::int32_t>::max() || std::ssize(out) > stride)
+    throw Error(ErrorCode::kInternal, "plane_median: " + std::to_string(out.size()) + " pixels of " +
+                                          std::to_string(planes) + " planes of " +
+                                          std::to_string(stride) + " pixels");
+  if (sizeof(T) == 1 && planes <= std::numeric_limits<std::int8_t>::max()) {
+    if constexpr (sizeof(T) == 1) write_medians<T, std::int8_t>(first, stride, planes, out);
+  } else if (planes <= std::numeric_limits<std::int16_t>::max()) {
+    write_medians<T, std::int16_t>(first, stride, planes, out);
+  } else {
+    write_medians<T, std::int32_t>(first, stride, planes, out);
+  }
+}
+
+template <class T>
 void plane_median(std::span<const T> stack, std::int64_t planes, std::int64_t pixels,
                   std::span<float> out) {
-  if (planes < 1 || planes > std::numeric_limits<std::int32_t>::max() || pixels < 0 ||
-      std::ssize(stack) != planes * pixels || std::ssize(out) != pixels)
+  if (planes < 1 || pixels < 0 || std::ssize(stack) != planes * pixels || std::ssize(out) != pixels)
     throw Error(ErrorCode::kInternal, "plane_median: " + std::to_string(stack.size()) +
                                           " values are not " + std::to_string(planes) +
                                           " planes of " + std::to_string(pixels) + " pixels for " +
                                           std::to_string(out.size()) + " results");
-  if (sizeof(T) == 1 && planes <= std::numeric_limits<std::int8_t>::max()) {
-    if constexpr (sizeof(T) == 1) write_medians<T, std::int8_t>(stack, planes, out);
-  } else if (planes <= std::numeric_limits<std::int16_t>::max()) {
-    write_medians<T, std::int16_t>(stack, planes, out);
-  } else {
-    write_medians<T, std::int32_t>(stack, planes, out);
-  }
+  plane_median(stack.data(), pixels, planes, out);
 }
 
 template void plane_median(std::span<const std::uint8_t>, std::int64_t, std::int64_t,
                            std::span<float>);
 template void plane_median(std::span<const std::uint16_t>, std::int64_t, std::int64_t,
                            std::span<float>);
+template void plane_median(const std::uint8_t*, std::int64_t, std::int64_t, std::span<float>);
+template void plane_median(const std::uint16_t*, std::int64_t, std::int64_t, std::span<float>);
 
 }  // namespace flatfield::numerics

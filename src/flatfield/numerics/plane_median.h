@@ -13,8 +13,15 @@ template <class T>
 void plane_median(std::span<const T> stack, std::int64_t planes, std::int64_t pixels,
                   std::span<float> out);
 
+/// The same of planes that lie `stride` values apart, for out.size() <= stride pixels from `first` on, which points into
+/// the first plane.
+template <class T>
+void plane_median(const T* first, std::int64_t stride, std::int64_t planes, std::span<float> out);
+
 extern template void plane_median(std::span<const std::uint8_t>, std::int64_t, std::int64_t,
                                   std::span<float>);
+extern template void plane_median(const std::uint8_t*, std::int64_t, std::int64_t, std::span<float>);
+extern template void plane_median(const std::uint16_t*, std::int64_t, std::int64_t, std::span<float>);
 extern template void plane_median(std::span<const std::uint16_t>, std::int64_t, std::int64_t,
                                   std::span<float>);
 

@@ -7,9 +7,6 @@
 namespace flatfield::ome {
 namespace {
 
-/// Chunks that are fetched together where planes are read.
-constexpr std::size_t kPlaneChunksAhead = 8;
-
 Extent3 last_three(const std::vector<std::int64_t>& values) {
   const std::size_t n = values.size();
   return {values[n - 3], values[n - 2], values[n - 1]};
@@ -58,16 +55,27 @@ std::vector<std::int64_t> Volume::chunk_index(const Extent3& chunk) const {
   return index;
 }
 
+void Volume::check_type(DType type) const {
+  if (type != dtype())
+    throw Error(ErrorCode::kInternal, "read as another data type than the array's", array_.describe());
+}
+
 void Volume::expect(const Box3& box, zarr::ChunkScratch& scratch) const {
-  std::vector<zarr::Shape> chunks;
-  for_each_chunk(box, chunk_, [&](const Extent3& chunk) { chunks.push_back(chunk_index(chunk)); });
-  array_.expect_chunks(chunks, scratch);
+  std::vector<Extent3> chunks;
+  for_each_chunk(box, chunk_, [&](const Extent3& chunk) { chunks.push_back(chunk); });
+  expect_chunks(chunks, scratch);
+}
+
+void Volume::expect_chunks(std::span<const Extent3> chunks, zarr::ChunkScratch& scratch) const {
+  std::vector<zarr::Shape> indices;
+  indices.reserve(chunks.size());
+  for (const Extent3& chunk : chunks) indices.push_back(chunk_index(chunk));
+  array_.expect_chunks(indices, scratch);
 }
 
 template <class T>
 void Volume::read(const Box3& box, BlockView<T> into, zarr::ChunkScratch& scratch) const {
-  if (DTypeOf<T>::value != dtype())
-    throw Error(ErrorCode::kInternal, "read as another data type than the array's", array_.describe());
+  check_type(DTypeOf<T>::value);
   const bool chunk_is_block = array_.metadata().chunk_elements() == chunk_.volume();
   for_each_chunk(box, chunk_, [&](const Extent3& chunk) {
     const Box3 chunk_box{chunk * chunk_, chunk_};
@@ -87,60 +95,23 @@ void Volume::read(const Box3& box, BlockView<T> into, zarr::ChunkScratch& scratc
 }
 
 template <class T>
-void Volume::read_planes(const std::vector<std::int64_t>& planes, const Box3& region,
-                         BlockView<T> into, zarr::ChunkScratch& scratch) const {
-  const std::int64_t plane_elements = chunk_.y * chunk_.x;
-  std::vector<zarr::Shape> ahead;  // all chunks that are read, in this order
-  for (std::size_t i = 0; i < planes.size(); ++i)
-    if (i == 0 || planes[i] / chunk_.z != planes[i - 1] / chunk_.z)
-      for_each_chunk({{planes[i], region.origin.y, region.origin.x}, {1, region.shape.y, region.shape.x}},
-                     chunk_,
-                     [&](const Extent3& chunk) { ahead.push_back(chunk_index(chunk)); });
-  std::size_t chunks_read = 0;
-  Buffer decoded;
-  for (std::size_t first = 0; first < planes.size();) {
-    // Planes that lie in the same chunks are read together.
-    const std::int64_t chunk_z = planes[first] / chunk_.z;
-    std::size_t last = first;
-    while (last < planes.size() && planes[last] / chunk_.z == chunk_z) ++last;
-    const std::int64_t z0 = planes[first] % chunk_.z;
-    const std::int64_t z1 = planes[last - 1] % chunk_.z + 1;
-    const Box3 slice{{chunk_z * chunk_.z, region.origin.y, region.origin.x},
-                     {1, region.shape.y, region.shape.x}};
-    for_each_chunk(slice, chunk_, [&](const Extent3& chunk) {
-      if (chunks_read % kPlaneChunksAhead == 0)
-        array_.expect_chunks(std::span(ahead).subspan(chunks_read).first(std::min(
-                                 kPlaneChunksAhead, ahead.size() - chunks_read)),
-                             scratch);
-      ++chunks_read;
-      decoded.resize(static_cast<std::size_t>((z1 - z0) * plane_elements) * sizeof(T));
-      array_.read_chunk_elements(chunk_index(chunk), slab_offset_ + z0 * plane_elements,
-                                 (z1 - z0) * plane_elements, decoded.span(), scratch);
-      const BlockView<const T> source(reinterpret_cast<const T*>(decoded.data()),
-                                      {z1 - z0, chunk_.y, chunk_.x});
-      const Box3 part = intersect({{slice.origin.z, chunk.y * chunk_.y, chunk.x * chunk_.x},
-                                   {1, chunk_.y, chunk_.x}},
-                                  slice);
-      for (std::size_t i = first; i < last; ++i) {
-        const Box3 from{{planes[i] % chunk_.z - z0, part.origin.y - chunk.y * chunk_.y,
-                         part.origin.x - chunk.x * chunk_.x},
-                        part.shape};
-        const Box3 to{{static_cast<std::int64_t>(i), part.origin.y - region.origin.y,
-                       part.origin.x - region.origin.x},
-                      part.shape};
-        copy_block<T>(source.sub(from), into.sub(to));
-      }
-    });
-    first = last;
-  }
+void Volume::read_plane_parts(const Extent3& chunk, std::span<const PlanePart<T>> parts,
+                              zarr::ChunkScratch& scratch) const {
+  check_type(DTypeOf<T>::value);
+  std::vector<zarr::ChunkPart> chunk_parts;
+  chunk_parts.reserve(parts.size());
+  for (const PlanePart<T>& part : parts)
+    chunk_parts.push_back({slab_offset_ + part.plane * chunk_.y * chunk_.x + part.first,
+                           std::as_writable_bytes(part.into)});
+  array_.read_chunk_parts(chunk_index(chunk), chunk_parts, scratch);
 }
 
 template void Volume::read(const Box3&, BlockView<std::uint8_t>, zarr::ChunkScratch&) const;
 template void Volume::read(const Box3&, BlockView<std::uint16_t>, zarr::ChunkScratch&) const;
 template void Volume::read(const Box3&, BlockView<float>, zarr::ChunkScratch&) const;
-template void Volume::read_planes(const std::vector<std::int64_t>&, const Box3&,
-                                  BlockView<std::uint8_t>, zarr::ChunkScratch&) const;
-template void Volume::read_planes(const std::vector<std::int64_t>&, const Box3&,
-                                  BlockView<std::uint16_t>, zarr::ChunkScratch&) const;
+template void Volume::read_plane_parts(const Extent3&, std::span<const PlanePart<std::uint8_t>>,
+                                       zarr::ChunkScratch&) const;
+template void Volume::read_plane_parts(const Extent3&, std::span<const PlanePart<std::uint16_t>>,
+                                       zarr::ChunkScratch&) const;
 
 }  // namespace flatfield::ome

@@ -26,20 +26,31 @@ class Volume {
   /// Says that the chunks of a box of the volume will be read with `scratch`: see
   /// zarr::Array::expect_chunks.
   void expect(const Box3& box, zarr::ChunkScratch& scratch) const;
+  /// The same of single chunks, counted in chunks of this volume.
+  void expect_chunks(std::span<const Extent3> chunks, zarr::ChunkScratch& scratch) const;
   /// Reads a box that lies within the volume. T must be the array's data type.
   /// Chunks that are not stored read as the fill value.
   template <class T>
   void read(const Box3& box, BlockView<T> into, zarr::ChunkScratch& scratch) const;
-  /// Reads some planes of a box: plane i of `into` (n, y, x) is plane planes[i] (ascending, of the volume)
-  /// of the box's y, x region. Each chunk that holds such a plane is read once.
+  /// Where pixels of one plane of a chunk go: pixels [first, first + into.size()) in C order over the chunk's y and x,
+  /// its padding included.
   template <class T>
-  void read_planes(const std::vector<std::int64_t>& planes, const Box3& region, BlockView<T> into,
-                   zarr::ChunkScratch& scratch) const;
+  struct PlanePart {
+    std::int64_t plane = 0;  ///< of the chunk
+    std::int64_t first = 0;
+    std::span<T> into;
+  };
+  /// Reads parts of planes of the chunk at `chunk` (in chunks of this volume), which is read once. T must be the array's
+  /// data type.
+  template <class T>
+  void read_plane_parts(const Extent3& chunk, std::span<const PlanePart<T>> parts, zarr::ChunkScratch& scratch) const;
 
   /// Index of the chunk at `chunk` (in chunks) of this volume in the array's grid.
   [[nodiscard]] std::vector<std::int64_t> chunk_index(const Extent3& chunk) const;
 
  private:
+  void check_type(DType type) const;
+
   zarr::Array array_;
   std::vector<std::int64_t> leading_;
   Extent3 shape_;
@@ -51,9 +62,9 @@ class Volume {
 extern template void Volume::read(const Box3&, BlockView<std::uint8_t>, zarr::ChunkScratch&) const;
 extern template void Volume::read(const Box3&, BlockView<std::uint16_t>, zarr::ChunkScratch&) const;
 extern template void Volume::read(const Box3&, BlockView<float>, zarr::ChunkScratch&) const;
-extern template void Volume::read_planes(const std::vector<std::int64_t>&, const Box3&,
-                                         BlockView<std::uint8_t>, zarr::ChunkScratch&) const;
-extern template void Volume::read_planes(const std::vector<std::int64_t>&, const Box3&,
-                                         BlockView<std::uint16_t>, zarr::ChunkScratch&) const;
+extern template void Volume::read_plane_parts(const Extent3&, std::span<const PlanePart<std::uint8_t>>,
+                                              zarr::ChunkScratch&) const;
+extern template void Volume::read_plane_parts(const Extent3&, std::span<const PlanePart<std::uint16_t>>,
+                                              zarr::ChunkScratch&) const;
 
 }  // namespace flatfield::ome

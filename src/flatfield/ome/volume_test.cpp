@@ -146,30 +146,33 @@ TEST(Volume, reads_any_box_of_any_channel_like_a_naive_copy) {
   }
 }
 
-TEST(Volume, reads_planes_like_a_naive_copy) {
+TEST(Volume, reads_parts_of_planes_like_a_naive_copy) {
   for (unsigned seed = 0; seed < 150; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937 random(seed + 5000);
     Twin twin(random, static_cast<int>(seed % 3));
     const auto leading = twin.random_leading(random);
     const Volume volume(*twin.array, leading);
-    std::vector<std::int64_t> planes;
-    for (std::int64_t z = 0; z < volume.shape().z; ++z)
-      if (pick(random, 0, 2) == 0) planes.push_back(z);
-    Box3 region{{0, 0, 0}, volume.shape()};
-    for (int axis = 1; axis < 3; ++axis) {
-      region.origin[axis] = pick(random, 0, volume.shape()[axis] - 1);
-      region.shape[axis] = pick(random, 1, volume.shape()[axis] - region.origin[axis]);
+    const Extent3& chunk_shape = volume.chunk_shape();
+    const Extent3 grid = ceil_div(volume.shape(), chunk_shape);
+    const Extent3 chunk = unravel(pick(random, 0, grid.volume() - 1), grid);
+    const std::int64_t pixels = chunk_shape.y * chunk_shape.x;
+    std::vector<std::vector<std::uint16_t>> found(static_cast<std::size_t>(pick(random, 0, 5)));
+    std::vector<Volume::PlanePart<std::uint16_t>> parts;
+    for (auto& into : found) {
+      const std::int64_t first = pick(random, 0, pixels - 1);
+      into.resize(static_cast<std::size_t>(pick(random, 0, pixels - first)));
+      parts.push_back({pick(random, 0, chunk_shape.z - 1), first, into});
     }
-    Block<std::uint16_t> out(
-        {static_cast<std::int64_t>(planes.size()), region.shape.y, region.shape.x});
-    volume.read_planes<std::uint16_t>(planes, region, out.view(), twin.scratch);
-    for (std::int64_t i = 0; i < out.size(); ++i) {
-      const Extent3 p = unravel(i, out.shape());
-      ASSERT_EQ(out.at(p.z, p.y, p.x),
-                twin.at(leading, {planes[static_cast<std::size_t>(p.z)], region.origin.y + p.y,
-                                  region.origin.x + p.x}));
-    }
+    volume.read_plane_parts<std::uint16_t>(chunk, parts, twin.scratch);
+    for (const auto& part : parts)
+      for (std::size_t i = 0; i < part.into.size(); ++i) {
+        const std::int64_t pixel = part.first + static_cast<std::int64_t>(i);
+        const Extent3 p = chunk * chunk_shape +
+                          Extent3{part.plane, pixel / chunk_shape.x, pixel % chunk_shape.x};
+        if (intersect({p, {1, 1, 1}}, {{0, 0, 0}, volume.shape()}).empty()) continue;
+        ASSERT_EQ(part.into[i], twin.at(leading, p)) << to_string(p);
+      }
   }
 }
 
@@ -218,9 +221,8 @@ TEST(Volume, refuses_arrays_and_uses_that_do_not_fit) {
   Block<std::uint8_t> bytes({4, 4, 4});
   EXPECT_THROW(Volume(array, {}).read<std::uint8_t>({{0, 0, 0}, {4, 4, 4}}, bytes.view(), scratch),
                Error);
-  EXPECT_THROW(Volume(array, {}).read_planes<std::uint8_t>({0}, {{0, 0, 0}, {4, 4, 4}},
-                                                           bytes.view(), scratch),
-               Error);
+  const Volume::PlanePart<std::uint8_t> part{0, 0, bytes.span().first(4)};
+  EXPECT_THROW(Volume(array, {}).read_plane_parts<std::uint8_t>({0, 0, 0}, {&part, 1}, scratch), Error);
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "flatfield/core/error.h"
-#include "flatfield/numerics/plane_median.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -51,28 +50,6 @@ Block<float> read_typed(const ome::Volume& volume, const Box3& region, const Par
   return out;
 }
 
-template <class T>
-Block<float> median_typed(const ome::Volume& volume, const std::vector<std::int64_t>& planes,
-                          const ParallelFor& parallel_for) {
-  const Extent3& shape = volume.shape();
-  Block<float> out({1, shape.y, shape.x});
-  const Extent3 column{shape.z, volume.chunk_shape().y, volume.chunk_shape().x};
-  const Extent3 grid = ceil_div(shape, column);
-  parallel_for(grid.volume(), [&](std::int64_t i) {
-    const Box3 region = tile_box(unravel(i, grid), column, shape);
-    const std::int64_t pixels = region.shape.y * region.shape.x;
-    const auto count = static_cast<std::int64_t>(planes.size());
-    zarr::ChunkScratch scratch;
-    Block<T> stack({count, region.shape.y, region.shape.x});
-    volume.read_planes<T>(planes, region, stack.view(), scratch);
-    Block<float> median({1, region.shape.y, region.shape.x});
-    numerics::plane_median<T>(stack.span(), count, pixels, median.span());
-    copy_block<float>(median.view(),
-                      out.view().sub({{0, region.origin.y, region.origin.x}, median.shape()}));
-  });
-  return out;
-}
-
 /// Calls `f` with a value of the volume's element type.
 template <class F>
 Block<float> with_type(const ome::Volume& volume, F f) {
@@ -93,12 +70,6 @@ Block<float> read_box_as_float(const ome::Volume& volume, const Box3& box,
                                const ParallelFor& parallel_for) {
   return with_type(volume,
                    [&](auto type) { return read_typed<decltype(type)>(volume, box, parallel_for); });
-}
-
-Block<float> median_of_planes(const ome::Volume& volume, const std::vector<std::int64_t>& planes,
-                              const ParallelFor& parallel_for) {
-  return with_type(volume,
-                   [&](auto type) { return median_typed<decltype(type)>(volume, planes, parallel_for); });
 }
 
 }  // namespace flatfield::pipeline

@@ -1,8 +1,5 @@
 #pragma once
 
-#include <cstdint>
-#include <vector>
-
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
 #include "flatfield/ome/volume.h"
@@ -15,11 +12,5 @@ namespace flatfield::pipeline {
 /// Reads a box of a uint8 or uint16 volume as float32.
 [[nodiscard]] Block<float> read_box_as_float(const ome::Volume& volume, const Box3& box,
                                              const ParallelFor& parallel_for);
-
-/// The background image: per-pixel median over some planes (ascending, at least one) of a uint8 or
-/// uint16 volume, as a (1, y, x) block. Each chunk that holds such a plane is read once.
-[[nodiscard]] Block<float> median_of_planes(const ome::Volume& volume,
-                                            const std::vector<std::int64_t>& planes,
-                                            const ParallelFor& parallel_for);
 
 }  // namespace flatfield::pipeline

@@ -101,32 +101,6 @@ TYPED_TEST(LevelReader, reads_the_chunks_of_a_shard_together) {
   }
 }
 
-TYPED_TEST(LevelReader, takes_the_median_of_some_planes_per_pixel) {
-  for (unsigned seed = 0; seed < 20; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
-    std::mt19937 random(seed);
-    const auto length = [&] { return static_cast<std::int64_t>(1 + random() % 14); };
-    const Stored<TypeParam> stored({length(), length(), length()}, {length(), length(), length()},
-                                   seed);
-    const Extent3& shape = stored.voxels.shape();
-    std::vector<std::int64_t> planes;
-    for (std::int64_t z = 0; z < shape.z; ++z)
-      if (random() % 2 == 0 || (z + 1 == shape.z && planes.empty())) planes.push_back(z);
-    const Block<float> median = median_of_planes(stored.volume(), planes, serial_for);
-    ASSERT_EQ(median.shape(), (Extent3{1, shape.y, shape.x}));
-    for (std::int64_t y = 0; y < shape.y; ++y)
-      for (std::int64_t x = 0; x < shape.x; ++x) {
-        std::vector<double> values;
-        for (const std::int64_t z : planes) values.push_back(stored.voxels.at(z, y, x));
-        std::ranges::sort(values);
-        const std::size_t n = values.size();
-        const double expected =
-            n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2.0;
-        ASSERT_EQ(median.at(0, y, x), static_cast<float>(expected));
-      }
-  }
-}
-
 TEST(LevelReaderTypes, other_than_uint8_and_uint16_are_refused) {
   Stored<float> stored({2, 2, 2}, {2, 2, 2}, 1);
   try {

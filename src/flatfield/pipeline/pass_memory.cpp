@@ -63,8 +63,11 @@ std::vector<PassMemory> pyramid_memory(const std::vector<zarr::ArrayMetadata>& l
     pass.finest_level = static_cast<std::int64_t>(first);
     const std::int64_t cell_bytes = geometry.cell.volume() * item.itemsize;
     pass.worker_bytes = (part_level + 1) * cell_bytes + zarr::encoder_bytes(finest, stored_share);
-    // Chunks are cut from a cell, and a carry from what an item has gathered.
-    if (chunk_shape != geometry.cell || item.has_carry) pass.worker_bytes += cell_bytes;
+    // Chunks are cut from a cell, and those of a carry from the carry, which is reduced from the last level if that is
+    // what an item gathers.
+    if (chunk_shape != geometry.cell) pass.worker_bytes += cell_bytes;
+    if (item.has_carry) pass.worker_bytes += geometry.carry_chunk().volume() * item.itemsize;
+    if (item.has_carry && gathers_a_level(item)) pass.worker_bytes += geometry.carry.volume() * item.itemsize;
     pass.item_bytes = item_bytes(geometry, item);
     pass.items = ceil_div(shape, geometry.item).volume();
     if (item.is_sharded)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <memory>
 
@@ -87,8 +88,15 @@ class Sample {
     const std::vector<Extent3> grid = morton_order(ceil_div(volume, block_));
     const auto all = static_cast<std::int64_t>(grid.size());
     const std::int64_t count = std::min(all, most_blocks);
-    for (std::int64_t i = 0; i < count; ++i)
-      origins_.push_back(grid[static_cast<std::size_t>((2 * i + 1) * all / (2 * count))] * block_);
+    // One of each of `count` equal parts of the grid, at places that do not repeat: every second block may be like every
+    // other.
+    constexpr double kGoldenRatio = 0.6180339887498949;
+    for (std::int64_t i = 0; i < count; ++i) {
+      double whole = 0.0;
+      const double place = static_cast<double>(i) + std::modf(kGoldenRatio * static_cast<double>(i + 1), &whole);
+      const auto number = static_cast<std::size_t>(place * static_cast<double>(all) / static_cast<double>(count));
+      origins_.push_back(grid[number] * block_);
+    }
   }
 
   [[nodiscard]] Extent3 shape() const {
@@ -183,12 +191,9 @@ Probe probe_tile(RunContext& context, const ome::Tile& tile, const std::string& 
     SampledSource<std::uint8_t> sampled(*source, sample);
     probe.mask = write_sample(context, sampled, sample.shape(), outputs.mask, 1, scratch);
   }
-  if (learned.weights) {
-    const ome::Volume estimation = tile.open_volume(small.estimation, {});
-    const auto source = foreground_source(*learned.weights, estimation, correction, context.pool);
-    probe.probability = write_sample(context, *source, estimation.shape(), outputs.probability,
-                                     outputs.probability.level_count, scratch);
-  }
+  if (learned.weights)
+    probe.probability = write_sample(context, *block_source(*learned.weights), learned.weights->shape(),
+                                     outputs.probability, outputs.probability.level_count, scratch);
   return probe;
 }
 

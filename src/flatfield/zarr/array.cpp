@@ -186,9 +186,8 @@ void Array::naming(const Shape& index, const std::string& key, Work work) const 
   }
 }
 
-template <class Decode>
-bool Array::read(const Shape& index, std::span<std::byte> into, ChunkScratch& scratch,
-                 Decode decode) const {
+template <class Decode, class Fill>
+bool Array::read(const Shape& index, ChunkScratch& scratch, Decode decode, Fill fill) const {
   const std::string key = chunk_object_key(index);
   bool found = false;
   naming(index, key, [&] {
@@ -198,30 +197,39 @@ bool Array::read(const Shape& index, std::span<std::byte> into, ChunkScratch& sc
     if (encoded)
       decode(*encoded);
     else
-      fill_elements(metadata_->fill_value, into);
+      fill();
   });
   return found;
 }
 
 bool Array::read_chunk(const Shape& index, std::span<std::byte> into, ChunkScratch& scratch) const {
   check_chunk_size(into.size());
-  return read(index, into, scratch, [&](std::span<const std::byte> encoded) {
-    codec_->decode(encoded, into, scratch.codec);
-  });
+  return read(
+      index, scratch,
+      [&](std::span<const std::byte> encoded) { codec_->decode(encoded, into, scratch.codec); },
+      [&] { fill_elements(metadata_->fill_value, into); });
 }
 
-bool Array::read_chunk_elements(const Shape& index, std::int64_t first, std::int64_t count,
-                                std::span<std::byte> into, ChunkScratch& scratch) const {
-  const std::int64_t elements = metadata_->chunk_elements();
-  if (first < 0 || count < 0 || first > elements || count > elements - first ||
-      into.size() != static_cast<std::size_t>(count) * size_of(metadata_->dtype))
-    throw Error(ErrorCode::kInternal,
-                fmt::format("asked for {} elements from {} on of a chunk of {}, into {} bytes",
-                            count, first, elements, into.size()),
-                describe());
-  return read(index, into, scratch, [&](std::span<const std::byte> encoded) {
-    codec_->decode_elements(encoded, first, into, scratch.codec, scratch.chunk);
-  });
+bool Array::read_chunk_parts(const Shape& index, std::span<const ChunkPart> parts,
+                             ChunkScratch& scratch) const {
+  const auto elements = metadata_->chunk_elements();
+  const std::size_t itemsize = size_of(metadata_->dtype);
+  for (const auto& [first, into] : parts) {
+    const auto count = static_cast<std::int64_t>(into.size() / itemsize);
+    if (first < 0 || first > elements || count > elements - first || into.size() % itemsize != 0)
+      throw Error(ErrorCode::kInternal,
+                  fmt::format("asked for elements from {} on of a chunk of {}, into {} bytes", first,
+                              elements, into.size()),
+                  describe());
+  }
+  return read(
+      index, scratch,
+      [&](std::span<const std::byte> encoded) {
+        codec_->decode_parts(encoded, parts, scratch.codec, scratch.chunk);
+      },
+      [&] {
+        for (const ChunkPart& part : parts) fill_elements(metadata_->fill_value, part.into);
+      });
 }
 
 void Array::read_chunks(

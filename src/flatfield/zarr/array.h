@@ -70,12 +70,11 @@ class Array {
   /// filled with the fill value; the result says whether it was there. Throws Error(kBadInput)
   /// naming the object for bytes that do not decode to exactly a chunk.
   bool read_chunk(const Shape& index, std::span<std::byte> into, ChunkScratch& scratch) const;
-  /// Decodes `count` elements of a chunk, from element `first` (in C order) on, into `into`
-  /// (exactly their bytes): z planes of a chunk, for example. The whole object is read, but with
-  /// Blosc and C order only the blocks that hold these elements are decoded. Otherwise like
-  /// read_chunk.
-  bool read_chunk_elements(const Shape& index, std::int64_t first, std::int64_t count,
-                           std::span<std::byte> into, ChunkScratch& scratch) const;
+  /// Decodes parts of a chunk: some z planes, for example. The chunk is read once and whole, but
+  /// with Blosc and C order only the blocks that hold some of the elements are decoded, each once.
+  /// Otherwise like read_chunk.
+  bool read_chunk_parts(const Shape& index, std::span<const ChunkPart> parts,
+                        ChunkScratch& scratch) const;
   /// Says that these chunks will be read with `scratch`: those of a shard are fetched together,
   /// objects of a server far away several at once, and stay in `scratch`, encoded, until others are
   /// expected. Nothing is done where that gains nothing: if they all are there already, are files,
@@ -123,10 +122,10 @@ class Array {
                    std::span<const Shape> indices, ChunkScratch& scratch, Visit visit) const;
   /// Reads whole objects, several at once.
   void fetch_objects(std::span<const Shape> indices, ExpectedChunks& expected) const;
-  /// Has `decode` decode the encoded chunk into `into`; fills `into` if there is no such chunk.
-  template <class Decode>
-  bool read(const Shape& index, std::span<std::byte> into, ChunkScratch& scratch,
-            Decode decode) const;
+  /// Reads the encoded chunk into scratch.encoded and has `decode` decode it; calls `fill` if
+  /// there is no such chunk.
+  template <class Decode, class Fill>
+  bool read(const Shape& index, ChunkScratch& scratch, Decode decode, Fill fill) const;
   /// Runs `work`, naming the object in errors about what it holds.
   template <class Work>
   void naming(const Shape& index, const std::string& key, Work work) const;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <numeric>
@@ -63,6 +64,10 @@ TEST_F(ArrayTest, a_chunk_that_was_written_is_read) {
   EXPECT_EQ(back, chunk);
 }
 
+std::array<ChunkPart, 1> one_part(std::int64_t first, std::vector<std::uint16_t>& into) {
+  return {{{first, std::as_writable_bytes(std::span(into))}}};
+}
+
 TEST_F(ArrayTest, a_chunk_that_is_absent_is_filled_and_said_to_be_absent) {
   const Array array = Array::create(store_, "", small_array());
   std::vector<std::uint16_t> back(16);
@@ -70,7 +75,7 @@ TEST_F(ArrayTest, a_chunk_that_is_absent_is_filled_and_said_to_be_absent) {
   EXPECT_EQ(back, std::vector<std::uint16_t>(16, 0x0109));
   std::vector<std::uint16_t> part(3);
   EXPECT_FALSE(
-      array.read_chunk_elements({0, 0}, 5, 3, std::as_writable_bytes(std::span(part)), scratch_));
+      array.read_chunk_parts({0, 0}, one_part(5, part), scratch_));
   EXPECT_EQ(part, std::vector<std::uint16_t>(3, 0x0109));
 }
 
@@ -80,15 +85,15 @@ TEST_F(ArrayTest, some_elements_of_a_chunk_are_read) {
   array.write_chunk({1, 0}, std::as_bytes(std::span(chunk)), scratch_);
   std::vector<std::uint16_t> part(8);
   EXPECT_TRUE(
-      array.read_chunk_elements({1, 0}, 8, 8, std::as_writable_bytes(std::span(part)), scratch_));
+      array.read_chunk_parts({1, 0}, one_part(8, part), scratch_));
   EXPECT_EQ(part, counted(8, 8));
-  for (const auto& [first, count] :
-       std::vector<std::pair<std::int64_t, std::int64_t>>{{9, 8}, {-1, 8}, {8, 7}, {17, 0}})
-    EXPECT_EQ(error_of([&, f = first, c = count] {
-                array.read_chunk_elements({1, 0}, f, c, std::as_writable_bytes(std::span(part)),
-                                          scratch_);
-              }).code(),
+  for (const std::int64_t first : {9, -1, 17})
+    EXPECT_EQ(error_of([&] { array.read_chunk_parts({1, 0}, one_part(first, part), scratch_); }).code(),
               ErrorCode::kInternal);
+  const std::array<ChunkPart, 1> uneven{
+      {{0, std::as_writable_bytes(std::span(part)).first(3)}}};
+  EXPECT_EQ(error_of([&] { array.read_chunk_parts({1, 0}, uneven, scratch_); }).code(),
+            ErrorCode::kInternal);
 }
 
 TEST_F(ArrayTest, encoding_and_storing_may_be_two_steps) {

@@ -209,19 +209,31 @@ void ChunkCodec::decode_shard(ConstBytes bytes, Bytes into, CodecScratch& scratc
   });
 }
 
-void ChunkCodec::decode_elements(ConstBytes encoded, std::int64_t first, Bytes into,
-                                 CodecScratch& scratch, Buffer& chunk) const {
-  const std::size_t offset = static_cast<std::size_t>(first) * itemsize_;
-  const bool blosc_only =
-      order_.empty() && !shard_ && steps_.size() == 1 && steps_.front().compressor.id == "blosc";
-  if (blosc_only && decode_blosc_part(encoded, chunk_bytes_, offset, into)) {
-    swap_bytes(into, swap_size_);
-    return;
-  }
+bool ChunkCodec::decode_only_parts(ConstBytes encoded, std::span<const ChunkPart> parts,
+                                   CodecScratch& scratch, Buffer& block) const {
+  const bool is_blosc = !steps_.empty() && steps_.front().functions != nullptr &&
+                        steps_.front().compressor.id == "blosc";
+  if (!is_blosc || shard_ || !order_.empty()) return false;
+  const ConstBytes bytes = undo_last_steps(1, encoded, scratch);
+  std::vector<BytePart> places;
+  places.reserve(parts.size());
+  for (const ChunkPart& part : parts)
+    places.push_back({static_cast<std::size_t>(part.first) * itemsize_, part.into});
+  if (!decode_blosc_parts(bytes, chunk_bytes_, places, block)) return false;
+  for (const ChunkPart& part : parts) swap_bytes(part.into, swap_size_);
+  return true;
+}
+
+void ChunkCodec::decode_parts(ConstBytes encoded, std::span<const ChunkPart> parts,
+                              CodecScratch& scratch, Buffer& chunk) const {
+  if (decode_only_parts(encoded, parts, scratch, chunk)) return;
   const Bytes whole = chunk.resize(chunk_bytes_);
   decode(encoded, whole, scratch);
-  const auto part = whole.subspan(offset, into.size());
-  std::copy(part.begin(), part.end(), into.begin());
+  for (const ChunkPart& part : parts) {
+    const auto bytes =
+        whole.subspan(static_cast<std::size_t>(part.first) * itemsize_, part.into.size());
+    std::copy(bytes.begin(), bytes.end(), part.into.begin());
+  }
 }
 
 ConstBytes ChunkCodec::encode(ConstBytes chunk, CodecScratch& scratch) const {

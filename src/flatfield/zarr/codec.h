@@ -14,6 +14,12 @@
 
 namespace flatfield::zarr {
 
+/// Some elements of a chunk, and where they go: elements [first, first + into.size() / itemsize) in C order.
+struct ChunkPart {
+  std::int64_t first = 0;
+  std::span<std::byte> into;
+};
+
 struct CompressorInfo;
 struct FilterInfo;
 
@@ -55,10 +61,10 @@ class ChunkCodec {
   void decode(std::span<const std::byte> encoded, std::span<std::byte> into,
               CodecScratch& scratch) const;
 
-  /// Decodes elements [first, first + into.size() / itemsize) of a chunk, only as much of the chunk
-  /// as they need where the codecs allow it; otherwise the whole chunk into `chunk` first.
-  void decode_elements(std::span<const std::byte> encoded, std::int64_t first,
-                       std::span<std::byte> into, CodecScratch& scratch, Buffer& chunk) const;
+  /// Decodes parts of a chunk: where Blosc made it and the order is C, only the blocks that hold
+  /// some of them, each once; otherwise the whole chunk into `chunk` first.
+  void decode_parts(std::span<const std::byte> encoded, std::span<const ChunkPart> parts,
+                    CodecScratch& scratch, Buffer& chunk) const;
 
   /// Encodes `chunk` (chunk_bytes()). The result is in `scratch`, or is `chunk` itself if nothing
   /// has to be done. Only for chains without filters and shards.
@@ -89,6 +95,10 @@ class ChunkCodec {
   [[nodiscard]] std::span<const std::byte> undo_last_steps(std::size_t first,
                                                            std::span<const std::byte> encoded,
                                                            CodecScratch& scratch) const;
+  /// Does what decode_parts can do without the whole chunk; false if that is nothing.
+  [[nodiscard]] bool decode_only_parts(std::span<const std::byte> encoded,
+                                       std::span<const ChunkPart> parts, CodecScratch& scratch,
+                                       Buffer& block) const;
   void decode_shard(std::span<const std::byte> bytes, std::span<std::byte> into,
                     CodecScratch& scratch) const;
 

@@ -74,7 +74,7 @@ TEST(ChunkCodec, elements_of_a_chunk_are_those_of_the_whole) {
   for (const ByteOrder bytes : {ByteOrder::kLittle, ByteOrder::kBig})
     for (const Elements elements : {Elements::kC, Elements::kF})
       for (const auto& compressors :
-           {std::vector<Compressor>{}, {{"blosc", 1, "zstd", 2, 0}}, {{"zstd", 1}}}) {
+           {std::vector<Compressor>{}, {{"blosc", 1, "zstd", 2, 4096}}, {{"zstd", 1}}}) {
         const ChunkCodec codec =
             prepared(described(DType::kUint16, bytes, elements, compressors, {7, 30, 40}));
         const Bytes chunk = random_bytes(codec.chunk_bytes(), 3);
@@ -83,11 +83,16 @@ TEST(ChunkCodec, elements_of_a_chunk_are_those_of_the_whole) {
         const auto stored = codec.encode(chunk, scratch);
         const Bytes copy(stored.begin(), stored.end());
         for (int round = 0; round < 10; ++round) {
-          const std::size_t first = random() % 8400;
-          const std::size_t count = random() % (8401 - first);
-          Bytes part(count * 2);
-          codec.decode_elements(copy, static_cast<std::int64_t>(first), part, scratch, whole);
-          EXPECT_TRUE(std::equal(part.begin(), part.end(), chunk.data() + first * 2));
+          std::vector<Bytes> found(1 + random() % 4);
+          std::vector<ChunkPart> parts;
+          for (Bytes& part : found) {
+            const std::size_t first = random() % 8400;
+            part.resize(2 * (random() % (8401 - first)));
+            parts.push_back({static_cast<std::int64_t>(first), part});
+          }
+          codec.decode_parts(copy, parts, scratch, whole);
+          for (const ChunkPart& part : parts)
+            EXPECT_TRUE(std::equal(part.into.begin(), part.into.end(), chunk.data() + part.first * 2));
         }
       }
 }

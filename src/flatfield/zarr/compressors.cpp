@@ -362,19 +362,44 @@ void check_compressor(const Compressor& compressor, std::string_view where) {
                 "use 0 (automatic)");
 }
 
-bool decode_blosc_part(ConstBytes encoded, std::size_t whole_size, std::size_t offset, Bytes into) {
+bool decode_blosc_parts(ConstBytes encoded, std::size_t whole_size, std::span<const BytePart> parts,
+                        Buffer& block) {
   const std::size_t size = check_blosc_header(encoded);
   if (size != whole_size) fail_decoded_size(size, whole_size);
   std::size_t itemsize = 0;  // that of the writer, which need not be ours
   int flags = 0;
   blosc_cbuffer_metainfo(encoded.data(), &itemsize, &flags);
-  if (itemsize == 0 || offset % itemsize != 0 || into.size() % itemsize != 0) return false;
-  const int n = blosc_getitem(encoded.data(), static_cast<int>(offset / itemsize),
-                              static_cast<int>(into.size() / itemsize), into.data());
-  if (n < 0)
-    fail_corrupt(fmt::format("the blosc data of the chunk are corrupt (blosc error {})", n));
-  if (static_cast<std::size_t>(n) != into.size())
-    fail_decoded_size(static_cast<std::size_t>(n), into.size());
+  std::size_t held = 0;
+  std::size_t compressed = 0;
+  std::size_t block_size = 0;
+  blosc_cbuffer_sizes(encoded.data(), &held, &compressed, &block_size);
+  if (itemsize == 0 || block_size == 0 || size % itemsize != 0 || block_size % itemsize != 0)
+    return false;
+  const auto decode_items = [&](std::size_t begin, Bytes into) {
+    const int n = blosc_getitem(encoded.data(), static_cast<int>(begin / itemsize),
+                                static_cast<int>(into.size() / itemsize), into.data());
+    if (n < 0)
+      fail_corrupt(fmt::format("the blosc data of the chunk are corrupt (blosc error {})", n));
+    if (static_cast<std::size_t>(n) != into.size())
+      fail_decoded_size(static_cast<std::size_t>(n), into.size());
+  };
+  for (std::size_t begin = 0; begin < size; begin += block_size) {
+    const std::size_t end = std::min(size, begin + block_size);
+    bool decoded = false;
+    for (const BytePart& part : parts) {
+      const std::size_t from = std::max(begin, part.offset);
+      const std::size_t to = std::min(end, part.offset + part.into.size());
+      if (from >= to) continue;
+      const Bytes target = part.into.subspan(from - part.offset, to - from);
+      if (!decoded && target.size() == end - begin) {
+        decode_items(begin, target);
+        continue;
+      }
+      if (!decoded) decode_items(begin, block.resize(end - begin));
+      decoded = true;
+      std::memcpy(target.data(), block.data() + (from - begin), target.size());
+    }
+  }
   return true;
 }
 

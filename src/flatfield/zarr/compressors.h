@@ -44,10 +44,17 @@ struct CompressorInfo {
 /// or cname out of range.
 void check_compressor(const Compressor& compressor, std::string_view where);
 
-/// Decodes only bytes [offset, offset + into.size()) of what `encoded` holds, touching no more of
-/// it than needed. False (and nothing done) if its elements do not align with these bytes. Throws
-/// as CompressorInfo::decode, for blosc data that do not hold exactly `whole_size` bytes.
-[[nodiscard]] bool decode_blosc_part(std::span<const std::byte> encoded, std::size_t whole_size,
-                                     std::size_t offset, std::span<std::byte> into);
+/// Bytes [offset, offset + into.size()) of what is decoded, and where they go.
+struct BytePart {
+  std::size_t offset = 0;
+  std::span<std::byte> into;
+};
+
+/// Decodes parts of what `encoded` holds, in any order: only the blocks that hold some of them, and
+/// each once, through `block` if a part needs less than all of it. False (and nothing done) if the
+/// blocks are not made of whole elements of the writer. Throws as CompressorInfo::decode, for blosc
+/// data that do not hold exactly `whole_size` bytes.
+[[nodiscard]] bool decode_blosc_parts(std::span<const std::byte> encoded, std::size_t whole_size,
+                                      std::span<const BytePart> parts, Buffer& block);
 
 }  // namespace flatfield::zarr

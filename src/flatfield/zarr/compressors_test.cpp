@@ -214,31 +214,44 @@ TEST(Compressors, blosc_remembers_the_size_of_the_elements) {
   EXPECT_EQ(encoded[3], std::byte{2});
 }
 
-TEST(DecodeBloscPart, is_the_part_of_the_whole) {
+TEST(DecodeBloscParts, are_the_parts_of_the_whole) {
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
   const Bytes raw = image_bytes(40'000, 12);
-  for (const Compressor& compressor : all_compressors()) {
+  for (Compressor compressor : all_compressors()) {
     if (compressor.id != "blosc") continue;
-    SCOPED_TRACE(name_of(compressor));
-    const Bytes encoded = encode(compressor, raw);
-    for (int round = 0; round < 30; ++round) {
-      const std::size_t first = random() % 40'000;
-      const std::size_t count = random() % (40'001 - first);
-      Bytes part(count * 2);
-      ASSERT_TRUE(decode_blosc_part(encoded, raw.size(), first * 2, part));
-      EXPECT_TRUE(std::equal(part.begin(), part.end(), raw.data() + first * 2));
+    for (const int block_size : {0, 4096, 30'000}) {
+      compressor.blosc_blocksize = block_size;
+      SCOPED_TRACE(name_of(compressor) + ", blocks of " + std::to_string(block_size));
+      const Bytes encoded = encode(compressor, raw);
+      Buffer block;
+      for (int round = 0; round < 30; ++round) {
+        // Some parts lie within a block, some reach over many; they may overlap.
+        std::vector<Bytes> found(1 + random() % 5);
+        std::vector<BytePart> parts;
+        for (Bytes& part : found) {
+          const std::size_t first = random() % 40'000;
+          part.resize(2 * (random() % (random() % 2 == 0 ? 40'001 - first : std::min<std::size_t>(500, 40'001 - first))));
+          parts.push_back({2 * first, part});
+        }
+        ASSERT_TRUE(decode_blosc_parts(encoded, raw.size(), parts, block));
+        for (const BytePart& part : parts)
+          EXPECT_TRUE(std::equal(part.into.begin(), part.into.end(), raw.data() + part.offset));
+      }
     }
   }
 }
 
-TEST(DecodeBloscPart, leaves_what_does_not_align_with_the_elements_of_the_writer) {
-  const Bytes encoded = encode({"blosc", 1}, image_bytes(1000, 13), 8);
+TEST(DecodeBloscParts, leave_what_is_not_made_of_whole_elements_of_the_writer) {
+  const Bytes raw = image_bytes(1000, 13);
   Bytes part(8);
-  EXPECT_TRUE(decode_blosc_part(encoded, 2000, 16, part));
-  EXPECT_FALSE(decode_blosc_part(encoded, 2000, 10, part));
-  EXPECT_THROW((void)decode_blosc_part(encoded, 2008, 16, part), Error);
+  const std::array<BytePart, 1> parts{{{10, part}}};
+  Buffer block;
+  EXPECT_TRUE(decode_blosc_parts(encode({"blosc", 1}, raw, 8), 2000, parts, block));
+  EXPECT_TRUE(std::equal(part.begin(), part.end(), raw.data() + 10));
+  EXPECT_FALSE(decode_blosc_parts(encode({"blosc", 1}, raw, 7), 2000, parts, block));
+  EXPECT_THROW((void)decode_blosc_parts(encode({"blosc", 1}, raw, 8), 2008, parts, block), Error);
 }
 
 TEST(CheckCompressor, refuses_what_cannot_encode_and_names_it) {

@@ -2,6 +2,7 @@
 // rest.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <numeric>
 #include <optional>
 #include <random>
@@ -82,7 +83,10 @@ TEST_F(DamagedInput, chunks_give_data_or_an_error) {
         ++errors;
       }
       try {
-        array.read_chunk_elements({0, 0}, 24 * (random_() % 16), 24, part, scratch_);
+        const auto element = [&] { return static_cast<std::int64_t>(24 * (random_() % 16)); };
+        const std::array<ChunkPart, 2> parts{
+            {{element(), std::span(part).first(24)}, {element(), std::span(part).last(24)}}};
+        array.read_chunk_parts({0, 0}, parts, scratch_);
       } catch (const Error& error) {
         EXPECT_EQ(error.code(), ErrorCode::kBadInput);
       }
