@@ -33,6 +33,22 @@ def within_limit(table, tile, kind, count):
         group.remove()
 
 
+def binned(table, programs, options):
+    """Statistics at level 0: the level is streamed within 1G. What is held beside the mask does not grow with it."""
+    tile = Tile(programs, options.work / "binned", options.memory_shape, levels=1, options=("--is-binned",))
+    tight = tile.run("tight", "--is-binned", "--memory-limit", "1G")
+    loose = tile.run("loose", "--is-binned", "--memory-limit", "16G")
+    if tile.checksums("tight") != tile.checksums("loose"):
+        raise SystemExit("the answer is wrong: the memory limit changes it")
+    table.add("4", "binned: peak within 1G, MiB", tight.peak_bytes / MEBIBYTE, 1024 + TOLERANCE / MEBIBYTE,
+              f"{tight.peak_bytes / MEBIBYTE:.0f} MiB")
+    table.add("4", "binned: wall 1G / 16G", tight.wall / loose.wall, 1.3, f"{tight.wall / loose.wall:.3f}")
+    floor = tile.run_floor("tight")["cpu_seconds"]
+    table.add("4", "binned: CPU 1G / floor", tight.cpu / floor, 6, f"{tight.cpu / floor:.2f} ({floor:.1f} s)")
+    if not options.keep:
+        tile.remove()
+
+
 def planes(table, programs, options, kind):
     """The peak does not grow with the number of planes."""
     z, y, x = (int(n) for n in options.planes_shape.split(","))
@@ -50,6 +66,7 @@ def run(table, programs, options):
     print(f"== memory: tile {options.memory_shape}, 2 workers", flush=True)
     for kind in options.kinds:
         planes(table, programs, options, kind)
+    binned(table, programs, options)
     tile = Tile(programs, options.work / "memory", options.memory_shape)
     for kind in options.kinds:
         within_limit(table, tile, kind, max(1, options.pairs // 3))

@@ -25,9 +25,15 @@ void run_measure_quality(const ProbeCall& call) {
       AxisCurves{{}, {}, {}, static_cast<float>(call.argument("ratio").as_double())};
   std::optional<BitView> given;
   if (call.argument("with_mask").as_bool()) given = mask.view();
+  BlockStream stream(raw.view(), {8, 16, 64});
+  const auto become = [](const Block<float>& volume) {
+    return [&volume](const Box3& box, BlockView<float> values) {
+      copy_block<float>(volume.view().sub(box), values);
+    };
+  };
+  const std::optional<AxisFit> no_fit;
   const QualityNumbers numbers = measure_quality(
-      {raw.view(), before.view(), after.view(), given, planes, correction, std::nullopt},
-      serial_for);
+      {stream, become(before), become(after), given, planes, correction, no_fit, 100000});
 
   const auto put = [&](const std::string& name, const std::optional<double>& value) {
     call.put(name, std::vector<double>{value.value_or(std::numeric_limits<double>::quiet_NaN())});

@@ -46,11 +46,12 @@ void run_weighted_fit(const ProbeCall& call) {
   const Block<float> weights = call.block<float>("weights");
   const Json::Array& lengths = call.argument("lengths").as_array();
   const methods::FittingOptions options = options_of(call);
-  const double g =
-      methods::global_level(v_low.view(), mask.view(), options.profile_percentile, weights.view());
-  const methods::AxisFit fit =
-      methods::fit_axes(v_low.view(), mask.view(), g, options.med_factor_unbinned, options,
-                        serial_for, weights.view());
+  methods::BlockStream level(v_low.view());
+  const methods::FitMask fit_mask(mask.view());
+  const methods::StoredWeights field(weights.view());
+  const double g = methods::global_level(level, fit_mask, options.profile_percentile, &field);
+  const methods::AxisFit fit = methods::fit_axes(level, fit_mask, g, options.med_factor_unbinned, options,
+                                                 std::int64_t{1} << 20, &field);
   call.put("g", std::vector<double>{g});
   for (std::size_t axis = 0; axis < 3; ++axis) {
     const std::string name(1, "zyx"[axis]);

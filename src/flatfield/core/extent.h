@@ -88,6 +88,11 @@ struct Box3 {
   return {lo, shape};
 }
 
+/// `box` with `halo` more voxels on every side, clipped to an array of `shape`.
+[[nodiscard]] inline Box3 grown(const Box3& box, const Extent3& halo, const Extent3& shape) {
+  return intersect({box.origin - halo, box.shape + halo * 2}, {{0, 0, 0}, shape});
+}
+
 /// The `index`-th tile of `tile` voxels, clipped to an array of `shape`.
 [[nodiscard]] inline Box3 tile_box(const Extent3& index, const Extent3& tile, const Extent3& shape) {
   return intersect({index * tile, tile}, {{0, 0, 0}, shape});

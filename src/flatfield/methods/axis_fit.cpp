@@ -1,113 +1,181 @@
 #include "flatfield/methods/axis_fit.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <span>
 
 #include "flatfield/core/error.h"
-#include "flatfield/methods/plane_samples.h"
-#include "flatfield/numerics/gaussian_filter.h"
+#include "flatfield/methods/axis_percentiles.h"
+#include "flatfield/numerics/gaussian_block.h"
 #include "flatfield/numerics/percentile.h"
 
 namespace flatfield::methods {
 namespace {
 
-/// min(v_low, limit), smoothed: the volume that profiles are taken from.
-Block<float> profile_volume(BlockView<const float> v_low, double limit, double sigma,
-                            const ParallelFor& parallel_for) {
-  Block<float> u(v_low.shape);
-  const auto cap = static_cast<float>(limit);
-  parallel_for(v_low.shape.z, [&](std::int64_t z) {
-    for (std::int64_t y = 0; y < v_low.shape.y; ++y) {
-      const float* from = v_low.row(z, y);
-      float* to = u.view().row(z, y);
-      for (std::int64_t x = 0; x < v_low.shape.x; ++x) to[x] = from[x] < cap ? from[x] : cap;
-    }
-  });
-  numerics::gaussian_filter(u.view(), {sigma, sigma, sigma}, parallel_for);
-  return u;
-}
-
-/// Percentile of the masked voxels of each plane along `axis`, relative to g; g where there are too few.
-std::vector<float> plane_percentiles(BlockView<const float> u, BitView mask,
-                                     const VoxelWeights& weights, int axis,
-                                     const FittingOptions& options, double g,
-                                     const ParallelFor& parallel_for) {
-  const auto fewest = static_cast<std::size_t>(std::max<std::int64_t>(options.profile_min_voxels, 1));
-  const double q = options.profile_percentile;
-  std::vector<float> profile(static_cast<std::size_t>(u.shape[axis]));
-  const auto set = [&](std::int64_t plane, double value) {
-    profile[static_cast<std::size_t>(plane)] = static_cast<float>(value) / static_cast<float>(g);
-  };
-  if (!weights) {
-    for_each_plane_sample(u, mask, axis, parallel_for,
-                          [&](std::int64_t plane, std::span<float> values) {
-                            set(plane, values.size() < fewest ? g : numerics::percentile(values, q));
-                          });
-    return profile;
+/// Memory of each worker for the mask of a box.
+class MaskMemory {
+ public:
+  explicit MaskMemory(int workers) : bytes_(static_cast<std::size_t>(workers)) {}
+  BlockView<const std::uint8_t> expand(const FitMask& mask, const Box3& box, int worker) {
+    std::vector<std::uint8_t>& mine = bytes_[static_cast<std::size_t>(worker)];
+    mine.resize(static_cast<std::size_t>(box.shape.volume()));
+    const BlockView<std::uint8_t> view(mine.data(), box.shape);
+    mask.expand(box, view);
+    return view;
   }
-  for_each_weighted_plane_sample(
-      u, *weights, mask, axis, parallel_for,
-      [&](std::int64_t plane, std::span<numerics::WeightedValue> samples) {
-        const bool weightless = std::all_of(
-            samples.begin(), samples.end(),
-            [](const numerics::WeightedValue& sample) { return sample.weight == 0; });
-        const bool too_few = samples.size() < fewest || weightless;
-        set(plane, too_few ? g : static_cast<double>(numerics::weighted_percentile(samples, q)));
-      });
-  return profile;
+
+ private:
+  std::vector<std::vector<std::uint8_t>> bytes_;
+};
+
+/// A value of 0 or more, as uint16: half to even, as the addition itself rounds.
+std::size_t rounded(float value) {
+  constexpr float kRounder = 12582912.0F;  // 1.5 * 2^23
+  const auto bits = std::bit_cast<std::uint32_t>(std::clamp(value, 0.0F, 65535.0F) + kRounder);
+  return bits & 0xFFFFU;
 }
 
-
-/// The sum of weight(z, y, x) of the masked voxels by their value as uint16.
-template <class Sum, class Weight>
-std::vector<Sum> uint16_histogram(BlockView<const float> v_low, BitView mask,
-                                  Weight weight) {
-  std::vector<Sum> bins(65536);
-  for (std::int64_t z = 0; z < v_low.shape.z; ++z)
-    for (std::int64_t y = 0; y < v_low.shape.y; ++y) {
-      const float* values = v_low.row(z, y);
-      const BitRow inside = mask.row(z, y);
-      for (std::int64_t x = 0; x < v_low.shape.x; ++x)
-        if (inside[x])
-          bins[static_cast<std::size_t>(std::clamp(std::nearbyint(values[x]), 0.0F, 65535.0F))] +=
-              weight(z, y, x);
+/// The sum of weight(z, y, x) (of the box) of the masked voxels by their value as uint16.
+template <class Weight>
+void add_to_histogram(BlockView<const float> values, BlockView<const std::uint8_t> inside,
+                      std::vector<std::uint64_t>& bins, Weight weight) {
+  for (std::int64_t z = 0; z < values.shape.z; ++z)
+    for (std::int64_t y = 0; y < values.shape.y; ++y) {
+      const float* row = values.row(z, y);
+      const std::uint8_t* in = inside.row(z, y);
+      if (std::memchr(in, 1, static_cast<std::size_t>(values.shape.x)) == nullptr) continue;
+      for (std::int64_t x = 0; x < values.shape.x; ++x)
+        if (in[x] != 0)
+          bins[rounded(row[x])] += weight(z, y, x);
     }
-  return bins;
+}
+
+/// min(v_low, limit), smoothed: what profiles are taken from; in place in the block's box.
+void make_profile_values(const LevelBlock& block, float cap, const std::array<double, 3>& sigma) {
+  for (float& v : block.values.span()) v = v < cap ? v : cap;
+  numerics::gaussian_filter_block(block.values, block.inner(), sigma);
+}
+
+/// Percentiles of all planes along the three axes of the profile volume.
+template <class Search>
+void find_percentiles(LevelStream& v_low, const FitMask& mask, float cap, const FittingOptions& options,
+                      const WeightField* weights, AxisPercentiles<Search>& found) {
+  const double s = options.gaussian_sigma;
+  const std::array<double, 3> sigma{s, s, s};
+  LevelPass pass{numerics::gaussian_reach(sigma), weights == nullptr ? 0 : 1, {}};
+  if (weights != nullptr) pass.halo = max(pass.halo, weights->reach());
+  MaskMemory masks(v_low.workers());
+  while (!found.done()) {
+    v_low.visit(pass, [&](const LevelBlock& block) {
+      const BlockView<const std::uint8_t> inside = masks.expand(mask, block.box, block.worker);
+      // Nothing is asked of a box without foreground.
+      if (std::all_of(inside.span().begin(), inside.span().end(), [](std::uint8_t m) { return m == 0; }))
+        return;
+      std::optional<BlockView<const float>> weight;
+      if (weights != nullptr) {
+        weights->weigh(block, block.spare[0]);
+        weight = block.spare[0].sub(block.inner());
+      }
+      make_profile_values(block, cap, sigma);
+      found.add(block.box, block.values.sub(block.inner()), inside, block.worker, weight);
+    });
+    found.end_pass();
+  }
+}
+
+/// The percentile of each plane along each axis, relative to g; g where there are too few voxels.
+std::array<std::vector<float>, 3> profiles(LevelStream& v_low, const FitMask& mask, float cap,
+                                           const FittingOptions& options, double g, std::int64_t bytes,
+                                           const WeightField* weights) {
+  const std::int64_t fewest = std::max<std::int64_t>(options.profile_min_voxels, 1);
+  std::array<std::vector<float>, 3> profiles;
+  const auto set = [&](int axis, std::int64_t plane, double value) {
+    profiles[static_cast<std::size_t>(axis)][static_cast<std::size_t>(plane)] =
+        static_cast<float>(value) / static_cast<float>(g);
+  };
+  const Extent3& shape = v_low.shape();
+  const AxisPercentileOptions search{shape, options.profile_percentile, {}, cap, v_low.workers(), bytes};
+  for (int axis = 0; axis < 3; ++axis)
+    profiles[static_cast<std::size_t>(axis)].resize(static_cast<std::size_t>(shape[axis]));
+  if (weights == nullptr) {
+    AxisPercentiles<numerics::RankCounts> found(search);
+    find_percentiles(v_low, mask, cap, options, nullptr, found);
+    for (int axis = 0; axis < 3; ++axis)
+      for (std::int64_t i = 0; i < shape[axis]; ++i) {
+        const RankResult result = found.plane(axis, i);
+        set(axis, i, static_cast<std::int64_t>(result.total) < fewest ? g : result.linear());
+      }
+    return profiles;
+  }
+  AxisPercentiles<numerics::RankWeights> found(search);
+  find_percentiles(v_low, mask, cap, options, weights, found);
+  for (int axis = 0; axis < 3; ++axis) {
+    const std::vector<std::int64_t> counts = mask.plane_counts(axis);
+    for (std::int64_t i = 0; i < shape[axis]; ++i) {
+      const RankResult result = found.plane(axis, i);
+      const bool too_few = counts[static_cast<std::size_t>(i)] < fewest || result.total == 0;
+      set(axis, i, too_few ? g : static_cast<double>(result.lower));
+    }
+  }
+  return profiles;
 }
 
 }  // namespace
 
-double global_level(BlockView<const float> v_low, BitView mask,
-                    double percentile, const VoxelWeights& weights) {
-  if (!weights) {
-    const auto counts = uint16_histogram<std::int64_t>(
-        v_low, mask, [](std::int64_t, std::int64_t, std::int64_t) { return 1; });
-    return numerics::histogram_percentile(counts, percentile);
-  }
-  const auto sums = uint16_histogram<double>(
-      v_low, mask, [&](std::int64_t z, std::int64_t y, std::int64_t x) {
-        return static_cast<double>(weights->row(z, y)[x]);
-      });
-  return numerics::weighted_histogram_percentile(sums, percentile);
+void GlobalLevelCount::add(BlockView<const float> v_low, BlockView<const std::uint8_t> inside, int worker) {
+  add_to_histogram(v_low, inside, bins_[static_cast<std::size_t>(worker)], [](auto, auto, auto) { return 1U; });
 }
 
-AxisFit fit_axes(BlockView<const float> v_low, BitView mask, double g,
-                 double med_factor, const FittingOptions& options, const ParallelFor& parallel_for,
-                 const VoxelWeights& weights) {
-  if (v_low.shape != mask.shape || (weights && weights->shape != v_low.shape) || !(g > 0.0))
-    throw Error(ErrorCode::kInternal,
-                "fit_axes needs a mask and weights of the volume's shape and g > 0");
+double GlobalLevelCount::level(double percentile) const {
+  std::vector<std::int64_t> counts(bins_.front().size());
+  for (const std::vector<std::uint64_t>& part : bins_)
+    for (std::size_t bin = 0; bin < counts.size(); ++bin) counts[bin] += static_cast<std::int64_t>(part[bin]);
+  return numerics::histogram_percentile(counts, percentile);
+}
+
+double global_level(LevelStream& v_low, const FitMask& mask, double percentile, const WeightField* weights) {
+  MaskMemory masks(v_low.workers());
+  if (weights == nullptr) {
+    GlobalLevelCount count(v_low.workers());
+    v_low.visit({}, [&](const LevelBlock& block) {
+      count.add(block.values, masks.expand(mask, block.box, block.worker), block.worker);
+    });
+    return count.level(percentile);
+  }
+  const IntegerWeight integer_weight(v_low.shape().volume());
+  constexpr std::size_t kBins = 65536;
+  std::vector<std::vector<std::uint64_t>> parts(static_cast<std::size_t>(v_low.workers()),
+                                                std::vector<std::uint64_t>(kBins));
+  v_low.visit({weights->reach(), 1, {}}, [&](const LevelBlock& block) {
+    const BlockView<const std::uint8_t> inside = masks.expand(mask, block.box, block.worker);
+    weights->weigh(block, block.spare[0]);
+    const BlockView<float> weight = block.spare[0].sub(block.inner());
+    add_to_histogram(block.values.sub(block.inner()), inside, parts[static_cast<std::size_t>(block.worker)],
+                     [&](std::int64_t z, std::int64_t y, std::int64_t x) {
+                       return integer_weight(weight.row(z, y)[x]);
+                     });
+  });
+  for (std::size_t i = 1; i < parts.size(); ++i)
+    for (std::size_t bin = 0; bin < kBins; ++bin) parts[0][bin] += parts[i][bin];
+  return numerics::weighted_histogram_percentile(std::vector<double>(parts[0].begin(), parts[0].end()),
+                                                 percentile);
+}
+
+AxisFit fit_axes(LevelStream& v_low, const FitMask& mask, double g, double med_factor,
+                 const FittingOptions& options, std::int64_t bytes, const WeightField* weights) {
+  if (v_low.shape() != mask.shape() || !(g > 0.0))
+    throw Error(ErrorCode::kInternal, "fit_axes needs a mask of the level's shape and g > 0");
   AxisFit fit;
   fit.g = g;
-  const Block<float> u =
-      profile_volume(v_low, g * med_factor, options.gaussian_sigma, parallel_for);
-  const std::array<std::optional<Limits>, 3> limits{options.limits_z, options.limits_y,
-                                                    options.limits_x};
-  for (int axis = 0; axis < 3; ++axis) {
-    AxisProfile& result = fit.axes[static_cast<std::size_t>(axis)];
-    result.profile = plane_percentiles(u.view(), mask, weights, axis, options, g, parallel_for);
-    result.limits = limits[static_cast<std::size_t>(axis)];
+  std::array<std::vector<float>, 3> found =
+      profiles(v_low, mask, static_cast<float>(g * med_factor), options, g, bytes, weights);
+  const std::array<std::optional<Limits>, 3> limits{options.limits_z, options.limits_y, options.limits_x};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    AxisProfile& result = fit.axes[axis];
+    result.profile = std::move(found[axis]);
+    result.limits = limits[axis];
     if (result.limits == Limits{1.0, 1.0}) continue;
     const std::vector<double> samples(result.profile.begin(), result.profile.end());
     result.spline = numerics::smoothing_spline(samples, options.spline_smoothing);

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
-#include "flatfield/core/parallel.h"
+#include "flatfield/methods/fit_mask.h"
 #include "flatfield/methods/foreground_weight.h"
+#include "flatfield/methods/level_stream.h"
 #include "flatfield/numerics/smoothing_spline.h"
 
 namespace flatfield::methods {
@@ -53,22 +53,35 @@ struct AxisFit {
   std::array<AxisProfile, 3> axes;
 };
 
-/// The weights of 4.3, per voxel of the estimation level; none = every voxel counts the same.
-using VoxelWeights = std::optional<BlockView<const float>>;
-
 /// The global level of 4.4: a percentile of round(v_low) over the mask, which must not be empty.
 /// Without weights it is interpolated inside its bin of unit width, with weights the bin's lower
-/// edge, and 0 where the weights sum to 0.
-[[nodiscard]] double global_level(BlockView<const float> v_low, BitView mask,
-                                  double percentile, const VoxelWeights& weights = std::nullopt);
+/// edge, and 0 where the weights sum to 0. One pass over the level.
+[[nodiscard]] double global_level(LevelStream& v_low, const FitMask& mask, double percentile,
+                                  const WeightField* weights = nullptr);
+
+/// The same without weights of a level that is visited for something else too: add every box, then ask.
+class GlobalLevelCount {
+ public:
+  explicit GlobalLevelCount(int workers)
+      : bins_(static_cast<std::size_t>(workers), std::vector<std::uint64_t>(65536)) {}
+  /// Adds the values of v_low in a box where `inside` is not 0. From several threads, each with its own `worker`.
+  void add(BlockView<const float> v_low, BlockView<const std::uint8_t> inside, int worker);
+  /// As global_level; there must have been voxels.
+  [[nodiscard]] double level(double percentile) const;
+
+ private:
+  std::vector<std::vector<std::uint64_t>> bins_;  ///< of each worker, by value as uint16
+};
 
 /// Profiles and splines along the three axes. `v_low` is the background-subtracted estimation level,
 /// `mask` (same shape) has at least one foreground voxel, g > 0. A plane with fewer masked voxels
-/// than profile_min_voxels, none, or a total weight of 0 takes g.
-[[nodiscard]] AxisFit fit_axes(BlockView<const float> v_low, BitView mask,
-                               double g, double med_factor, const FittingOptions& options,
-                               const ParallelFor& parallel_for,
-                               const VoxelWeights& weights = std::nullopt);
+/// than profile_min_voxels, none, or a total weight of 0 takes g. Weights count in units so small that the sum
+/// over a plane just fits into 63 bits: smaller ones count as 0.
+///
+/// Two passes over the level, now and then a third, that hold about `bytes` beside the stream.
+[[nodiscard]] AxisFit fit_axes(LevelStream& v_low, const FitMask& mask, double g, double med_factor,
+                               const FittingOptions& options, std::int64_t bytes,
+                               const WeightField* weights = nullptr);
 
 /// The curve of an axis for a volume of `length` voxels along it: the spline at i * (n-1)/(length-1),
 /// clipped, float32. Empty for an axis that is not corrected.

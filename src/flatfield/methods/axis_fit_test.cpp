@@ -8,6 +8,7 @@
 #include <random>
 
 #include "flatfield/core/error.h"
+#include "flatfield/core/parallel.h"
 #include "flatfield/numerics/gaussian_filter.h"
 
 namespace flatfield::methods {
@@ -28,6 +29,26 @@ Sample random_sample(unsigned seed) {
   for (std::uint8_t& m : sample.mask.span()) m = random() % share == 0 ? 1 : 0;
   sample.mask.at(0, 0, 0) = 1;
   return sample;
+}
+
+// Levels in memory, in boxes of a few voxels.
+
+double global_level(BlockView<const float> v_low, BitView mask, double q,
+                    std::optional<BlockView<const float>> weights = std::nullopt) {
+  BlockStream stream(v_low, {3, 5, 4});
+  if (!weights) return global_level(stream, FitMask(mask), q);
+  const StoredWeights field(*weights);
+  return global_level(stream, FitMask(mask), q, &field);
+}
+
+AxisFit fit_axes(BlockView<const float> v_low, BitView mask, double g, double med_factor,
+                 const FittingOptions& options, const ParallelFor& /*parallel_for*/,
+                 std::optional<BlockView<const float>> weights = std::nullopt) {
+  BlockStream stream(v_low, {3, 5, 4});
+  constexpr std::int64_t kBytes = 3000;
+  if (!weights) return fit_axes(stream, FitMask(mask), g, med_factor, options, kBytes);
+  const StoredWeights field(*weights);
+  return fit_axes(stream, FitMask(mask), g, med_factor, options, kBytes, &field);
 }
 
 /// Values of the masked voxels of one plane, sorted.
@@ -251,9 +272,6 @@ TEST(FitAxes, refuses_another_shape_and_a_level_of_zero) {
   const BitVolume other({2, 2, 3}, true);
   EXPECT_THROW((void)fit_axes(v_low.view(), other.view(), 1.0, 2.0, {}, serial_for), Error);
   EXPECT_THROW((void)fit_axes(v_low.view(), mask.view(), 0.0, 2.0, {}, serial_for), Error);
-  const Block<float> weights({2, 3, 2}, 1.0F);
-  EXPECT_THROW(
-      (void)fit_axes(v_low.view(), mask.view(), 1.0, 2.0, {}, serial_for, weights.view()), Error);
 }
 
 /// An axis whose spline is a straight line through `first`, `first + step`, ...

@@ -1,13 +1,24 @@
 #include "flatfield/methods/background.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cmath>
+#include <limits>
+#include <numeric>
+#include <span>
+#include <utility>
 
 #include "flatfield/core/error.h"
+#include "flatfield/methods/stream_percentiles.h"
+#include "flatfield/numerics/exact_moments.h"
+#include "flatfield/numerics/gaussian_block.h"
 #include "flatfield/numerics/percentile.h"
 
 namespace flatfield::methods {
 namespace {
+
+using numerics::ExactMoments;
 
 constexpr double kInitialPercentile = 5.0;
 constexpr int kMostRounds = 100;
@@ -15,67 +26,252 @@ constexpr double kBrightDeviations = 3.0;
 constexpr double kBrightFractionLimit = 0.01;
 constexpr double kDroppedShareLimit = 0.0001;
 
-/// Median and deviation of all voxels of some planes, and from them the brightness above which a voxel is
-/// not background.
-double bright_threshold(BlockView<const float> volume, const std::vector<std::int64_t>& planes) {
-  const std::int64_t plane_size = volume.shape.y * volume.shape.x;
-  std::vector<float> values(static_cast<std::size_t>(plane_size) * planes.size());
-  float* next = values.data();
-  for (const std::int64_t z : planes)
-    for (std::int64_t y = 0; y < volume.shape.y; ++y, next += volume.shape.x)
-      std::copy_n(volume.row(z, y), volume.shape.x, next);
-  const double deviation = numerics::moments(values).deviation;
-  return static_cast<double>(numerics::median(values)) + kBrightDeviations * deviation;
+/// A level that is smoothed on the way.
+class SmoothedStream : public LevelStream {
+ public:
+  SmoothedStream(LevelStream& level, double sigma) : level_(level), sigma_{sigma, sigma, sigma} {}
+  [[nodiscard]] const Extent3& shape() const override { return level_.shape(); }
+  [[nodiscard]] int workers() const override { return level_.workers(); }
+  /// Of passes without halo: the voxels of the box are smoothed, those around it are not.
+  void visit(const LevelPass& pass, const Visitor& visitor) override {
+    level_.visit({numerics::gaussian_reach(sigma_), pass.spare_volumes, pass.planes},
+                 [&](const LevelBlock& block) {
+                   numerics::gaussian_filter_block(block.values, block.inner(), sigma_);
+                   visitor(block);
+                 });
+  }
+
+ private:
+  LevelStream& level_;
+  std::array<double, 3> sigma_;
+};
+
+/// Calls visit(z, row) for the rows of the block's box; z is a plane of the level.
+template <class Visit>
+void for_each_row(const LevelBlock& block, Visit visit) {
+  const BlockView<float> inner = block.values.sub(block.inner());
+  const auto width = static_cast<std::size_t>(inner.shape.x);
+  for (std::int64_t z = 0; z < inner.shape.z; ++z)
+    for (std::int64_t y = 0; y < inner.shape.y; ++y)
+      visit(block.box.origin.z + z, std::span<const float>(inner.row(z, y), width));
 }
 
-double fraction_above(BlockView<const float> plane, double threshold) {
-  std::int64_t above = 0;
-  for (std::int64_t y = 0; y < plane.shape.y; ++y) {
-    const float* row = plane.row(0, y);
-    above += std::count_if(row, row + plane.shape.x,
-                           [&](float v) { return static_cast<double>(v) > threshold; });
-  }
-  return static_cast<double>(above) / static_cast<double>(plane.size());
+/// Mean and deviation of every plane.
+std::vector<ExactMoments> plane_moments(LevelStream& smoothed) {
+  const auto planes = static_cast<std::size_t>(smoothed.shape().z);
+  std::vector<std::vector<ExactMoments>> parts(static_cast<std::size_t>(smoothed.workers()),
+                                               std::vector<ExactMoments>(planes));
+  smoothed.visit({}, [&](const LevelBlock& block) {
+    auto& mine = parts[static_cast<std::size_t>(block.worker)];
+    for_each_row(block, [&](std::int64_t z, std::span<const float> row) {
+      mine[static_cast<std::size_t>(z)].add(row);
+    });
+  });
+  for (std::size_t i = 1; i < parts.size(); ++i)
+    for (std::size_t z = 0; z < planes; ++z) parts[0][z].add(parts[i][z]);
+  return std::move(parts[0]);
 }
+
+/// How many values of some planes lie in each of many narrow bins: what can be told from these of medians
+/// and of how many values exceed a threshold, without reading the planes again.
+class PlaneBins {
+ public:
+  PlaneBins(LevelStream& smoothed, const std::vector<std::int64_t>& planes,
+            const std::vector<ExactMoments>& moments, std::int64_t bytes)
+      : planes_(planes) {
+    constexpr double kReach = 8.0;  // deviations around a plane's mean that are told apart
+    double low = std::numeric_limits<double>::infinity();
+    double high = 0.0;
+    for (const std::int64_t z : planes) {
+      const numerics::Moments& of = moments[static_cast<std::size_t>(z)].moments();
+      low = std::min(low, of.mean - kReach * of.deviation);
+      high = std::max(high, of.mean + kReach * of.deviation);
+    }
+    low_ = static_cast<float>(std::max(low, 0.0));
+    const std::int64_t fitting =
+        bytes / static_cast<std::int64_t>(planes.size() * sizeof(std::uint32_t));
+    bins_ = static_cast<std::size_t>(std::clamp<std::int64_t>(fitting, 64, 16384));
+    scale_ = static_cast<float>(bins_) / std::max(static_cast<float>(high) - low_, 1e-3F);
+    counts_.resize(planes.size() * bins_);
+    smoothed.visit({{}, 0, plane_ranges(planes)}, [&](const LevelBlock& block) { add(block); });
+  }
+
+  /// Bounds of the median of all voxels of the planes that are kept.
+  [[nodiscard]] std::pair<double, double> median_bounds(const std::vector<std::size_t>& kept) const {
+    std::vector<std::uint64_t> sums(bins_);
+    std::uint64_t total = 0;
+    for (const std::size_t i : kept)
+      for (std::size_t bin = 0; bin < bins_; ++bin) sums[bin] += counts_[i * bins_ + bin];
+    for (const std::uint64_t count : sums) total += count;
+    const auto bin_of_rank = [&](std::uint64_t rank) {
+      std::size_t bin = 0;
+      for (std::uint64_t before = sums[0]; before <= rank; before += sums[++bin]) {
+      }
+      return bin;
+    };
+    return {least_of(bin_of_rank((total - 1) / 2)), most_of(bin_of_rank(total / 2))};
+  }
+
+  /// Bounds of how many voxels of a plane exceed a threshold that lies within bounds.
+  [[nodiscard]] std::pair<std::uint64_t, std::uint64_t> above_bounds(
+      std::size_t number, std::pair<double, double> threshold) const {
+    constexpr float kMost = std::numeric_limits<float>::max();
+    const auto narrowed = [](double value) {
+      return static_cast<float>(std::clamp(value, -double{kMost}, double{kMost}));
+    };
+    const std::size_t maybe = bin_of(std::nextafter(narrowed(threshold.first), -kMost));
+    const std::size_t sure = bin_of(std::nextafter(narrowed(threshold.second), kMost)) + 1;
+    const auto from = [&](std::size_t bin) {
+      const auto begin = counts_.begin() + static_cast<std::ptrdiff_t>(number * bins_);
+      return std::accumulate(begin + static_cast<std::ptrdiff_t>(bin),
+                             begin + static_cast<std::ptrdiff_t>(bins_), std::uint64_t{0});
+    };
+    return {from(sure), from(maybe)};
+  }
+
+ private:
+  [[nodiscard]] std::size_t bin_of(float value) const {
+    const float scaled = (value - low_) * scale_;
+    return scaled >= static_cast<float>(bins_ - 1) ? bins_ - 1
+                                                   : static_cast<std::size_t>(std::max(scaled, 0.0F));
+  }
+  /// Values of a bin lie between these; a bin more on each side makes up for the rounding of bin_of.
+  [[nodiscard]] double least_of(std::size_t bin) const {
+    return bin < 2 ? -std::numeric_limits<float>::max() : edge(static_cast<double>(bin) - 1.0);
+  }
+  [[nodiscard]] double most_of(std::size_t bin) const {
+    return bin + 2 >= bins_ ? std::numeric_limits<float>::max() : edge(static_cast<double>(bin) + 2.0);
+  }
+  [[nodiscard]] double edge(double bin) const { return double{low_} + bin / double{scale_}; }
+
+  void add(const LevelBlock& block) {
+    std::vector<std::uint32_t> mine(bins_);
+    const BlockView<float> inner = block.values.sub(block.inner());
+    for (std::int64_t z = 0; z < inner.shape.z; ++z) {
+      std::fill(mine.begin(), mine.end(), 0U);
+      for (std::int64_t y = 0; y < inner.shape.y; ++y)
+        for (std::int64_t x = 0; x < inner.shape.x; ++x) ++mine[bin_of(inner.row(z, y)[x])];
+      const auto number = static_cast<std::size_t>(
+          std::lower_bound(planes_.begin(), planes_.end(), block.box.origin.z + z) - planes_.begin());
+      for (std::size_t bin = 0; bin < bins_; ++bin)
+        if (mine[bin] != 0)
+          std::atomic_ref<std::uint32_t>(counts_[number * bins_ + bin])
+              .fetch_add(mine[bin], std::memory_order_relaxed);
+    }
+  }
+
+  const std::vector<std::int64_t>& planes_;
+  float low_ = 0;
+  float scale_ = 1;
+  std::size_t bins_ = 0;
+  std::vector<std::uint32_t> counts_;
+};
+
+/// How many voxels of each plane exceed a threshold, by a pass over them.
+std::vector<std::uint64_t> exact_above(LevelStream& smoothed, const std::vector<std::int64_t>& planes,
+                                       double threshold) {
+  std::vector<std::uint64_t> above(planes.size());
+  smoothed.visit({{}, 0, plane_ranges(planes)}, [&](const LevelBlock& block) {
+    for_each_row(block, [&](std::int64_t z, std::span<const float> row) {
+      const auto count = static_cast<std::uint64_t>(std::count_if(
+          row.begin(), row.end(), [&](float v) { return static_cast<double>(v) > threshold; }));
+      const auto number = static_cast<std::size_t>(
+          std::lower_bound(planes.begin(), planes.end(), z) - planes.begin());
+      if (count > 0)
+        std::atomic_ref<std::uint64_t>(above[number]).fetch_add(count, std::memory_order_relaxed);
+    });
+  });
+  return above;
+}
+
+/// One rejection round: the places in `initial` that stay.
+class Rejection {
+ public:
+  Rejection(LevelStream& smoothed, const std::vector<std::int64_t>& initial,
+            const std::vector<ExactMoments>& moments, std::int64_t bytes)
+      : smoothed_(smoothed),
+        initial_(initial),
+        moments_(moments),
+        bytes_(bytes),
+        bins_(smoothed, initial, moments, bytes) {}
+
+  [[nodiscard]] std::vector<std::size_t> remaining(const std::vector<std::size_t>& kept) {
+    ExactMoments all;
+    for (const std::size_t i : kept) all.add(moments_[static_cast<std::size_t>(initial_[i])]);
+    const numerics::Moments of_all = all.moments();
+    const double bright = kBrightDeviations * of_all.deviation;
+    auto threshold = bins_.median_bounds(kept);
+    threshold.first += bright;
+    threshold.second += bright;
+    std::vector<std::size_t> remaining;
+    for (const std::size_t i : kept) {
+      const auto [least, most] = bins_.above_bounds(i, threshold);
+      const bool drops = is_bright(least);
+      if (drops != is_bright(most)) return exactly(kept, of_all);
+      if (!drops) remaining.push_back(i);
+    }
+    return remaining;
+  }
+
+ private:
+  [[nodiscard]] bool is_bright(std::uint64_t above) const {
+    const Extent3& shape = smoothed_.shape();
+    return static_cast<double>(above) / static_cast<double>(shape.y * shape.x) > kBrightFractionLimit;
+  }
+
+  /// Where the bins leave it open.
+  [[nodiscard]] std::vector<std::size_t> exactly(const std::vector<std::size_t>& kept,
+                                                 const numerics::Moments& of_all) {
+    std::vector<std::int64_t> planes;
+    for (const std::size_t i : kept) planes.push_back(initial_[i]);
+    const float median = percentiles_of_planes(smoothed_, planes, {50.0},
+                                               static_cast<float>(2.0 * of_all.mean), bytes_)
+                             .front()
+                             .median();
+    const double bright = kBrightDeviations * of_all.deviation;
+    const auto above = exact_above(smoothed_, planes, static_cast<double>(median) + bright);
+    std::vector<std::size_t> remaining;
+    for (std::size_t k = 0; k < kept.size(); ++k)
+      if (!is_bright(above[k])) remaining.push_back(kept[k]);
+    return remaining;
+  }
+
+  LevelStream& smoothed_;
+  const std::vector<std::int64_t>& initial_;
+  const std::vector<ExactMoments>& moments_;
+  std::int64_t bytes_;
+  PlaneBins bins_;
+};
 
 }  // namespace
 
-BackgroundPlanes select_background_planes(BlockView<const float> smoothed,
-                                          const ParallelFor& parallel_for) {
-  const Extent3& shape = smoothed.shape;
-  if (shape.empty()) throw Error(ErrorCode::kBadInput, "the estimation level holds no voxels");
-  const auto plane = [&](std::int64_t z) { return smoothed.sub({{z, 0, 0}, {1, shape.y, shape.x}}); };
-
-  std::vector<double> deviations(static_cast<std::size_t>(shape.z));
-  parallel_for(shape.z, [&](std::int64_t z) {
-    deviations[static_cast<std::size_t>(z)] = numerics::moments(plane(z).span()).deviation;
-  });
+BackgroundPlanes select_background_planes(LevelStream& level, double sigma_voxels, std::int64_t bytes) {
+  if (level.shape().empty()) throw Error(ErrorCode::kBadInput, "the estimation level holds no voxels");
+  SmoothedStream smoothed(level, sigma_voxels);
+  const std::vector<ExactMoments> moments = plane_moments(smoothed);
+  std::vector<double> deviations;
+  for (const ExactMoments& plane : moments) deviations.push_back(plane.moments().deviation);
   std::vector<double> scratch = deviations;
   const double limit = numerics::percentile(std::span<double>(scratch), kInitialPercentile);
 
   BackgroundPlanes result;
-  for (std::int64_t z = 0; z < shape.z; ++z)
-    if (deviations[static_cast<std::size_t>(z)] <= limit) result.initial.push_back(z);
+  for (std::size_t z = 0; z < deviations.size(); ++z)
+    if (deviations[z] <= limit) result.initial.push_back(static_cast<std::int64_t>(z));
 
-  std::vector<std::int64_t> kept = result.initial;
+  Rejection rejection(smoothed, result.initial, moments, bytes);
+  std::vector<std::size_t> kept(result.initial.size());
+  std::iota(kept.begin(), kept.end(), std::size_t{0});
   while (result.rounds < kMostRounds && !kept.empty()) {
     ++result.rounds;
-    const double threshold = bright_threshold(smoothed, kept);
-    std::vector<std::uint8_t> drop(kept.size());
-    parallel_for(static_cast<std::int64_t>(kept.size()), [&](std::int64_t i) {
-      const auto k = static_cast<std::size_t>(i);
-      drop[k] = fraction_above(plane(kept[k]), threshold) > kBrightFractionLimit ? 1 : 0;
-    });
-    std::vector<std::int64_t> remaining;
-    for (std::size_t i = 0; i < kept.size(); ++i)
-      if (drop[i] == 0) remaining.push_back(kept[i]);
+    std::vector<std::size_t> remaining = rejection.remaining(kept);
     const double dropped_share =
         static_cast<double>(kept.size() - remaining.size()) / static_cast<double>(kept.size());
     kept = std::move(remaining);
     if (dropped_share < kDroppedShareLimit) break;
   }
   result.all_rejected = kept.empty();
-  result.planes = kept.empty() ? result.initial : std::move(kept);
+  for (const std::size_t i : kept) result.planes.push_back(result.initial[i]);
+  if (kept.empty()) result.planes = result.initial;
   return result;
 }
 
@@ -101,17 +297,22 @@ std::vector<std::int64_t> map_planes(const std::vector<std::int64_t>& planes,
   return mapped;
 }
 
-void subtract_background(BlockView<float> volume, BlockView<const float> background,
-                         const ParallelFor& parallel_for) {
-  parallel_for(volume.shape.z, [&](std::int64_t z) {
-    for (std::int64_t y = 0; y < volume.shape.y; ++y) {
-      float* row = volume.row(z, y);
-      const float* level = background.row(0, y);
-      for (std::int64_t x = 0; x < volume.shape.x; ++x) {
+void subtract_background(BlockView<float> values, const Box3& box, BlockView<const float> background) {
+  for (std::int64_t z = 0; z < values.shape.z; ++z)
+    for (std::int64_t y = 0; y < values.shape.y; ++y) {
+      float* row = values.row(z, y);
+      const float* level = background.row(0, box.origin.y + y) + box.origin.x;
+      for (std::int64_t x = 0; x < values.shape.x; ++x) {
         const float v = row[x] - level[x];
         row[x] = v > 0.0F ? v : 0.0F;
       }
     }
+}
+
+void SubtractedStream::visit(const LevelPass& pass, const Visitor& visitor) {
+  raw_.visit(pass, [&](const LevelBlock& block) {
+    if (background_) subtract_background(block.values, block.seen, *background_);
+    visitor(block);
   });
 }
 

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
+#include "flatfield/methods/level_stream.h"
 
 namespace flatfield::methods {
 
@@ -16,10 +18,14 @@ struct BackgroundPlanes {
   bool all_rejected = false;          ///< every initial plane was rejected, so `initial` is used
 };
 
-/// Selects planes of a smoothed volume (z, y, x), z >= 1: the 5 % of lowest population standard
-/// deviation, less those in which more than 1 % of the voxels lie 3 deviations above the median.
-[[nodiscard]] BackgroundPlanes select_background_planes(BlockView<const float> smoothed,
-                                                        const ParallelFor& parallel_for);
+/// Selects planes of a level (z, y, x), z >= 1, smoothed with a Gaussian: the 5 % of lowest population
+/// standard deviation, less those in which more than 1 % of the voxels lie 3 deviations above the median.
+/// Deviations are those of ExactMoments, everything else is exact: the same planes for any stream.
+///
+/// Two passes: one over the level, one over the 5 %. Where the bins of the second, which may hold about `bytes`,
+/// leave open whether a plane is dropped, some more over these planes.
+[[nodiscard]] BackgroundPlanes select_background_planes(LevelStream& level, double sigma_voxels,
+                                                        std::int64_t bytes);
 
 /// Where the planes of a level lie along z, in micrometers: plane i covers
 /// [translation + i * scale, translation + (i + 1) * scale).
@@ -35,9 +41,23 @@ struct PlanePositions {
                                                    const PlanePositions& target,
                                                    std::int64_t target_count);
 
-/// v = max(raw - background, 0) in float32 (algorithms.md 1.8), in place on a volume of raw values;
-/// `background` is (1, y, x).
-void subtract_background(BlockView<float> volume, BlockView<const float> background,
-                         const ParallelFor& parallel_for);
+/// A level less a background image: v = max(raw - background, 0) in float32 (algorithms.md 1.8). Both must
+/// outlive it.
+class SubtractedStream : public LevelStream {
+ public:
+  /// `background` is (1, y, x) of the level; none = nothing is subtracted.
+  SubtractedStream(LevelStream& raw, const std::optional<BlockView<const float>>& background)
+      : raw_(raw), background_(background) {}
+  [[nodiscard]] const Extent3& shape() const override { return raw_.shape(); }
+  [[nodiscard]] int workers() const override { return raw_.workers(); }
+  void visit(const LevelPass& pass, const Visitor& visitor) override;
+
+ private:
+  LevelStream& raw_;
+  std::optional<BlockView<const float>> background_;
+};
+
+/// The same of the voxels of a box of a level, in place.
+void subtract_background(BlockView<float> values, const Box3& box, BlockView<const float> background);
 
 }  // namespace flatfield::methods

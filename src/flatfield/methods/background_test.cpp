@@ -8,6 +8,8 @@
 #include <random>
 
 #include "flatfield/core/error.h"
+#include "flatfield/core/parallel.h"
+#include "flatfield/numerics/gaussian_filter.h"
 
 namespace flatfield::methods {
 namespace {
@@ -82,10 +84,16 @@ BackgroundPlanes select_naively(const Block<float>& volume) {
   return result;
 }
 
+/// Of a stream in boxes of a few voxels; without memory for more than a few bins.
+BackgroundPlanes select(const Block<float>& volume, std::int64_t bytes = 0) {
+  BlockStream stream(volume.view(), {7, 5, 4});
+  return select_background_planes(stream, 0.0, bytes);
+}
+
 TEST(BackgroundPlanes, are_those_of_lowest_deviation) {
   Block<float> volume = bright_volume();
   for (const std::int64_t z : {3, 40, 41, 77, 99}) fill_plane(volume, z, 50, 1.0F);
-  const BackgroundPlanes found = select_background_planes(volume.view(), serial_for);
+  const BackgroundPlanes found = select(volume);
   EXPECT_EQ(found.initial, (Planes{3, 40, 41, 77, 99}));
   EXPECT_EQ(found.planes, found.initial);
   EXPECT_EQ(found.rounds, 1);
@@ -94,12 +102,12 @@ TEST(BackgroundPlanes, are_those_of_lowest_deviation) {
 
 TEST(BackgroundPlanes, with_many_bright_voxels_are_rejected_round_by_round) {
   Block<float> volume({200, 10, 10});
-  for (std::int64_t z = 0; z < 200; ++z) fill_plane(volume, z, 50, 1e6F + static_cast<float>(z));
+  for (std::int64_t z = 0; z < 200; ++z) fill_plane(volume, z, 50, 60000.0F + static_cast<float>(z));
   // Ten quiet planes. The brightest spot hides the weaker one until its plane is gone.
   for (const std::int64_t z : {10, 11, 12, 13, 14, 15, 16, 17}) fill_plane(volume, z, 50, 1.0F);
   fill_plane(volume, 18, 2, 100.0F);
   fill_plane(volume, 19, 2, 10000.0F);
-  const BackgroundPlanes found = select_background_planes(volume.view(), serial_for);
+  const BackgroundPlanes found = select(volume);
   EXPECT_EQ(found.initial, (Planes{10, 11, 12, 13, 14, 15, 16, 17, 18, 19}));
   EXPECT_EQ(found.planes, (Planes{10, 11, 12, 13, 14, 15, 16, 17}));
   EXPECT_EQ(found.rounds, 3) << "one for each of the two planes, and one that drops none";
@@ -109,16 +117,16 @@ TEST(BackgroundPlanes, may_have_one_percent_of_bright_voxels) {
   Block<float> volume = bright_volume();
   for (const std::int64_t z : {1, 2, 3, 4}) fill_plane(volume, z, 50, 1.0F);
   fill_plane(volume, 5, 1, 10000.0F);
-  EXPECT_EQ(select_background_planes(volume.view(), serial_for).planes, (Planes{1, 2, 3, 4, 5}));
+  EXPECT_EQ(select(volume).planes, (Planes{1, 2, 3, 4, 5}));
   fill_plane(volume, 5, 2, 10000.0F);
-  EXPECT_EQ(select_background_planes(volume.view(), serial_for).planes, (Planes{1, 2, 3, 4}));
+  EXPECT_EQ(select(volume).planes, (Planes{1, 2, 3, 4}));
 }
 
 TEST(BackgroundPlanes, fall_back_to_the_initial_set_when_all_are_rejected) {
   Block<float> volume({20, 10, 10});
-  for (std::int64_t z = 0; z < 20; ++z) fill_plane(volume, z, 50, 1e6F + static_cast<float>(z));
+  for (std::int64_t z = 0; z < 20; ++z) fill_plane(volume, z, 50, 60000.0F + static_cast<float>(z));
   fill_plane(volume, 7, 2, 100.0F);
-  const BackgroundPlanes found = select_background_planes(volume.view(), serial_for);
+  const BackgroundPlanes found = select(volume);
   EXPECT_EQ(found.initial, Planes{7});
   EXPECT_EQ(found.planes, Planes{7});
   EXPECT_TRUE(found.all_rejected);
@@ -127,7 +135,7 @@ TEST(BackgroundPlanes, fall_back_to_the_initial_set_when_all_are_rejected) {
 
 TEST(BackgroundPlanes, of_a_constant_volume_are_all_planes) {
   const Block<float> volume({4, 3, 2}, 5.0F);
-  const BackgroundPlanes found = select_background_planes(volume.view(), serial_for);
+  const BackgroundPlanes found = select(volume);
   EXPECT_EQ(found.planes, (Planes{0, 1, 2, 3}));
   EXPECT_FALSE(found.all_rejected);
 }
@@ -135,12 +143,12 @@ TEST(BackgroundPlanes, of_a_constant_volume_are_all_planes) {
 TEST(BackgroundPlanes, of_a_single_plane_is_that_plane) {
   Block<float> volume({1, 10, 10});
   fill_plane(volume, 0, 50, 10.0F);
-  EXPECT_EQ(select_background_planes(volume.view(), serial_for).planes, Planes{0});
+  EXPECT_EQ(select(volume).planes, Planes{0});
 }
 
 TEST(BackgroundPlanes, of_an_empty_volume_is_an_error) {
   const Block<float> volume({0, 3, 2});
-  EXPECT_THROW((void)select_background_planes(volume.view(), serial_for), Error);
+  EXPECT_THROW((void)select(volume), Error);
 }
 
 TEST(BackgroundPlanes, equal_those_of_a_naive_search) {
@@ -158,7 +166,7 @@ TEST(BackgroundPlanes, equal_those_of_a_naive_search) {
         volume.data()[z * 99 + i] =
             (i < bright ? high : 0.0F) + noise * static_cast<float>(random() % 100);
     }
-    const BackgroundPlanes found = select_background_planes(volume.view(), serial_for);
+    const BackgroundPlanes found = select(volume, seed % 2 == 0 ? 0 : 1 << 20);
     const BackgroundPlanes expected = select_naively(volume);
     EXPECT_EQ(found.initial, expected.initial);
     EXPECT_EQ(found.planes, expected.planes);
@@ -167,6 +175,18 @@ TEST(BackgroundPlanes, equal_those_of_a_naive_search) {
     rounds += found.rounds;
   }
   EXPECT_GT(rounds, 70) << "the volumes should need rejection";
+}
+
+TEST(BackgroundPlanes, of_a_smoothed_level_are_those_of_the_level_smoothed_as_a_whole) {
+  std::mt19937 random(5);
+  Block<float> volume({70, 13, 15});
+  for (float& v : volume.span()) v = static_cast<float>(random() % 1000);
+  BlockStream stream(volume.view(), {7, 5, 64});
+  const BackgroundPlanes found = select_background_planes(stream, 1.3, 1000);
+  numerics::gaussian_filter(volume.view(), {1.3, 1.3, 1.3}, serial_for);
+  const BackgroundPlanes expected = select_naively(volume);
+  EXPECT_EQ(found.initial, expected.initial);
+  EXPECT_EQ(found.planes, expected.planes);
 }
 
 TEST(MappedPlanes, are_the_same_planes_at_the_same_level) {
@@ -231,7 +251,7 @@ TEST(SubtractBackground, takes_the_plane_from_each_voxel_and_stops_at_zero) {
   for (float& v : raw.span()) v = static_cast<float>(random() % 200);
   for (float& v : background.span()) v = 0.5F * static_cast<float>(random() % 200);
   Block<float> out = raw.clone();
-  subtract_background(out.view(), background.view(), serial_for);
+  subtract_background(out.view(), {{5, 0, 0}, out.shape()}, background.view());
   for (std::int64_t i = 0; i < raw.size(); ++i) {
     const Extent3 p = unravel(i, raw.shape());
     EXPECT_EQ(out.at(p.z, p.y, p.x),

@@ -6,6 +6,7 @@
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
+#include "flatfield/methods/level_stream.h"
 
 namespace flatfield::methods {
 
@@ -42,15 +43,60 @@ struct ForegroundWeightOptions {
                                              const ForegroundWeightOptions& options,
                                              const ParallelFor& parallel_for);
 
-/// The "percentile" model: a generalised logistic ramp over v_low between two percentiles of the
-/// background planes, smoothed and clipped; equal percentiles give a step. In float32 with the
-/// exponential of numpy, so that the weights are those of a numpy implementation to 1 ulp; where
-/// the ramp is so steep that its factor Q exceeds float32 (about start_frac > 0.8 or nu > 8), in
-/// double from logarithms. Throws Error(kBadInput) where there are no background planes. Beside the
-/// result it needs the voxels of the background planes.
-[[nodiscard]] Block<float> percentile_weight(BlockView<const float> v_low,
-                                             const std::vector<std::int64_t>& background_planes,
-                                             const ForegroundWeightOptions& options,
-                                             const ParallelFor& parallel_for);
+/// How much voxels count, computed box by box.
+class WeightField {
+ public:
+  virtual ~WeightField() = default;
+  /// Voxels around a box that its weights depend on.
+  [[nodiscard]] virtual Extent3 reach() const = 0;
+  /// Writes the weights of the block's box, 0..1, to these voxels of `out`; the others of it get any value. `out`
+  /// has the shape of `seen`, and may not be `block.values`, which hold v_low. From several threads.
+  virtual void weigh(const LevelBlock& block, BlockView<float> out) const = 0;
+};
+
+/// Weights that are in memory; they must outlive it.
+class StoredWeights : public WeightField {
+ public:
+  explicit StoredWeights(BlockView<const float> weights) : weights_(weights) {}
+  [[nodiscard]] Extent3 reach() const override { return {}; }
+  void weigh(const LevelBlock& block, BlockView<float> out) const override;
+
+ private:
+  BlockView<const float> weights_;
+};
+
+/// The "percentile" model: a generalised logistic ramp over v_low between two values, smoothed and clipped;
+/// equal values give a step. In float32 with the exponential of numpy, so that the weights are those of
+/// a numpy implementation to 1 ulp; where the ramp is so steep that its factor Q exceeds float32 (about
+/// start_frac > 0.8 or nu > 8), in double from logarithms.
+class RampWeights : public WeightField {
+ public:
+  /// `low` <= `high`: percentiles of the background.
+  RampWeights(double low, double high, const ForegroundWeightOptions& options);
+  [[nodiscard]] Extent3 reach() const override;
+  void weigh(const LevelBlock& block, BlockView<float> out) const override;
+
+ private:
+  [[nodiscard]] float ramp(float v) const;
+  [[nodiscard]] float steep(float t) const;
+
+  double sigma_;
+  float low_;
+  float span_;
+  bool step_;
+  bool in_float_ = true;
+  double nu_ = 1;
+  float b_float_ = 0;
+  float q_float_ = 0;
+  double exponent_ = 1;  // a float32, as all constants of the ramp
+  double b_ = 0;
+  double log_q_ = 0;
+};
+
+/// The ramp between the percentiles of the options of all voxels of the background planes of `v_low`, which are
+/// found by some passes over these planes that hold about `bytes`. Throws Error(kBadInput) where there are no
+/// background planes.
+[[nodiscard]] RampWeights ramp_weights(LevelStream& v_low, const std::vector<std::int64_t>& background_planes,
+                                       const ForegroundWeightOptions& options, std::int64_t bytes);
 
 }  // namespace flatfield::methods

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <optional>
+#include <vector>
 
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
@@ -12,13 +14,28 @@ namespace flatfield::methods {
 /// What the correction makes of a background-subtracted level `v_low` (z, y, x) of the volume: what
 /// quality "after" is measured on. Float32, not rounded, clipped to [0, 65535].
 ///
-/// Curves: inside the mask (same shape as `v_low`) the product of `v_low` with the reciprocals of
+/// Curves: inside the mask (of the level's shape) the product of `v_low` with the reciprocals of
 /// the curves of `fit`, evaluated at the level's own length, and with the ratio. An image
 /// flatfield: (v_low - D) / F with F and D resized to the level (numerics::resize_plane). Neither:
-/// a copy. Throws Error(kInternal) for curves without a fit, or a mask of another shape.
-[[nodiscard]] Block<float> corrected_level(const Correction& correction,
-                                           const std::optional<AxisFit>& fit,
-                                           BlockView<const float> v_low,
-                                           const ParallelFor& parallel_for);
+/// a copy.
+class LevelCorrection {
+ public:
+  /// The correction must outlive it. Throws Error(kInternal) for curves without a fit, or a mask of another
+  /// shape.
+  LevelCorrection(const Correction& correction, const std::optional<AxisFit>& fit, const Extent3& shape,
+                  const ParallelFor& parallel_for);
+
+  /// Corrects the voxels of a box of the level, in place. From several threads.
+  void apply(const Box3& box, BlockView<float> v_low) const;
+
+ private:
+  void apply_curves(const Box3& box, BlockView<float> v_low) const;
+  void apply_image(const Box3& box, BlockView<float> v_low) const;
+
+  const Correction& correction_;
+  std::array<std::vector<float>, 3> gains_;  ///< 1/c along z, y, x
+  std::optional<Block<float>> flatfield_;
+  std::optional<Block<float>> darkfield_;
+};
 
 }  // namespace flatfield::methods

@@ -20,6 +20,19 @@ Block<float> random_level(const Extent3& shape, float largest) {
   return out;
 }
 
+/// A level, corrected in two halves.
+Block<float> corrected_level(const Correction& correction, const std::optional<AxisFit>& fit,
+                             BlockView<const float> v_low, const ParallelFor& parallel_for) {
+  const LevelCorrection level(correction, fit, v_low.shape, parallel_for);
+  Block<float> out(v_low.shape);
+  copy_block<float>(v_low, out.view());
+  const std::int64_t half = v_low.shape.y / 2;
+  for (const Box3& box : {Box3{{0, 0, 0}, {v_low.shape.z, half, v_low.shape.x}},
+                          Box3{{0, half, 0}, {v_low.shape.z, v_low.shape.y - half, v_low.shape.x}}})
+    level.apply(box, out.view().sub(box));
+  return out;
+}
+
 /// A correction by curves of a volume twice as large as the level, whose x axis is not corrected.
 struct Fitted {
   Block<float> v_low = random_level({6, 7, 8}, 100.0F);
@@ -31,7 +44,8 @@ struct Fitted {
     mask.set(2, 3, 4, false);
     FittingOptions options;
     options.limits_x = Limits{1.0, 1.0};
-    fit = fit_axes(v_low.view(), mask.view(), 50.0, 2.0, options, serial_for);
+    BlockStream stream(v_low.view());
+    fit = fit_axes(stream, FitMask(mask.view()), 50.0, 2.0, options, 100000);
     correction.shape = {12, 14, 16};
     correction.mask = std::move(mask);
     correction.curves =

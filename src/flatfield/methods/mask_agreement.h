@@ -2,10 +2,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
-#include "flatfield/core/parallel.h"
 
 namespace flatfield::methods {
 
@@ -19,10 +19,21 @@ namespace flatfield::methods {
 /// >= 0; values that agree within 0.2 % (9 bits of mantissa) count as ties. No value where fewer
 /// than 100 voxels lie inside, or outside fewer than 100 or 1 % of all: a mask that covers
 /// everything cannot be judged this way.
-[[nodiscard]] std::optional<double> mask_brightness_auc(BlockView<const float> v_low,
-                                                        BlockView<const float> smoothed,
-                                                        BitView mask,
-                                                        const ParallelFor& parallel_for);
+class BrightnessAuc {
+ public:
+  BrightnessAuc(BitView mask, int workers);
+  /// Adds the voxels of a box, each once. From several threads, each with its own `worker`.
+  void add(const Box3& box, BlockView<const float> v_low, BlockView<const float> smoothed, int worker);
+  [[nodiscard]] std::optional<double> value() const;
+
+ private:
+  struct Counts {
+    std::vector<std::int64_t> inside;
+    std::vector<std::int64_t> outside;
+  };
+  BitView mask_;
+  std::vector<Counts> counts_;
+};
 
 /// Share of the places where a line along z, y or x crosses the mask's border, with 3 voxels inside
 /// before 3 outside or the other way round, at which the inner of the six is brighter than the
@@ -30,9 +41,27 @@ namespace flatfield::methods {
 /// know nothing of it. `smoothed` is the raw level after a Gaussian of sigma 1 voxel: over so short
 /// a distance neither the background nor the illumination changes, so both sides can be compared as
 /// they are. No value for fewer than 100 such places.
-[[nodiscard]] std::optional<double> mask_edge_agreement(BlockView<const float> v_low,
-                                                        BlockView<const float> smoothed,
-                                                        BitView mask,
-                                                        const ParallelFor& parallel_for);
+class EdgeAgreement {
+ public:
+  /// Voxels behind a box, along each axis, that its lines reach.
+  static constexpr std::int64_t kReach = 5;
+
+  EdgeAgreement(BitView mask, int workers);
+  /// Adds the lines that begin in `box`, each once. `v_low` and `smoothed` are of `seen`, which holds the reach
+  /// behind the box as far as the level has voxels there. From several threads, each with its own `worker`.
+  void add(const Box3& box, const Box3& seen, BlockView<const float> v_low, BlockView<const float> smoothed,
+           int worker);
+  [[nodiscard]] std::optional<double> value() const;
+
+  /// How often the inner voxel was compared, in half wins, so that the sums are exact.
+  struct Crossings {
+    std::int64_t count = 0;
+    std::int64_t half_wins = 0;
+  };
+
+ private:
+  BitView mask_;
+  std::vector<Crossings> found_;
+};
 
 }  // namespace flatfield::methods

@@ -7,8 +7,37 @@
 #include <random>
 #include <string>
 
+#include "flatfield/core/parallel.h"
+
 namespace flatfield::methods {
 namespace {
+
+// Of whole volumes, in boxes of some planes and rows.
+
+template <class Visit>
+void in_boxes(const Extent3& shape, Visit visit) {
+  const Extent3 tile{5, 7, 64};
+  const Extent3 grid = ceil_div(shape, tile);
+  for (std::int64_t i = 0; i < grid.volume(); ++i)
+    visit(tile_box(unravel(i, grid), tile, shape), static_cast<int>(i % 2));
+}
+
+std::optional<double> mask_brightness_auc(BlockView<const float> v_low, BlockView<const float> smoothed,
+                                          BitView mask, const ParallelFor& /*parallel_for*/) {
+  BrightnessAuc auc(mask, 2);
+  in_boxes(v_low.shape, [&](const Box3& box, int worker) { auc.add(box, v_low.sub(box), smoothed.sub(box), worker); });
+  return auc.value();
+}
+
+std::optional<double> mask_edge_agreement(BlockView<const float> v_low, BlockView<const float> smoothed,
+                                          BitView mask, const ParallelFor& /*parallel_for*/) {
+  EdgeAgreement agreement(mask, 2);
+  in_boxes(v_low.shape, [&](const Box3& box, int worker) {
+    const Box3 seen = grown(box, {EdgeAgreement::kReach, EdgeAgreement::kReach, EdgeAgreement::kReach}, v_low.shape);
+    agreement.add(box, seen, v_low.sub(seen), smoothed.sub(seen), worker);
+  });
+  return agreement.value();
+}
 
 /// A bright box in a dark volume of random values, its mask, and any mask of the same size
 /// elsewhere.

@@ -2,14 +2,16 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
-#include "flatfield/core/parallel.h"
 #include "flatfield/methods/axis_fit.h"
+#include "flatfield/methods/axis_percentiles.h"
 #include "flatfield/methods/correction.h"
+#include "flatfield/methods/level_stream.h"
 
 namespace flatfield::methods {
 
@@ -77,25 +79,31 @@ struct QualityNumbers {
   std::optional<double> flat_min;   ///< smallest value of F / mean(F)
 };
 
-/// What quality is measured on. The volumes and the mask have one shape, that of the estimation
-/// level.
+/// What quality is measured on: a level, which is visited box by box, and what becomes of its boxes.
 struct QualityInput {
-  BlockView<const float> raw;
-  BlockView<const float> before;
-  BlockView<const float> after;  ///< corrected_level
+  /// Replaces the values of a box of the level, in place. From several threads.
+  using Change = std::function<void(const Box3& box, BlockView<float> values)>;
+
+  LevelStream& raw;
+  Change to_before;  ///< raw values into v_low
+  Change to_after;   ///< v_low into corrected values (LevelCorrection)
   /// The foreground that the method used; none = one is made from the data (MaskSource).
   std::optional<BitView> mask;
   const std::vector<std::int64_t>& background_planes;  ///< of the level; may be empty
   const Correction& correction;
   const std::optional<AxisFit>& fit;  ///< of a correction with curves
+  std::int64_t bytes = 0;             ///< that may be held beside the stream, about
 };
 
-/// Measures everything that can be measured. Order statistics are those of all voxels, sums are in
-/// double in an order that depends on the data alone. Needs memory for one more volume of the level
-/// at a time, or a copy of the background image. Throws Error(kInternal) for volumes or a mask of
-/// different shapes.
-[[nodiscard]] QualityNumbers measure_quality(const QualityInput& input,
-                                             const ParallelFor& parallel_for);
+/// Measures everything that can be measured. Order statistics are those of all voxels, sums those of
+/// ExactMoments: the same numbers for any stream. Some passes over the level: one that counts, one that finds the
+/// medians, now and then one more, and one for the entropies; and a few over the background planes. Throws
+/// Error(kInternal) for a mask of another shape.
+[[nodiscard]] QualityNumbers measure_quality(const QualityInput& input);
+/// Memory that measure_quality needs at least beside the stream.
+[[nodiscard]] std::int64_t least_quality_bytes(const Extent3& shape, int workers);
+/// The pass of measure_quality that sees most.
+[[nodiscard]] LevelPass quality_pass(bool with_mask);
 
 /// What an image flatfield F looks like, on F / mean(F); the mean is greater than 0.
 struct FlatNumbers {
@@ -106,10 +114,9 @@ struct FlatNumbers {
 [[nodiscard]] FlatNumbers flat_numbers(const Block<float>& flatfield);
 
 /// Coefficient of variation along each axis: 100 * standard deviation / mean over the planes along
-/// it of the median of their masked voxels; planes without any are left out.
-[[nodiscard]] AxisNumbers profile_cv(BlockView<const float> volume,
-                                     BitView mask,
-                                     const ParallelFor& parallel_for);
+/// it of the median of their masked voxels; planes without any are left out. Of medians that were found.
+[[nodiscard]] AxisNumbers profile_cv(const AxisPercentiles<numerics::RankCounts>& medians,
+                                     const Extent3& shape);
 
 /// Share of the voxels of some planes that lie in the mask; no value for no planes.
 [[nodiscard]] std::optional<double> share_in_mask(const std::vector<std::int64_t>& planes,

@@ -10,6 +10,18 @@
 namespace flatfield::methods {
 namespace {
 
+/// Of a volume in memory.
+AxisNumbers profile_cv(BlockView<const float> volume, BitView mask, const ParallelFor& /*parallel_for*/) {
+  AxisPercentiles<numerics::RankCounts> medians({volume.shape, 50.0, {}, 100.0F, 1, 1000});
+  Block<std::uint8_t> inside(volume.shape);
+  mask.expand(inside.view());
+  while (!medians.done()) {
+    medians.add({{0, 0, 0}, volume.shape}, volume, inside.view(), 0);
+    medians.end_pass();
+  }
+  return profile_cv(medians, volume.shape);
+}
+
 TEST(ProfileCv, of_an_even_volume_is_zero) {
   const Block<float> volume({3, 4, 5}, 7.0F);
   const BitVolume mask({3, 4, 5}, true);
@@ -42,7 +54,7 @@ TEST(ProfileCv, leaves_out_planes_without_mask_voxels_and_voxels_outside_the_mas
 TEST(ProfileCv, has_no_value_where_it_cannot_be_measured) {
   const Block<float> volume({2, 2, 2}, 3.0F);
   const Block<float> dark({2, 2, 2}, 0.0F);
-  const BitVolume empty({2, 2, 2}, false);
+  const BitVolume empty({2, 2, 2});
   const BitVolume full({2, 2, 2}, true);
   for (const auto& cv : profile_cv(volume.view(), empty.view(), serial_for)) EXPECT_FALSE(cv);
   for (const auto& cv : profile_cv(dark.view(), full.view(), serial_for)) EXPECT_FALSE(cv);
@@ -80,11 +92,17 @@ struct Level {
     }
   }
   [[nodiscard]] QualityNumbers measure(bool with_mask = true,
-                                       const ParallelFor& parallel_for = serial_for) const {
+                                       std::int64_t bytes = 100000) const {
     std::optional<BitView> given;
     if (with_mask) given = mask.view();
+    BlockStream stream(raw.view(), {3, 4, 5});
+    const auto become = [](const Block<float>& volume) {
+      return [&volume](const Box3& box, BlockView<float> values) {
+        copy_block<float>(volume.view().sub(box), values);
+      };
+    };
     return measure_quality(
-        {raw.view(), before.view(), after.view(), given, planes, correction, fit}, parallel_for);
+        {stream, become(before), become(after), given, planes, correction, fit, bytes});
   }
 };
 
@@ -184,10 +202,27 @@ TEST(Quality, has_no_value_of_a_foreground_where_there_is_none) {
   EXPECT_EQ(numbers.mask_fraction, 0.0);
 }
 
-TEST(Quality, refuses_volumes_of_different_shapes) {
+TEST(Quality, refuses_a_mask_of_another_shape) {
   Level level;
-  level.after = Block<float>({8, 8, 7}, 0.0F);
+  level.mask = BitVolume({8, 8, 7});
   EXPECT_THROW(static_cast<void>(level.measure()), Error);
+}
+
+TEST(Quality, does_not_depend_on_the_memory) {
+  Level level;
+  for (std::int64_t i = 0; i < level.raw.size(); ++i)
+    level.after.data()[i] = level.before.data()[i] * (1.0F + 0.001F * static_cast<float>(i % 37));
+  for (const bool with_mask : {true, false}) {
+    const QualityNumbers tight = level.measure(with_mask, 0);
+    const QualityNumbers loose = level.measure(with_mask, 1 << 22);
+    EXPECT_EQ(tight.profile_cv_raw, loose.profile_cv_raw);
+    EXPECT_EQ(tight.profile_cv_before, loose.profile_cv_before);
+    EXPECT_EQ(tight.profile_cv_after, loose.profile_cv_after);
+    EXPECT_EQ(tight.entropy.after, loose.entropy.after);
+    EXPECT_EQ(tight.cjv.after, loose.cjv.after);
+    EXPECT_EQ(tight.foreground_median.after, loose.foreground_median.after);
+    EXPECT_EQ(tight.mask_auc, loose.mask_auc);
+  }
 }
 
 }  // namespace

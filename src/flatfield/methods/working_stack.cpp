@@ -40,11 +40,6 @@ void check_input(const FrameStack& stack, const char* what, const ParallelFor& p
                             bad - finite.begin(), what));
 }
 
-Extent3 working_shape(const Extent3& frame, const BasicOptions& options) {
-  if (!options.working_size) return frame;
-  return {frame.z, options.working_size->y, options.working_size->x};
-}
-
 Block<float> resized(const FrameStack& stack, const Extent3& shape, const BasicOptions& options,
                      const ParallelFor& parallel_for) {
   Block<float> out({1, stack.frames, shape.volume()});
@@ -130,6 +125,11 @@ void for_each_strip(std::int64_t pixels, const ParallelFor& parallel_for, Body b
 }
 
 }  // namespace
+
+Extent3 working_shape(const Extent3& frame, const BasicOptions& options) {
+  if (!options.working_size) return frame;
+  return {frame.z, options.working_size->y, options.working_size->x};
+}
 
 WorkingStack make_working_stack(const FrameStack& images, const std::optional<FrameStack>& weights,
                                 const BasicOptions& options, FrameOrder order,

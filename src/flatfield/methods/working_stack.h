@@ -32,6 +32,9 @@ struct StackStatistics {
 
 enum class FrameOrder { kAsGiven, kSortedPerPixel };
 
+/// Shape of a frame at working size.
+[[nodiscard]] Extent3 working_shape(const Extent3& frame, const BasicOptions& options);
+
 /// Resizes images and weights to the working size, normalises the weights to 0..1 over the stack
 /// (constant ones count as ones), applies the segmentation and, if asked, sorts each pixel's values
 /// over the frames, its weights along with them (stable). Throws Error(kBadInput) for shapes that

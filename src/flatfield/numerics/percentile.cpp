@@ -39,6 +39,13 @@ Neighbours<T> order_statistics(std::span<T> values, std::size_t rank) {
 }
 
 template <class T>
+double interpolate(T lower, T upper, double fraction) {
+  // numpy takes the difference in the type of the values, and starts from the nearer end.
+  const double difference = static_cast<T>(upper - lower);
+  return fraction >= 0.5 ? upper - difference * (1 - fraction) : lower + difference * fraction;
+}
+
+template <class T>
 double linear_percentile(std::span<T> values, double q) {
   expect_values(!values.empty(), "percentile");
   expect_percent(q);
@@ -46,10 +53,7 @@ double linear_percentile(std::span<T> values, double q) {
   const double position = static_cast<double>(last) * (q / 100);
   const auto rank = std::min(static_cast<std::size_t>(position), last);
   const auto [lower, upper] = order_statistics(values, rank);
-  // numpy takes the difference in the type of the values, and starts from the nearer end.
-  const double difference = static_cast<T>(upper - lower);
-  const double t = position - static_cast<double>(rank);
-  return t >= 0.5 ? upper - difference * (1 - t) : lower + difference * t;
+  return interpolate(lower, upper, position - static_cast<double>(rank));
 }
 
 /// The sum of `term(value)`, in double. Eight partial sums, added up in a fixed order, so that the
@@ -100,7 +104,16 @@ double percentile(std::span<double> values, double q) { return linear_percentile
 float median(std::span<float> values) {
   expect_values(!values.empty(), "median");
   const auto [lower, upper] = order_statistics(values, (values.size() - 1) / 2);
-  if (values.size() % 2 == 1) return lower;
+  return values.size() % 2 == 1 ? lower : middle_of(lower, upper);
+}
+
+double interpolated_percentile(float lower, float upper, std::uint64_t count, double q) {
+  expect_values(count > 0, "percentile");
+  const double position = static_cast<double>(count - 1) * (q / 100);
+  return interpolate(lower, upper, position - std::floor(position));
+}
+
+float middle_of(float lower, float upper) {
   // The sum of two floats in double, rounded once more to float32, is the float32 sum.
   return static_cast<float>((static_cast<double>(lower) + static_cast<double>(upper)) / 2);
 }

@@ -16,6 +16,11 @@ namespace flatfield::numerics {
 /// float32. `values` is reordered; must hold no NaN. Throws Error(kInternal) if it is empty.
 [[nodiscard]] float median(std::span<float> values);
 
+/// What `percentile` and `median` make of the two order statistics that they need: those of ranks
+/// floor((count - 1) * q / 100) and one more, and the two middle ones.
+[[nodiscard]] double interpolated_percentile(float lower, float upper, std::uint64_t count, double q);
+[[nodiscard]] float middle_of(float lower, float upper);
+
 /// Mean and population standard deviation (numpy.std).
 struct Moments {
   double mean = 0;

@@ -33,17 +33,14 @@ Block<float> reference_image(const VolumeRequest& request, const Extent3& shape,
 
 }  // namespace
 
-void learn_background_planes(const Block<float>& low, RunContext& context, Learned& learned) {
-  const ParallelFor parallel_for = context.pool.as_parallel_for();
-  Block<float> smoothed = low.clone();
-  const double sigma = context.config.background_smoothing_sigma;
-  numerics::gaussian_filter(smoothed.view(), {sigma, sigma, sigma}, parallel_for);
-  learned.background_planes = methods::select_background_planes(smoothed.view(), parallel_for);
+void learn_background_planes(EstimationLevel& level, RunContext& context, Learned& learned) {
+  learned.background_planes = methods::select_background_planes(
+      level.raw(), context.config.background_smoothing_sigma, level.search_bytes());
   if (learned.background_planes.all_rejected)
     context.log.warning("every candidate for a background plane holds bright voxels: the planes of lowest "
                         "deviation are used as they are");
   context.log.info(fmt::format("planes kept: {} of {} (initial {}, {} rejection rounds)",
-                               learned.background_planes.planes.size(), low.shape().z,
+                               learned.background_planes.planes.size(), level.shape().z,
                                learned.background_planes.initial.size(), learned.background_planes.rounds));
 }
 
@@ -53,7 +50,7 @@ std::vector<std::int64_t> target_planes(const ome::Tile& tile, const std::string
                              tile.spatial_shape(to).z);
 }
 
-void learn_background_image(const VolumeRequest& request, const Block<float>& low, RunContext& context,
+void learn_background_image(const VolumeRequest& request, EstimationLevel& level, RunContext& context,
                             Learned& learned) {
   const ome::Volume target = request.tile.open_volume(request.levels.target, request.id);
   const ParallelFor parallel_for = context.pool.as_parallel_for();
@@ -62,7 +59,7 @@ void learn_background_image(const VolumeRequest& request, const Block<float>& lo
     learned.correction.background = reference_image(request, target.shape(), context);
     return;
   }
-  learn_background_planes(low, context, learned);
+  learn_background_planes(level, context, learned);
   const TileLevels& levels = request.levels;
   learned.target_planes =
       target_planes(request.tile, levels.estimation, levels.target, learned.background_planes.planes);
@@ -72,10 +69,13 @@ void learn_background_image(const VolumeRequest& request, const Block<float>& lo
                             levels.estimation, levels.target),
                 request.tile.describe(), "check the scales and translations of the multiscales metadata");
   context.log.info(fmt::format("target planes: {} of {}", learned.target_planes.size(), target.shape().z));
+  level.lend(context);
   const MedianPlan plan =
       plan_median(target, learned.target_planes, context.pool.workers(), context.memory.free_bytes());
-  const auto held = context.memory.reserve("background planes", plan.bytes);
+  auto held = context.memory.reserve("background planes", plan.bytes);
   Block<float> background = median_of_planes(target, learned.target_planes, plan, parallel_for);
+  held = {};
+  level.take_back(context);
   const double final_sigma = config.background_final_smoothing_sigma;
   numerics::gaussian_filter(background.view(), {0.0, final_sigma, final_sigma}, parallel_for);
   learned.correction.background = std::move(background);

@@ -8,6 +8,7 @@
 #include "flatfield/core/error.h"
 #include "flatfield/methods/basic.h"
 #include "flatfield/methods/basic_autotune.h"
+#include "flatfield/methods/working_stack.h"
 #include "flatfield/numerics/nearest_resize.h"
 #include "flatfield/numerics/spline_resize.h"
 
@@ -43,10 +44,16 @@ std::int64_t count_not_positive(const Block<float>& plane) {
 
 }  // namespace
 
-Block<float> gather_planes(BlockView<const float> volume, const std::vector<std::int64_t>& planes) {
-  return gather(volume.shape, planes, [&](std::int64_t z, std::int64_t y, float* out) {
-    std::copy_n(volume.row(z, y), volume.shape.x, out);
+Block<float> gather_planes(methods::LevelStream& level, const std::vector<std::int64_t>& planes) {
+  Block<float> out({static_cast<std::int64_t>(planes.size()), level.shape().y, level.shape().x});
+  level.visit({{}, 0, methods::plane_ranges(planes)}, [&](const methods::LevelBlock& block) {
+    for (std::int64_t z = 0; z < block.box.shape.z; ++z) {
+      const auto place = std::lower_bound(planes.begin(), planes.end(), block.box.origin.z + z) - planes.begin();
+      const Box3 to{{place, block.box.origin.y, block.box.origin.x}, {1, block.box.shape.y, block.box.shape.x}};
+      copy_block<float>(block.values.sub({{z, 0, 0}, to.shape}), out.view().sub(to));
+    }
   });
+  return out;
 }
 
 Block<float> gather_planes(BitView mask, const std::vector<std::int64_t>& planes) {
@@ -79,17 +86,29 @@ std::vector<std::int64_t> planes_of_largest_mask(BitView mask) {
   return planes;
 }
 
-void learn_basic(const VolumeRequest& request, const Block<float>& v_low, RunContext& context,
+std::int64_t basic_fit_bytes(const Extent3& level, const config::BasicConfig& options, bool masked) {
+  constexpr std::int64_t kFloat = sizeof(float);
+  constexpr std::int64_t kPixelBytes = 20 * static_cast<std::int64_t>(sizeof(double));
+  const std::int64_t frames = std::min(level.z, masked ? kMaskedFrames : options.max_frames);
+  const Extent3 working = methods::working_shape({1, level.y, level.x}, options);
+  // Images, and with a mask weights, at the level's size; four stacks to work on, and one of weights.
+  return frames * kFloat * ((masked ? 2 : 1) * level.y * level.x + (masked || options.autosegment ? 5 : 4) * working.volume()) +
+         kPixelBytes * working.volume();
+}
+
+void learn_basic(const VolumeRequest& request, EstimationLevel& level, RunContext& context,
                  Learned& learned) {
   const ParallelFor parallel_for = context.pool.as_parallel_for();
   config::BasicConfig options = context.config.basic;
-  const std::optional<BitVolume> mask = mask_at(request, v_low.shape(), context);
+  const std::optional<BitVolume> mask = mask_at(request, level.shape(), context);
   LearnedBasic basic;
   basic.planes = mask ? planes_of_largest_mask(mask->view())
-                      : evenly_spaced_planes(v_low.shape().z, options.max_frames);
-  context.log.info(fmt::format("BaSiC frames: {} of {} planes{}", basic.planes.size(), v_low.shape().z,
+                      : evenly_spaced_planes(level.shape().z, options.max_frames);
+  context.log.info(fmt::format("BaSiC frames: {} of {} planes{}", basic.planes.size(), level.shape().z,
                                mask ? ", weighted by the mask" : ""));
-  const Block<float> images = gather_planes(v_low.view(), basic.planes);
+  const auto held =
+      context.memory.reserve("BaSiC", basic_fit_bytes(level.shape(), options, mask.has_value()));
+  const Block<float> images = gather_planes(level.v_low(), basic.planes);
   const methods::FrameStack frames(images.view());
   std::optional<Block<float>> weights;
   if (mask) weights = gather_planes(mask->view(), basic.planes);

@@ -2,6 +2,7 @@
 
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
+#include "flatfield/pipeline/estimation_level.h"
 #include "flatfield/pipeline/learn_stage.h"
 
 namespace flatfield::pipeline {
@@ -12,14 +13,17 @@ namespace flatfield::pipeline {
 [[nodiscard]] std::vector<std::int64_t> evenly_spaced_planes(std::int64_t planes, std::int64_t max_frames);
 [[nodiscard]] std::vector<std::int64_t> planes_of_largest_mask(BitView mask);
 
-/// Some planes of a volume, one after the other.
-[[nodiscard]] Block<float> gather_planes(BlockView<const float> volume, const std::vector<std::int64_t>& planes);
+/// Some planes (ascending) of a level, one after the other.
+[[nodiscard]] Block<float> gather_planes(methods::LevelStream& level, const std::vector<std::int64_t>& planes);
 /// The same of a mask, as 0 and 1.
 [[nodiscard]] Block<float> gather_planes(BitView mask, const std::vector<std::int64_t>& planes);
 
-/// The method basicpy on one volume (algorithms.md 3): `v_low` is its background-subtracted estimation level. Leaves
+/// What a fit holds at most: its frames at the size of the level, and the stacks that it works on.
+[[nodiscard]] std::int64_t basic_fit_bytes(const Extent3& level, const config::BasicConfig& options, bool masked);
+
+/// The method basicpy on one volume (algorithms.md 3), from its background-subtracted estimation level. Leaves
 /// `learned` with background subtraction only, and says why, where BaSiC finds no usable flatfield.
-void learn_basic(const VolumeRequest& request, const Block<float>& v_low, RunContext& context,
+void learn_basic(const VolumeRequest& request, EstimationLevel& level, RunContext& context,
                  Learned& learned);
 
 }  // namespace flatfield::pipeline

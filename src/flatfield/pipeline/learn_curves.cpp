@@ -6,20 +6,11 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/methods/foreground_weight.h"
-#include "flatfield/methods/tissue_mask.h"
 #include "flatfield/pipeline/learn_background.h"
 #include "flatfield/pipeline/tile_paths.h"
 
 namespace flatfield::pipeline {
 namespace {
-
-/// Removes the background planes from a mask (exclude_background_planes_from_mask).
-BitVolume without_planes(const BitVolume& mask, const std::vector<std::int64_t>& planes) {
-  BitVolume out = mask.clone();
-  for (const std::int64_t z : planes)
-    for (std::int64_t y = 0; y < mask.shape().y; ++y) out.fill(z, y, 0, mask.shape().x, false);
-  return out;
-}
 
 std::string limits_text(const std::vector<float>& curve) {
   if (curve.empty()) return "not corrected";
@@ -27,20 +18,34 @@ std::string limits_text(const std::vector<float>& curve) {
   return fmt::format("{:.4f}..{:.4f}", *lo, *hi);
 }
 
+/// Clears a mask where v_low is 0, and counts the values that the fit will see.
+void complete_mask(methods::LevelStream& v_low, const std::vector<std::int64_t>& left_out, BitVolume& mask,
+                   methods::GlobalLevelCount& count) {
+  const methods::FitMask fit_mask(std::as_const(mask).view(), left_out);
+  std::vector<std::vector<std::uint8_t>> memory(static_cast<std::size_t>(v_low.workers()));
+  v_low.visit({}, [&](const methods::LevelBlock& block) {
+    // Boxes begin at words of the mask, so no two visits write to the same one.
+    mask.clear_where_zero(block.box.origin, block.values);
+    std::vector<std::uint8_t>& mine = memory[static_cast<std::size_t>(block.worker)];
+    mine.resize(static_cast<std::size_t>(block.box.shape.volume()));
+    const BlockView<std::uint8_t> inside(mine.data(), block.box.shape);
+    fit_mask.expand(block.box, inside);
+    count.add(block.values, inside, block.worker);
+  });
+}
+
 /// How much each voxel counts in the fit (algorithms.md 4.3).
-Block<float> foreground_weights(const VolumeRequest& request, const Block<float>& low,
-                                const Block<float>& v_low, const BitVolume& mask,
-                                RunContext& context, Learned& learned) {
+std::shared_ptr<const ForegroundWeights> foreground_weights(const VolumeRequest& request,
+                                                            EstimationLevel& level, const BitVolume& mask,
+                                                            RunContext& context, Learned& learned) {
   const methods::FittingOptions& options = context.config.fitting;
   // A background image from elsewhere was made without them.
-  if (context.config.use_reference_bkg) learn_background_planes(low, context, learned);
-  // In an empty mask nothing is foreground, and there is nothing to fit a mixture to.
-  if (options.probability_model == methods::ProbabilityModel::kGaussianMixture &&
-      mask.count() == 0)
-    return Block<float>(v_low.shape(), 0.0F);
-  Block<float> weights =
-      methods::foreground_weight(v_low.view(), mask.view(), learned.background_planes.planes, options,
-                                 context.pool.as_parallel_for());
+  if (context.config.use_reference_bkg) learn_background_planes(level, context, learned);
+  const std::vector<std::int64_t>& planes = learned.background_planes.planes;
+  std::shared_ptr<const ForegroundWeights> weights =
+      options.probability_model == methods::ProbabilityModel::kPercentile
+          ? ForegroundWeights::ramp(methods::ramp_weights(level.v_low(), planes, options, level.search_bytes()))
+          : ForegroundWeights::mixture(level.v_low(), mask, planes, context);
   context.log.info(fmt::format("foreground weights: {} at level {}",
                                options.probability_model == methods::ProbabilityModel::kPercentile
                                    ? "percentile ramp"
@@ -73,9 +78,8 @@ double global_factor(const VolumeRequest& request, RunContext& context) {
 
 }  // namespace
 
-void learn_axis_curves(const VolumeRequest& request, const Block<float>& low, const Block<float>& v_low,
-                       RunContext& context, Learned& learned) {
-  const ParallelFor parallel_for = context.pool.as_parallel_for();
+void learn_axis_curves(const VolumeRequest& request, EstimationLevel& level, RunContext& context,
+                       Learned& learned) {
   const methods::FittingOptions& options = context.config.fitting;
   const TileLevels& levels = request.levels;
   report::Log& log = context.log;
@@ -83,9 +87,14 @@ void learn_axis_curves(const VolumeRequest& request, const Block<float>& low, co
     log.warning(reason + ": background subtraction only");
     learned.fallback = std::move(reason);
   };
+  const std::vector<std::int64_t> left_out =
+      options.exclude_background_planes_from_mask ? learned.background_planes.planes : std::vector<std::int64_t>();
+  // The pass that completes the mask finds the global level too.
+  std::optional<methods::GlobalLevelCount> counted;
   std::optional<BitVolume> found =
-      context.masks->foreground(request.name, v_low.shape(), [&](BitVolume& mask) {
-        methods::clear_where_zero(mask, v_low.view(), parallel_for);
+      context.masks->foreground(request.name, level.shape(), request.is_shared, [&](BitVolume& mask) {
+        counted.emplace(context.pool.workers());
+        complete_mask(level.v_low(), left_out, mask, *counted);
       });
   if (!found) return fall_back("there is no mask for " + request.name);
   learned.correction.mask = std::move(*found);
@@ -93,27 +102,25 @@ void learn_axis_curves(const VolumeRequest& request, const Block<float>& low, co
 
   if (options.enable_gmm_refinement) {
     try {
-      learned.weights = foreground_weights(request, low, v_low, mask, context, learned);
+      learned.weights = foreground_weights(request, level, mask, context, learned);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kBadInput) throw;
       return fall_back("foreground weights: " + error.message());
     }
   }
-  const methods::VoxelWeights weights =
-      learned.weights ? methods::VoxelWeights(std::as_const(*learned.weights).view()) : std::nullopt;
+  const methods::WeightField* weights = learned.weights ? &learned.weights->field() : nullptr;
 
-  std::optional<BitVolume> reduced;
-  if (options.exclude_background_planes_from_mask)
-    reduced = without_planes(mask, learned.background_planes.planes);
-  const BitView fit_mask = reduced ? reduced->view() : mask.view();
+  const methods::FitMask fit_mask(mask.view(), left_out);
   if (fit_mask.count() == 0) return fall_back("the mask is empty where the tile is not 0");
 
-  const double g = methods::global_level(v_low.view(), fit_mask, options.profile_percentile, weights);
+  const double g = counted && weights == nullptr
+                       ? counted->level(options.profile_percentile)
+                       : methods::global_level(level.v_low(), fit_mask, options.profile_percentile, weights);
   log.info(fmt::format("g: {}", g));
   if (g == 0.0) return fall_back("the global level g is 0");
-  learned.fit = methods::fit_axes(v_low.view(), fit_mask, g,
+  learned.fit = methods::fit_axes(level.v_low(), fit_mask, g,
                                   levels.binned ? options.med_factor_binned : options.med_factor_unbinned,
-                                  options, parallel_for, weights);
+                                  options, level.search_bytes(), weights);
   learned.global_factor = global_factor(request, context);
   const methods::GlobalRatio ratio =
       methods::global_ratio(learned.global_factor, g, options.global_ratio_limits);

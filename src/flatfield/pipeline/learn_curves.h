@@ -1,13 +1,12 @@
 #pragma once
 
-#include "flatfield/core/block.h"
+#include "flatfield/pipeline/estimation_level.h"
 #include "flatfield/pipeline/learn_stage.h"
 
 namespace flatfield::pipeline {
 
-/// The fitting method on one volume (algorithms.md 4): `low` is its estimation level, `v_low` the same without the
-/// background. Leaves `learned` with background subtraction only, and says why, where there is nothing to fit.
-void learn_axis_curves(const VolumeRequest& request, const Block<float>& low, const Block<float>& v_low,
-                       RunContext& context, Learned& learned);
+/// The fitting method on one volume (algorithms.md 4) from its estimation level. Leaves `learned` with background subtraction only, and says why, where there is nothing to fit.
+void learn_axis_curves(const VolumeRequest& request, EstimationLevel& level, RunContext& context,
+                       Learned& learned);
 
 }  // namespace flatfield::pipeline

@@ -19,19 +19,20 @@ Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json
 
 }  // namespace
 
-void learn_quality(const Block<float>& low, const Block<float>& v_low, RunContext& context,
-                   Learned& learned) {
+void learn_quality(EstimationLevel& level, RunContext& context, Learned& learned) {
   const methods::Correction& correction = learned.correction;
   if (!correction.curves && !correction.image) return;
-  const ParallelFor parallel_for = context.pool.as_parallel_for();
-  const Block<float> after =
-      methods::corrected_level(correction, learned.fit, v_low.view(), parallel_for);
+  const methods::LevelCorrection corrected(correction, learned.fit, level.shape(),
+                                           context.pool.as_parallel_for());
   std::optional<BitView> mask;
   if (correction.mask) mask = correction.mask->view();
-  const methods::QualityNumbers numbers =
-      methods::measure_quality({low.view(), v_low.view(), after.view(), mask,
-                                learned.background_planes.planes, correction, learned.fit},
-                               parallel_for);
+  const methods::QualityNumbers numbers = methods::measure_quality(
+      {level.raw(),
+       [&](const Box3& box, BlockView<float> values) {
+         if (level.background()) methods::subtract_background(values, box, *level.background());
+       },
+       [&](const Box3& box, BlockView<float> values) { corrected.apply(box, values); }, mask,
+       learned.background_planes.planes, correction, learned.fit, level.search_bytes()});
   for (std::size_t axis = 0; axis < 3; ++axis)
     context.log.info(fmt::format("profile CV along {}: raw {}, before {}, after {}", kAxes[axis],
                                  percent(numbers.profile_cv_raw[axis]),

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "flatfield/methods/correction.h"
 #include "flatfield/methods/quality_gate.h"
 #include "flatfield/ome/tile.h"
+#include "flatfield/pipeline/foreground_weights.h"
 #include "flatfield/pipeline/run_context.h"
 #include "flatfield/pipeline/tile_levels.h"
 
@@ -22,6 +24,7 @@ struct VolumeRequest {
   const std::string& name;      ///< of the tile
   ome::VolumeId id;
   const TileLevels& levels;
+  bool is_shared = false;  ///< the tile has more volumes, which share its mask
 };
 
 /// How a BaSiC fit went, for the results directory.
@@ -37,7 +40,7 @@ struct Learned {
   methods::Correction correction;
   methods::BackgroundPlanes background_planes;  ///< of the estimation level
   std::vector<std::int64_t> target_planes;
-  std::optional<Block<float>> weights;  ///< foreground probability of the estimation level, 0..1
+  std::shared_ptr<const ForegroundWeights> weights;  ///< foreground probability; null where there is none
   std::optional<methods::AxisFit> fit;
   std::optional<LearnedBasic> basic;
   double global_factor = 0.0;

@@ -88,7 +88,7 @@ std::vector<std::string> MaskCatalog::search_local(const std::string& identifier
   return matches;
 }
 
-std::optional<BitVolume> MaskCatalog::foreground(const std::string& tile_name, const Extent3& shape,
+std::optional<BitVolume> MaskCatalog::foreground(const std::string& tile_name, const Extent3& shape, bool is_shared,
                                                  const std::function<void(BitVolume&)>& restrict) {
   const std::string identifier = identifier_of(tile_name);
   if (const auto known = foregrounds_.find(identifier); known != foregrounds_.end())
@@ -104,7 +104,7 @@ std::optional<BitVolume> MaskCatalog::foreground(const std::string& tile_name, c
   BitVolume foreground = numerics::nearest_resize(mask.view(), shape);
   mask = {};
   restrict(foreground);
-  foregrounds_.emplace(identifier, foreground.clone());
+  if (is_shared || expected_.contains(identifier)) foregrounds_.emplace(identifier, foreground.clone());
   return foreground;
 }
 
@@ -116,6 +116,12 @@ std::optional<BitVolume> MaskCatalog::raw_mask(const std::string& tile_name) con
 
 BitVolume MaskCatalog::read_mask(const std::string& location) const {
   return with_local_copy(location, stores_, [](const fs::path& path) { return read_mask_tiff(path); });
+}
+
+void MaskCatalog::expect(std::span<const std::string> tile_locations) {
+  expected_.clear();
+  for (const std::string& tile : tile_locations)
+    if (const auto identifier = tile_identifier(location_name(tile))) expected_.insert(*identifier);
 }
 
 void MaskCatalog::forget_all_but(std::span<const std::string> tile_locations) {

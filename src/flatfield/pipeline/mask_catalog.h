@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,12 +30,16 @@ class MaskCatalog {
   /// The foreground of a volume of a tile at the estimation level, of which `shape` is the shape; none if there
   /// is no file for the tile. On the tile's first volume it is made from the file, and `restrict` clears
   /// what v_low says is no foreground.
+  /// It is remembered where other volumes share it: if `is_shared`, or for a tile that was said to come.
   [[nodiscard]] std::optional<BitVolume> foreground(const std::string& tile_name, const Extent3& shape,
+                                                    bool is_shared,
                                                     const std::function<void(BitVolume&)>& restrict);
 
   /// The mask file of a tile as it is, in its own resolution; none if there is no file for the tile.
   [[nodiscard]] std::optional<BitVolume> raw_mask(const std::string& tile_name) const;
 
+  /// Says which tile locations are still to come after the next one.
+  void expect(std::span<const std::string> tile_locations);
   /// Forgets the foregrounds that none of these tile locations, which are still to come, will share.
   void forget_all_but(std::span<const std::string> tile_locations);
 
@@ -46,6 +51,7 @@ class MaskCatalog {
   std::string folder_;
   storage::StoreOpener& stores_;
   std::map<std::string, BitVolume> foregrounds_;  ///< by identifier
+  std::set<std::string> expected_;                ///< identifiers of the tiles to come
 };
 
 }  // namespace flatfield::pipeline

@@ -191,9 +191,12 @@ Probe probe_tile(RunContext& context, const ome::Tile& tile, const std::string& 
     SampledSource<std::uint8_t> sampled(*source, sample);
     probe.mask = write_sample(context, sampled, sample.shape(), outputs.mask, 1, scratch);
   }
-  if (learned.weights)
-    probe.probability = write_sample(context, *block_source(*learned.weights), learned.weights->shape(),
-                                     outputs.probability, outputs.probability.level_count, scratch);
+  if (learned.weights) {
+    const ome::Volume estimation = tile.open_volume(small.estimation, {});
+    const auto source = foreground_source(*learned.weights, estimation, correction, context.pool);
+    probe.probability = write_sample(context, *source, estimation.shape(), outputs.probability,
+                                     outputs.probability.level_count, scratch);
+  }
   return probe;
 }
 

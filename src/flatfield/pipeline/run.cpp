@@ -79,6 +79,7 @@ int run_checked(config::RunConfig& config, report::Log& log) {
   int exit = 0;
   for (std::size_t i = 0; i < tiles.size(); ++i) {
     if (tiles.size() > 1) log.info(fmt::format("tile {} of {}: {}", i + 1, tiles.size(), tiles[i]));
+    if (context.masks) context.masks->expect(std::span(tiles).subspan(i + 1));
     TileRecord record = run_tile(context, tiles[i]);
     if (record.exit_code != 0)
       exit = tiles.size() > 1 ? exit_code(ErrorCode::kTilesFailed) : record.exit_code;

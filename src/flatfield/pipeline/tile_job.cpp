@@ -125,7 +125,8 @@ class Job {
     for (std::int64_t t = 0; t < plans_.corrected.volumes.t; ++t)
       for (std::int64_t c = 0; c < plans_.corrected.volumes.c; ++c) {
         const ome::VolumeId id{t, c};
-        Learned learned = learn({tile, location_, name_, id, levels}, context_);
+        Learned learned = learn(
+            {tile, location_, name_, id, levels, plans_.corrected.volumes != ome::VolumeId{1, 1}}, context_);
         note_learned(learned, levels, id);
         pass_gate(learned);
         all.push_back({id, std::move(learned)});
@@ -190,7 +191,11 @@ class Job {
                                     storage::is_remote(location_)));
       if (learned.weights) {
         if (!probability) probability = open_output(outputs_.probability, plans_.probability);
-        stream(*block_source(*learned.weights), probability->target(id, "probability"), plans_.probability);
+        const ome::Volume estimation = tile.open_volume(levels.estimation, id);
+        const auto source = foreground_source(*learned.weights, estimation, learned.correction,
+                                              context_.pool);
+        stream(*source, probability->target(id, "probability"), plans_.probability,
+               foreground_source_bytes(*learned.weights, estimation, plans_.probability));
       }
       // The mask belongs to the geometry of the tile: its channels share it.
       if (!learned.correction.mask || mask) continue;

@@ -1,7 +1,9 @@
 #include "flatfield/pipeline/tile_memory.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/pipeline/pass_memory.h"
 #include "flatfield/zarr/codec_memory.h"
 
@@ -40,6 +42,20 @@ StageNeeds stage_of(const std::string& name, const StreamMemory& stream, std::ve
   return {name, std::move(standing)};
 }
 
+LearnPlan learning_with(const MemoryFacts& facts, std::int64_t free_bytes) {
+  return plan_learning({spatial(facts.estimation.shape), spatial(facts.estimation.chunk_shape),
+                        static_cast<std::int64_t>(size_of(facts.estimation.dtype)), facts.workers,
+                        facts.config, facts.fits},
+                       free_bytes);
+}
+
+/// What learning holds beside the standing needs; none where nothing is learnt from the estimation level.
+std::optional<MemoryNeed> learning_need(const MemoryFacts& facts, std::int64_t free_bytes) {
+  if (facts.config.skip_bkg_sub && facts.config.skip_flat_field) return std::nullopt;
+  const LearnPlan plan = learning_with(facts, free_bytes);
+  return MemoryNeed{"estimation level", plan.beside_bytes + std::min(plan.bytes, std::max(free_bytes, plan.least_bytes))};
+}
+
 std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t free_limit, double stored_share) {
   std::vector<MemoryNeed> standing{process_need(facts.workers)};
   for (const MemoryNeed& need : standing_needs(facts)) standing.push_back(need);
@@ -47,6 +63,10 @@ std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t free_limit
   for (const MemoryNeed& need : standing) held += need.bytes;
 
   std::vector<StageNeeds> all;
+  if (auto learning = learning_need(facts, free_limit - held)) {
+    all.push_back({"learning", standing});
+    all.back().needs.push_back(std::move(*learning));
+  }
   const auto add = [&](const std::string& name, const OutputPlan& plan, std::int64_t source_bytes) {
     const StreamMemory stream = stream_memory(plan, source_bytes, facts.workers, facts.part_bytes, stored_share);
     all.push_back(stage_of(name, stream, standing, stream.items_bytes(free_limit - held - stream.workers_bytes)));
@@ -66,18 +86,24 @@ std::vector<MemoryNeed> standing_needs(const MemoryFacts& facts) {
   const config::RunConfig& config = facts.config;
   const OutputPlan& corrected = facts.outputs.corrected;
   const std::int64_t volumes = volume_count(corrected);
-  const std::int64_t low_voxels = spatial(facts.estimation.shape).volume();
+  const Extent3 low = spatial(facts.estimation.shape);
   std::vector<MemoryNeed> needs;
   if (!config.skip_bkg_sub || config.pedestal > 0.0)
     needs.push_back({"background image", volumes * plane_bytes(corrected.shape)});
   if (!config.skip_flat_field && config.method != "fitting")
     needs.push_back({"flatfield and darkfield", 2 * volumes * plane_bytes(corrected.shape)});
-  if (facts.fits) needs.push_back({"mask", volumes * low_voxels});
-  if (facts.refines)
-    needs.push_back({"foreground probability", volumes * low_voxels * static_cast<std::int64_t>(sizeof(float))});
+  // Volumes that share a mask have one each, and one more is kept for the next of them.
+  if (facts.fits)
+    needs.push_back({"mask", (volumes == 1 ? 1 : volumes + 1) * BitVolume::bytes_of(low)});
   if (facts.queue_bytes > 0)
     needs.push_back({"write queues", facts.queue_bytes * (1 + (facts.fits ? 1 : 0) + (facts.refines ? 1 : 0))});
   return needs;
+}
+
+LearnPlan learning_plan(const MemoryFacts& facts, std::int64_t limit_bytes) {
+  std::int64_t free_bytes = limit_bytes - process_need(facts.workers).bytes;
+  for (const MemoryNeed& need : standing_needs(facts)) free_bytes -= need.bytes;
+  return learning_with(facts, free_bytes);
 }
 
 std::int64_t StreamMemory::items_bytes(std::int64_t free_bytes) const {

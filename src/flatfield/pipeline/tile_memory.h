@@ -6,6 +6,7 @@
 
 #include "flatfield/config/run_config.h"
 #include "flatfield/execution/memory_budget.h"
+#include "flatfield/pipeline/estimation_level.h"
 #include "flatfield/pipeline/output_image.h"
 #include "flatfield/pipeline/tile_outputs.h"
 #include "flatfield/zarr/metadata.h"
@@ -31,6 +32,9 @@ struct MemoryFacts {
 
 /// What is held from learning to the end: the correction of each volume, what is on its way to S3.
 [[nodiscard]] std::vector<execution::MemoryNeed> standing_needs(const MemoryFacts& facts);
+
+/// How the estimation level of each volume is learnt from where so much may be used in all.
+[[nodiscard]] LearnPlan learning_plan(const MemoryFacts& facts, std::int64_t limit_bytes);
 
 /// What the streaming of one pyramid holds beside that.
 struct StreamMemory {

@@ -29,10 +29,7 @@ Block<float> before(const PlacedTile& tile, const Box3& box, storage::StoreOpene
   const ome::Tile input = ome::Tile::open(stores.open(tile.input));
   Block<float> voxels = read_box_as_float(input.open_volume(tile.level, {}), box, parallel_for);
   if (tile.background)
-    methods::subtract_background(
-        voxels.view(),
-        tile.background->view().sub({{0, box.origin.y, box.origin.x}, {1, box.shape.y, box.shape.x}}),
-        parallel_for);
+    methods::subtract_background(voxels.view(), box, tile.background->view());
   return voxels;
 }
 

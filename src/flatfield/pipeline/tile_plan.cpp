@@ -193,9 +193,12 @@ class Planner {
   void add_learning(TilePlan& plan) {
     StagePlan stage;
     stage.name = "learn";
-    stage.objects_read = low_.objects;
-    stage.bytes_read = low_.bytes;
-    stage.requests_read = chunk_count(estimation_.metadata());
+    // A level that is not kept in memory is read in every pass.
+    const LearnPlan learning = learning_plan(memory_facts(), context_.memory.limit_bytes());
+    const std::int64_t reads = learning.resident ? 1 : learning.passes;
+    stage.objects_read = low_.objects * reads;
+    stage.bytes_read = low_.bytes * reads;
+    stage.requests_read = chunk_count(estimation_.metadata()) * reads;
     if (probe_) {
       const double factor = volumes() / probe_->learn_share;
       stage.cpu_seconds = probe_->learn.cpu_seconds * factor;

@@ -1,0 +1,204 @@
+#include "flatfield/methods/axis_percentiles.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace flatfield::methods {
+namespace {
+
+constexpr std::size_t kFoundAtOnce = 1 << 14;
+
+std::int64_t largest_plane(const Extent3& shape) {
+  return std::max({shape.y * shape.x, shape.z * shape.x, shape.z * shape.y});
+}
+
+std::size_t plane_count(const Extent3& shape) { return static_cast<std::size_t>(shape.z + shape.y + shape.x); }
+
+}  // namespace
+
+IntegerWeight::IntegerWeight(std::int64_t plane_voxels) {
+  int bits = 63;
+  while (plane_voxels > 1) {
+    plane_voxels = ceil_div(plane_voxels, 2);
+    --bits;
+  }
+  units_ = std::ldexp(1.0, std::clamp(bits, 0, 52));
+}
+
+template <class Search>
+AxisPercentiles<Search>::AxisPercentiles(const AxisPercentileOptions& options)
+    : options_(options),
+      integer_weight_(largest_plane(options.shape)),
+      search_(plane_count(options.shape),
+              // The planes along z hold all voxels.
+              std::vector<typename Search::Union>(options.overall.size(),
+                                                  {0, static_cast<std::size_t>(options.shape.z)}),
+              options.typical_most,
+              [planes = plane_count(options.shape), options](std::size_t line, std::uint64_t total) {
+                const double percentage =
+                    line < planes ? options.percentage : options.overall[line - planes];
+                return Search::kCountsValues
+                           ? numerics::percentile_targets(total, percentage)
+                           : numerics::inverted_cdf_target(total, percentage);
+              },
+              options.bytes),
+      scratch_(static_cast<std::size_t>(options.workers)) {}
+
+template <class Search>
+std::int64_t AxisPercentiles<Search>::least_bytes(const Extent3& shape, int workers) {
+  constexpr std::int64_t kScratch = std::int64_t{5} << 20;
+  return Search::least_bytes(plane_count(shape)) + workers * kScratch;
+}
+
+template <class Search>
+std::size_t AxisPercentiles<Search>::line(int axis, std::int64_t index) const {
+  const std::int64_t before =
+      axis == 0 ? 0 : axis == 1 ? options_.shape.z : options_.shape.z + options_.shape.y;
+  return static_cast<std::size_t>(before + index);
+}
+
+template <class Search>
+typename AxisPercentiles<Search>::Weight AxisPercentiles<Search>::weight_of(const float* row, std::int64_t x) const {
+  if constexpr (Search::kCountsValues)
+    return 1;
+  else
+    return integer_weight_(row[x]);
+}
+
+template <class Search>
+void AxisPercentiles<Search>::add(const Box3& box, BlockView<const float> values,
+                                  BlockView<const std::uint8_t> inside, int worker,
+                                  const std::optional<BlockView<const float>>& weights) {
+  Scratch& scratch = scratch_[static_cast<std::size_t>(worker)];
+  if (search_.counting())
+    count(box, values, inside, weights, scratch);
+  else
+    find(box, values, inside, weights, scratch);
+}
+
+template <class Search>
+void AxisPercentiles<Search>::count(const Box3& box, BlockView<const float> values,
+                                    BlockView<const std::uint8_t> inside,
+                                    const std::optional<BlockView<const float>>& weights,
+                                    Scratch& scratch) {
+  const std::size_t bins = search_.bins();
+  const auto width = static_cast<std::size_t>(box.shape.x);
+  scratch.bins.resize(width);
+  scratch.y.assign(static_cast<std::size_t>(box.shape.y) * bins, 0);
+  scratch.x.assign(width * bins, 0);
+  for (std::int64_t z = 0; z < box.shape.z; ++z) {
+    scratch.z.assign(bins, 0);
+    for (std::int64_t y = 0; y < box.shape.y; ++y) {
+      const std::uint8_t* in = inside.row(z, y);
+      if (std::memchr(in, 1, width) == nullptr) continue;
+      const float* row = values.row(z, y);
+      const float* weight_row = weights ? weights->row(z, y) : nullptr;
+      for (std::size_t x = 0; x < width; ++x) scratch.bins[x] = search_.bin_of(row[x]);
+      Weight* const along_z = scratch.z.data();
+      Weight* const along_y = scratch.y.data() + static_cast<std::size_t>(y) * bins;
+      Weight* along_x = scratch.x.data();
+      for (std::size_t x = 0; x < width; ++x, along_x += bins) {
+        if (in[x] == 0) continue;
+        const Weight weight = weight_of(weight_row, static_cast<std::int64_t>(x));
+        const std::uint32_t bin = scratch.bins[x];
+        along_z[bin] += weight;
+        along_y[bin] += weight;
+        along_x[bin] += weight;
+      }
+    }
+    search_.add_counts(line(0, box.origin.z + z), scratch.z);
+  }
+  const auto flush = [&](int axis, const std::vector<Weight>& counts) {
+    for (std::int64_t i = 0; i < box.shape[axis]; ++i)
+      search_.add_counts(line(axis, box.origin[axis] + i),
+                         std::span(counts).subspan(static_cast<std::size_t>(i) * bins, bins));
+  };
+  flush(1, scratch.y);
+  flush(2, scratch.x);
+}
+
+template <class Search>
+void AxisPercentiles<Search>::find(const Box3& box, BlockView<const float> values,
+                                   BlockView<const std::uint8_t> inside,
+                                   const std::optional<BlockView<const float>>& weights,
+                                   Scratch& scratch) {
+  const auto width = static_cast<std::size_t>(box.shape.x);
+  const std::size_t first_x = line(2, box.origin.x);
+  const std::size_t overall = plane_count(options_.shape);
+  // Bits of floats that are not negative are ordered alike; two float comparisons in a row would become branches.
+  const auto bits = [](float value) { return std::bit_cast<std::int32_t>(value + 0.0F); };
+  scratch.hits.resize(width);
+  scratch.low_x.resize(width);
+  scratch.high_x.resize(width);
+  for (std::size_t x = 0; x < width; ++x) {
+    scratch.low_x[x] = bits(search_.low(first_x + x));
+    scratch.high_x[x] = bits(search_.high(first_x + x));
+  }
+  for (std::int64_t z = 0; z < box.shape.z; ++z)
+    for (std::int64_t y = 0; y < box.shape.y; ++y) {
+      const std::uint8_t* in = inside.row(z, y);
+      if (std::memchr(in, 1, width) == nullptr) continue;
+      const float* row = values.row(z, y);
+      const std::size_t line_z = line(0, box.origin.z + z);
+      const std::size_t line_y = line(1, box.origin.y + y);
+      // Few voxels matter to any line: these are marked first.
+      const auto mark = [&](std::size_t line) {
+        if (search_.low(line) > search_.high(line)) return;
+        const std::int32_t low = bits(search_.low(line));
+        const std::int32_t high = bits(search_.high(line));
+        std::int32_t* const hits = scratch.hits.data();
+        for (std::size_t x = 0; x < width; ++x)
+          hits[x] |= static_cast<std::int32_t>(bits(row[x]) >= low) & static_cast<std::int32_t>(bits(row[x]) <= high);
+      };
+      {
+        std::int32_t* const hits = scratch.hits.data();
+        const std::int32_t* const low = scratch.low_x.data();
+        const std::int32_t* const high = scratch.high_x.data();
+        for (std::size_t x = 0; x < width; ++x)
+          hits[x] = static_cast<std::int32_t>(bits(row[x]) >= low[x]) & static_cast<std::int32_t>(bits(row[x]) <= high[x]);
+      }
+      mark(line_z);
+      mark(line_y);
+      for (std::size_t k = 0; k < options_.overall.size(); ++k) mark(overall + k);
+
+      const float* weight_row = weights ? weights->row(z, y) : nullptr;
+      for (std::size_t x = 0; x < width; ++x) {
+        if (scratch.hits[x] == 0 || in[x] == 0) continue;
+        const float value = row[x];
+        const Weight weight = weight_of(weight_row, static_cast<std::int64_t>(x));
+        const auto offer = [&](std::size_t to) {
+          if (value >= search_.low(to) && value <= search_.high(to))
+            scratch.found.push_back({static_cast<std::uint32_t>(to), value, weight});
+        };
+        offer(line_z);
+        offer(line_y);
+        offer(first_x + x);
+        for (std::size_t k = 0; k < options_.overall.size(); ++k) offer(overall + k);
+      }
+      if (scratch.found.size() >= kFoundAtOnce) {
+        search_.add_found(scratch.found);
+        scratch.found.clear();
+      }
+    }
+  search_.add_found(scratch.found);
+  scratch.found.clear();
+}
+
+template <class Search>
+RankResult AxisPercentiles<Search>::plane(int axis, std::int64_t index) const {
+  const std::size_t at = line(axis, index);
+  return {search_.total(at), search_.lower(at), search_.upper(at), options_.percentage};
+}
+
+template <class Search>
+RankResult AxisPercentiles<Search>::overall(std::size_t number) const {
+  const std::size_t at = plane_count(options_.shape) + number;
+  return {search_.total(at), search_.lower(at), search_.upper(at), options_.overall[number]};
+}
+
+template class AxisPercentiles<numerics::RankCounts>;
+template class AxisPercentiles<numerics::RankWeights>;
+
+}  // namespace flatfield::methods

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "flatfield/core/block.h"
+#include "flatfield/methods/stream_percentiles.h"
+#include "flatfield/numerics/rank_search.h"
+
+namespace flatfield::methods {
+
+/// Weights 0..1 as multiples of a unit that is so small that the sum over a plane of `plane_voxels` just
+/// fits: sums of them are exact, whatever their order.
+class IntegerWeight {
+ public:
+  explicit IntegerWeight(std::int64_t plane_voxels);
+  [[nodiscard]] std::uint64_t operator()(float weight) const {
+    return static_cast<std::uint64_t>(static_cast<double>(weight) * units_ + 0.5);
+  }
+
+ private:
+  double units_;
+};
+
+struct AxisPercentileOptions {
+  Extent3 shape;
+  double percentage = 50.0;       ///< of the planes
+  std::vector<double> overall;    ///< percentages of all masked voxels
+  float typical_most = 65536.0F;  ///< values are mostly within [0, typical_most]
+  int workers = 1;
+  std::int64_t bytes = 0;  ///< to be held, about; at least least_bytes()
+};
+
+/// Percentiles of the masked voxels of every plane along each axis of a volume that comes box by box, and of
+/// all masked voxels. Search is RankCounts, or RankWeights for voxels that count by an IntegerWeight.
+///
+///   while (!percentiles.done()) { all boxes: add(...);  percentiles.end_pass(); }
+template <class Search>
+class AxisPercentiles {
+ public:
+  explicit AxisPercentiles(const AxisPercentileOptions& options);
+  [[nodiscard]] static std::int64_t least_bytes(const Extent3& shape, int workers);
+
+  [[nodiscard]] bool done() const { return search_.done(); }
+  /// Adds the values, not negative, of a box where `inside` is 1 and not 0. From several threads, each with its own `worker`.
+  void add(const Box3& box, BlockView<const float> values, BlockView<const std::uint8_t> inside, int worker,
+           const std::optional<BlockView<const float>>& weights = std::nullopt);
+  void end_pass() { search_.end_pass(); }
+
+  /// What was found; no order statistics where `total` is 0.
+  [[nodiscard]] RankResult plane(int axis, std::int64_t index) const;
+  [[nodiscard]] RankResult overall(std::size_t number) const;
+
+ private:
+  using Weight = typename Search::WeightType;
+  /// What one worker counts in while it adds a box.
+  struct Scratch {
+    std::vector<std::uint32_t> bins;
+    std::vector<std::int32_t> hits;
+    std::vector<std::int32_t> low_x, high_x;
+    std::vector<Weight> z, y, x;
+    std::vector<typename Search::Found> found;
+  };
+  [[nodiscard]] std::size_t line(int axis, std::int64_t index) const;
+  [[nodiscard]] Weight weight_of(const float* row, std::int64_t x) const;
+  void count(const Box3& box, BlockView<const float> values, BlockView<const std::uint8_t> inside,
+             const std::optional<BlockView<const float>>& weights, Scratch& scratch);
+  void find(const Box3& box, BlockView<const float> values, BlockView<const std::uint8_t> inside,
+            const std::optional<BlockView<const float>>& weights, Scratch& scratch);
+
+  AxisPercentileOptions options_;
+  IntegerWeight integer_weight_;
+  Search search_;
+  std::vector<Scratch> scratch_;
+};
+
+extern template class AxisPercentiles<numerics::RankCounts>;
+extern template class AxisPercentiles<numerics::RankWeights>;
+
+}  // namespace flatfield::methods

@@ -1,0 +1,61 @@
+#include "flatfield/numerics/exact_moments.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "flatfield/core/error.h"
+
+namespace flatfield::numerics {
+namespace {
+
+constexpr double kUnits = 65536.0;
+/// Adding this to a double below 2^32 leaves its nearest integer in the low bits.
+constexpr double kRounder = 4503599627370496.0;
+constexpr std::uint64_t kLow32 = 0xFFFFFFFFU;
+/// Sums of so many halves of squares, below 2^32 each, fit into 64 bits.
+constexpr std::size_t kPiece = 65536;
+
+}  // namespace
+
+void ExactMoments::add(std::span<const float> values) {
+  count_ += static_cast<std::int64_t>(values.size());
+  while (!values.empty()) {
+    const std::span<const float> piece = values.first(std::min(values.size(), kPiece));
+    values = values.subspan(piece.size());
+    std::uint64_t sum = 0;
+    std::uint64_t squares_low = 0;
+    std::uint64_t squares_high = 0;
+    for (const float value : piece) {
+      const double shifted = static_cast<double>(value) * kUnits + kRounder;
+      const std::uint64_t units = std::bit_cast<std::uint64_t>(shifted) & kLow32;
+      const std::uint64_t square = units * units;
+      sum += units;
+      squares_low += square & kLow32;
+      squares_high += square >> 32U;
+    }
+    sum_ += sum;
+    squares_ += (Wide{squares_high} << 32U) + squares_low;
+  }
+}
+
+void ExactMoments::add(const ExactMoments& other) {
+  count_ += other.count_;
+  sum_ += other.sum_;
+  squares_ += other.squares_;
+}
+
+double ExactMoments::sum() const { return static_cast<double>(sum_) / kUnits; }
+
+Moments ExactMoments::moments() const {
+  if (count_ == 0) throw Error(ErrorCode::kInternal, "moments: there are no values");
+  const auto count = static_cast<Wide>(count_);
+  // Distances from the mean rounded down are exact; the rest of the mean is less than one unit.
+  const Wide centre = sum_ / count;
+  const double rest = static_cast<double>(sum_ % count) / static_cast<double>(count_);
+  const Wide squares = squares_ + count * centre * centre - 2 * centre * sum_;
+  const double variance = static_cast<double>(squares) / static_cast<double>(count_) - rest * rest;
+  return {(static_cast<double>(centre) + rest) / kUnits, std::sqrt(std::max(variance, 0.0)) / kUnits};
+}
+
+}  // namespace flatfield::numerics

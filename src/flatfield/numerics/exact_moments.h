@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "flatfield/numerics/percentile.h"
+
+namespace flatfield::numerics {
+
+/// Mean and deviation of values that come in any order and any pieces: the sums are integers, so they do
+/// not depend on either. Values from 0 to 65535.99, rounded to multiples of 2^-16; at most 2^48 of them.
+class ExactMoments {
+ public:
+  void add(std::span<const float> values);
+  void add(float value) { add(std::span<const float>(&value, 1)); }
+  void add(const ExactMoments& other);
+
+  [[nodiscard]] std::int64_t count() const { return count_; }
+  /// Of all that was added. Throws Error(kInternal) if there is nothing.
+  [[nodiscard]] Moments moments() const;
+  /// Sum of the values.
+  [[nodiscard]] double sum() const;
+
+ private:
+  __extension__ using Wide = unsigned __int128;
+  std::int64_t count_ = 0;
+  Wide sum_ = 0;      ///< of the multiples
+  Wide squares_ = 0;  ///< of their squares
+};
+
+}  // namespace flatfield::numerics

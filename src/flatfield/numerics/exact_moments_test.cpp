@@ -1,0 +1,64 @@
+#include "flatfield/numerics/exact_moments.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <vector>
+
+#include "flatfield/core/error.h"
+
+namespace flatfield::numerics {
+namespace {
+
+TEST(ExactMoments, are_those_of_two_passes_in_double) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  for (const float largest : {1.0F, 300.0F, 65535.0F}) {
+    std::vector<float> values(100001);
+    for (float& v : values) v = std::uniform_real_distribution<float>(0, largest)(random);
+    ExactMoments exact;
+    exact.add(values);
+    const Moments expected = moments(values);
+    EXPECT_NEAR(exact.moments().mean, expected.mean, 1e-6);
+    EXPECT_NEAR(exact.moments().deviation, expected.deviation, 1e-6);
+    EXPECT_NEAR(exact.sum(), expected.mean * static_cast<double>(values.size()), 1.0);
+  }
+}
+
+TEST(ExactMoments, do_not_depend_on_order_or_pieces) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  std::vector<float> values(5000);
+  for (float& v : values) v = std::exponential_distribution<float>(0.01F)(random);
+  ExactMoments whole;
+  whole.add(values);
+  std::shuffle(values.begin(), values.end(), random);
+  ExactMoments pieces;
+  for (std::size_t i = 0; i < values.size();) {
+    const std::size_t n = std::min<std::size_t>(values.size() - i, 1 + random() % 700);
+    ExactMoments piece;
+    piece.add(std::span(values).subspan(i, n));
+    pieces.add(piece);
+    i += n;
+  }
+  EXPECT_EQ(pieces.count(), 5000);
+  EXPECT_EQ(pieces.moments().mean, whole.moments().mean);
+  EXPECT_EQ(pieces.moments().deviation, whole.moments().deviation);
+}
+
+TEST(ExactMoments, of_equal_values_have_no_deviation) {
+  ExactMoments exact;
+  exact.add(std::vector<float>(200000, 65535.0F));
+  EXPECT_EQ(exact.moments().mean, 65535.0);
+  EXPECT_EQ(exact.moments().deviation, 0.0);
+}
+
+TEST(ExactMoments, of_nothing_are_refused) {
+  EXPECT_THROW(static_cast<void>(ExactMoments().moments()), Error);
+}
+
+}  // namespace
+}  // namespace flatfield::numerics

@@ -1,0 +1,156 @@
+#include "flatfield/numerics/rank_search.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "flatfield/core/error.h"
+
+namespace flatfield::numerics {
+namespace {
+
+template <class Weight>
+struct Sample {
+  std::uint32_t line;
+  float value;
+  Weight weight;
+};
+
+/// Runs a search over samples in random pieces; returns the number of passes.
+template <class Search, class Weight>
+int run(Search& search, const std::vector<Sample<Weight>>& samples, std::size_t lines,
+        const std::vector<typename Search::Union>& unions) {
+  int passes = 0;
+  while (!search.done()) {
+    if (search.counting()) {
+      for (std::size_t line = 0; line < lines; ++line) {
+        std::vector<Weight> bins(search.bins());
+        for (const auto& sample : samples)
+          if (sample.line == line) bins[search.bin_of(sample.value)] += sample.weight;
+        search.add_counts(line, bins);
+      }
+    } else {
+      std::vector<typename Search::Found> found;
+      const auto offer = [&](std::size_t line, const Sample<Weight>& sample) {
+        if (sample.value >= search.low(line) && sample.value <= search.high(line))
+          found.push_back({static_cast<std::uint32_t>(line), sample.value, sample.weight});
+      };
+      for (const auto& sample : samples) {
+        offer(sample.line, sample);
+        for (std::size_t i = 0; i < unions.size(); ++i)
+          if (sample.line >= unions[i].first && sample.line < unions[i].last) offer(lines + i, sample);
+      }
+      search.add_found(found);
+    }
+    search.end_pass();
+    ++passes;
+  }
+  return passes;
+}
+
+float draw(int kind, std::mt19937& random) {
+  switch (kind) {
+    case 0: return std::uniform_real_distribution<float>(0, 1000)(random);
+    case 1: return static_cast<float>(random() % 5) * 20;                       // ties
+    case 2: return std::exponential_distribution<float>(0.001F)(random);        // beyond the bins
+    case 3: return 77.7F;
+    case 4: return random() % 2 == 0 ? 0.0F : std::nextafter(500.0F, random() % 2 == 0 ? 0.0F : 1e3F);
+    default: return -std::uniform_real_distribution<float>(-5, 5)(random);      // below the bins, and -0
+  }
+}
+
+TEST(RankSearch, finds_the_order_statistics_of_sorted_values_in_any_memory) {
+  const unsigned seed = std::random_device{}();
+  std::mt19937 random(seed);
+  using Search = RankCounts;
+  for (int round = 0; round < 120; ++round) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed << ", round " << round);
+    const std::size_t lines = 1 + random() % 6;
+    std::vector<Sample<std::uint32_t>> samples(random() % 3000);
+    for (auto& sample : samples)
+      sample = {static_cast<std::uint32_t>(random() % lines), draw((round + static_cast<int>(random() % 2)) % 6, random), 1};
+    const double q = std::vector<double>{0, 1, 50, 99.9, 100, 37}[random() % 6];
+    const std::vector<Search::Union> unions{{0, lines}, {lines / 2, lines}};
+    Search search(lines, unions, 1000.0F,
+                  [&](std::size_t, std::uint64_t total) { return percentile_targets(total, q); },
+                  std::vector<std::int64_t>{0, 300, 4000, 1 << 20}[random() % 4]);
+    const int passes = run(search, samples, lines, unions);
+    EXPECT_LE(passes, 9);
+    for (std::size_t line = 0; line < lines + unions.size(); ++line) {
+      std::vector<float> values;
+      for (const auto& sample : samples)
+        if (line < lines ? sample.line == line
+                         : sample.line >= unions[line - lines].first && sample.line < unions[line - lines].last)
+          values.push_back(sample.value);
+      ASSERT_EQ(search.total(line), values.size());
+      if (values.empty()) continue;
+      std::sort(values.begin(), values.end());
+      const auto position = static_cast<std::size_t>(static_cast<double>(values.size() - 1) * (q / 100));
+      ASSERT_EQ(search.lower(line), values[position]);
+      ASSERT_EQ(search.upper(line), values[std::min(position + 1, values.size() - 1)]);
+    }
+  }
+}
+
+TEST(RankSearch, finds_the_weighted_percentile_in_any_memory) {
+  const unsigned seed = std::random_device{}();
+  std::mt19937 random(seed);
+  using Search = RankWeights;
+  for (int round = 0; round < 100; ++round) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed << ", round " << round);
+    const std::size_t lines = 1 + random() % 4;
+    std::vector<Sample<std::uint64_t>> samples(1 + random() % 1500);
+    for (auto& sample : samples)
+      sample = {static_cast<std::uint32_t>(random() % lines), draw(round % 6, random),
+                round % 3 == 0 ? 7 : std::uint64_t{random()} << (random() % 20)};
+    const double q = std::vector<double>{0, 50, 100, 12.5}[random() % 4];
+    Search search(lines, {}, 1000.0F,
+                  [&](std::size_t, std::uint64_t total) { return inverted_cdf_target(total, q); },
+                  random() % 2 == 0 ? 0 : 100000);
+    run(search, samples, lines, {});
+    for (std::size_t line = 0; line < lines; ++line) {
+      std::vector<Sample<std::uint64_t>> own;
+      for (const auto& sample : samples)
+        if (sample.line == line) own.push_back(sample);
+      std::stable_sort(own.begin(), own.end(), [](const auto& a, const auto& b) { return a.value < b.value; });
+      std::uint64_t total = 0;
+      for (const auto& sample : own) total += sample.weight;
+      ASSERT_EQ(search.total(line), total);
+      if (total == 0) continue;
+      std::uint64_t sum = 0;
+      for (const auto& sample : own) {
+        sum += sample.weight;
+        if (sum > 0 && static_cast<double>(static_cast<long double>(sum) / static_cast<long double>(total)) >= q / 100) {
+          ASSERT_EQ(search.lower(line), sample.value);
+          break;
+        }
+      }
+    }
+  }
+}
+
+TEST(RankSearch, needs_two_passes_where_the_values_of_a_bin_fit) {
+  std::mt19937 random(3);
+  std::vector<Sample<std::uint32_t>> samples(20000);
+  for (auto& sample : samples)
+    sample = {static_cast<std::uint32_t>(random() % 10), std::uniform_real_distribution<float>(0, 1000)(random), 1};
+  RankCounts search(
+      10, {}, 1000.0F, [](std::size_t, std::uint64_t total) { return percentile_targets(total, 50); }, 100000);
+  EXPECT_EQ(run(search, samples, 10, {}), 2);
+}
+
+TEST(RankSearch, refuses_a_pass_over_other_values) {
+  RankCounts search(
+      1, {}, 10.0F, [](std::size_t, std::uint64_t total) { return percentile_targets(total, 50); }, 1000);
+  std::vector<std::uint32_t> bins(search.bins());
+  bins[search.bin_of(5.0F)] = 3;
+  search.add_counts(0, bins);
+  search.end_pass();
+  EXPECT_THROW(search.end_pass(), Error);
+}
+
+}  // namespace
+}  // namespace flatfield::numerics

@@ -1,0 +1,154 @@
+#include "flatfield/pipeline/estimation_level.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "flatfield/core/error.h"
+#include "flatfield/methods/quality.h"
+#include "flatfield/numerics/gaussian_block.h"
+#include "flatfield/numerics/spline_resize.h"
+#include "flatfield/pipeline/foreground_weights.h"
+#include "flatfield/pipeline/learn_basic.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+constexpr std::int64_t kMebibyte = 1 << 20;
+/// Beyond this a search is not done in fewer passes.
+constexpr std::int64_t kMostSearchBytes = 512 * kMebibyte;
+
+/// The passes that hold most: of the background's Gaussian, the fit's, and the quality's.
+std::vector<methods::LevelPass> widest_passes(const LearnFacts& facts) {
+  std::vector<methods::LevelPass> passes;
+  const auto gaussian = [&](double sigma, int spare) {
+    passes.push_back({numerics::gaussian_reach({sigma, sigma, sigma}), spare, {}});
+  };
+  gaussian(facts.config.background_smoothing_sigma, 0);
+  if (facts.fits) {
+    const bool weighted = facts.config.fitting.enable_gmm_refinement;
+    gaussian(facts.config.fitting.gaussian_sigma, weighted ? 1 : 0);
+    if (weighted) gaussian(facts.config.fitting.probability_smooth_sigma, 1);
+  }
+  passes.push_back(methods::quality_pass(facts.fits));
+  return passes;
+}
+
+StreamRequest request_of(const LearnFacts& facts, const methods::LevelPass& pass) {
+  return {facts.shape, facts.chunk, facts.voxel_bytes, pass.halo, 1 + pass.spare_volumes, facts.workers};
+}
+
+std::int64_t background_bytes(const LearnFacts& facts) {
+  return facts.shape.y * facts.shape.x * static_cast<std::int64_t>(sizeof(float));
+}
+
+std::int64_t least_search_bytes(const LearnFacts& facts) {
+  return methods::least_quality_bytes(facts.shape, facts.workers);
+}
+
+/// What a pass needs of the visitors alone, at its most.
+std::int64_t visitors_bytes(const LearnFacts& facts) {
+  std::int64_t most = 0;
+  for (const methods::LevelPass& pass : widest_passes(facts))
+    if (const auto geometry = resident_geometry(request_of(facts, pass), std::int64_t{1} << 40))
+      most = std::max(most, geometry->bytes);
+  return most;
+}
+
+/// What is reserved while the level is there, by those who fit something to it.
+std::int64_t beside_bytes(const LearnFacts& facts) {
+  const config::RunConfig& config = facts.config;
+  if (!config.skip_flat_field && config.method == "basicpy")
+    return basic_fit_bytes(facts.shape, config.basic, !config.mask_dir.empty());
+  const bool mixes = facts.fits && config.fitting.enable_gmm_refinement &&
+                     config.fitting.probability_model == methods::ProbabilityModel::kGaussianMixture;
+  return mixes ? mixture_bytes(facts.shape) : 0;
+}
+
+int pass_count(const LearnFacts& facts) {
+  const config::RunConfig& config = facts.config;
+  if (config.skip_flat_field) return 1;  // the planes of lowest deviation
+  int passes = config.skip_bkg_sub || config.use_reference_bkg ? 0 : 1;
+  passes += 3;  // quality: counts, medians, entropies
+  if (!facts.fits) return passes;
+  const bool weighted = config.fitting.enable_gmm_refinement;
+  return passes + (weighted ? 5 : 3);  // mask and g (weighted: two), profiles: counts and medians (weighted: three)
+}
+
+}  // namespace
+
+LearnPlan plan_learning(const LearnFacts& facts, std::int64_t free_bytes) {
+  LearnPlan plan;
+  plan.beside_bytes = beside_bytes(facts);
+  free_bytes -= plan.beside_bytes;
+  plan.passes = pass_count(facts);
+  const std::int64_t level_bytes = facts.shape.volume() * facts.voxel_bytes;
+  std::int64_t least_stream = 0;
+  for (const methods::LevelPass& pass : widest_passes(facts))
+    least_stream = std::max(least_stream, least_stream_bytes(request_of(facts, pass)));
+  const std::int64_t beside = least_search_bytes(facts) + background_bytes(facts);
+  plan.least_bytes = beside + std::min(least_stream, level_bytes + visitors_bytes(facts));
+  const std::int64_t if_resident = beside + level_bytes + visitors_bytes(facts);
+  plan.resident = if_resident <= free_bytes;
+  plan.bytes = plan.resident ? std::min(free_bytes, if_resident + kMostSearchBytes)
+                             : std::max(free_bytes, plan.least_bytes);
+  return plan;
+}
+
+EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits)
+    : raw_(volume, context.pool, StreamedLevel::Residence::kStreamed, 0) {
+  const LearnFacts facts{volume.shape(),
+                         volume.chunk_shape(),
+                         static_cast<std::int64_t>(size_of(volume.dtype())),
+                         context.pool.workers(),
+                         context.config,
+                         fits};
+  const LearnPlan plan = plan_learning(facts, context.memory.free_bytes());
+  held_ = context.memory.reserve("estimation level", plan.bytes);
+  all_bytes_ = plan.bytes;
+  if (plan.resident) {
+    kept_bytes_ = facts.shape.volume() * facts.voxel_bytes;
+    raw_.keep_in_memory();
+  }
+  const std::int64_t left = plan.bytes - background_bytes(facts) - kept_bytes_;
+  const std::int64_t least = least_search_bytes(facts);
+  std::int64_t search = std::clamp(left / 4, least, std::max(least, kMostSearchBytes));
+  // Passes come first: what they need at least is not given to searches.
+  std::int64_t least_pass = 0;
+  for (const methods::LevelPass& pass : widest_passes(facts))
+    least_pass = std::max(least_pass, plan.resident ? visitors_bytes(facts)
+                                                    : least_stream_bytes(request_of(facts, pass)));
+  search = std::max(least, std::min(search, left - least_pass));
+  raw_.set_pass_bytes(left - search);
+  search_bytes_ = search - least / 2;  // the scratch of its workers is not its own
+  context.log.info(plan.resident
+                       ? fmt::format("the estimation level is kept in memory ({} MiB)",
+                                     facts.shape.volume() * facts.voxel_bytes / kMebibyte)
+                       : fmt::format("the estimation level is streamed: about {} passes with {} MiB",
+                                     plan.passes, left / kMebibyte));
+}
+
+void EstimationLevel::lend(RunContext& context) {
+  held_ = {};
+  held_ = context.memory.reserve("estimation level", kept_bytes_);
+}
+
+void EstimationLevel::take_back(RunContext& context) {
+  held_ = {};
+  held_ = context.memory.reserve("estimation level", all_bytes_);
+}
+
+void EstimationLevel::subtract(const methods::Correction& correction, const ParallelFor& parallel_for) {
+  if (correction.background) {
+    const Extent3& at = correction.background->shape();
+    if (at.y == shape().y && at.x == shape().x) {
+      background_ = correction.background->view();
+    } else {
+      resized_ = numerics::resize_plane(correction.background->view(), shape().y, shape().x, parallel_for);
+      background_ = std::as_const(resized_).view();
+    }
+  }
+  v_low_.emplace(raw_, background_);
+}
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "flatfield/execution/memory_budget.h"
+#include "flatfield/methods/background.h"
+#include "flatfield/methods/correction.h"
+#include "flatfield/methods/level_stream.h"
+#include "flatfield/pipeline/run_context.h"
+#include "flatfield/pipeline/streamed_level.h"
+
+namespace flatfield::pipeline {
+
+/// What learning from a level depends on, for its memory.
+struct LearnFacts {
+  Extent3 shape;  ///< of the estimation level
+  Extent3 chunk;
+  std::int64_t voxel_bytes = 2;
+  int workers = 1;
+  const config::RunConfig& config;
+  bool fits = false;  ///< with curves, and so with a mask
+};
+
+/// How a level is learnt from with so much memory.
+struct LearnPlan {
+  std::int64_t beside_bytes = 0;  ///< for what is fitted to the level: BaSiC, the mixture model
+  std::int64_t least_bytes = 0;   ///< without which the level is refused
+  std::int64_t bytes = 0;         ///< that will be held for the level
+  bool resident = false;         ///< the level is read once and kept
+  int passes = 0;                ///< over the level, most often; each reads it unless it is resident
+};
+[[nodiscard]] LearnPlan plan_learning(const LearnFacts& facts, std::int64_t free_bytes);
+
+/// The estimation level of a volume while it is learnt from: read again in every pass, or kept in memory where there
+/// is room for it. Its memory is what the run's budget has free.
+class EstimationLevel {
+ public:
+  /// Throws Error(kMemory) if the level can not be learnt from in the free memory.
+  EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits);
+
+  /// Leaves the memory of its passes to another, until `take_back`; a level that is kept in memory stays.
+  void lend(RunContext& context);
+  /// Throws Error(kMemory) if it is not free again.
+  void take_back(RunContext& context);
+
+  [[nodiscard]] const Extent3& shape() const { return raw_.shape(); }
+  [[nodiscard]] methods::LevelStream& raw() { return raw_; }
+  /// The level without the background of the correction, which must outlive this. To be called before v_low.
+  void subtract(const methods::Correction& correction, const ParallelFor& parallel_for);
+  [[nodiscard]] methods::LevelStream& v_low() { return *v_low_; }
+  /// The background at the level's size; none = nothing is subtracted.
+  [[nodiscard]] const std::optional<BlockView<const float>>& background() const { return background_; }
+  /// What a search for order statistics may hold.
+  [[nodiscard]] std::int64_t search_bytes() const { return search_bytes_; }
+
+ private:
+  execution::MemoryBudget::Reservation held_;
+  StreamedLevel raw_;
+  std::int64_t kept_bytes_ = 0;  ///< of the level itself, where it is in memory
+  std::int64_t all_bytes_ = 0;
+  std::int64_t search_bytes_ = 0;
+  Block<float> resized_;
+  std::optional<BlockView<const float>> background_;
+  std::optional<methods::SubtractedStream> v_low_;
+};
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,122 @@
+#include "flatfield/pipeline/foreground_weights.h"
+
+#include <algorithm>
+
+#include "flatfield/core/stage_clock.h"
+#include "flatfield/methods/background.h"
+#include "flatfield/numerics/spline_resize.h"
+#include "flatfield/pipeline/item_geometry.h"
+#include "flatfield/zarr/codec_memory.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+/// Reads each box with its halo, and computes the weights in it.
+template <class T>
+class ForegroundSource : public VoxelSource<float> {
+ public:
+  ForegroundSource(const ForegroundWeights& weights, ome::Volume estimation,
+                   const methods::Correction& correction, execution::ThreadPool& pool)
+      : weights_(weights),
+        estimation_(std::move(estimation)),
+        memory_(static_cast<std::size_t>(pool.workers())) {
+    const Extent3& shape = estimation_.shape();
+    if (correction.background)
+      background_ = numerics::resize_plane(correction.background->view(), shape.y, shape.x, pool.as_parallel_for());
+  }
+
+  void read(const Box3& box, BlockView<float> out, int worker) override {
+    Memory& mine = memory_[static_cast<std::size_t>(worker)];
+    const Box3 seen = grown(box, weights_.field().reach(), estimation_.shape());
+    if (mine.raw.size() < seen.shape.volume()) {
+      mine.raw = Block<T>(seen.shape);
+      mine.v_low = Block<float>(seen.shape);
+      mine.weights = Block<float>(seen.shape);
+    }
+    const BlockView<T> raw(mine.raw.data(), seen.shape);
+    estimation_.read<T>(seen, raw, mine.chunk);
+    const StageScope scope(Stage::kArithmetic);
+    methods::LevelBlock block;
+    block.box = box;
+    block.seen = seen;
+    block.worker = worker;
+    block.values = {mine.v_low.data(), seen.shape};
+    std::copy_n(raw.data, raw.size(), block.values.data);
+    if (!background_.empty()) methods::subtract_background(block.values, seen, background_.view());
+    const BlockView<float> weights(mine.weights.data(), seen.shape);
+    weights_.field().weigh(block, weights);
+    copy_block<float>(weights.sub(block.inner()), out);
+  }
+
+ private:
+  struct Memory {
+    Block<T> raw;
+    Block<float> v_low;
+    Block<float> weights;
+    zarr::ChunkScratch chunk;
+  };
+  const ForegroundWeights& weights_;
+  ome::Volume estimation_;
+  Block<float> background_;
+  std::vector<Memory> memory_;
+};
+
+}  // namespace
+
+std::shared_ptr<const ForegroundWeights> ForegroundWeights::ramp(const methods::RampWeights& ramp) {
+  std::shared_ptr<ForegroundWeights> made(new ForegroundWeights);
+  made->field_ = std::make_unique<methods::RampWeights>(ramp);
+  return made;
+}
+
+std::shared_ptr<const ForegroundWeights> ForegroundWeights::mixture(
+    methods::LevelStream& v_low, const BitVolume& mask, const std::vector<std::int64_t>& background_planes,
+    RunContext& context) {
+  std::shared_ptr<ForegroundWeights> made(new ForegroundWeights);
+  const Extent3& shape = v_low.shape();
+  const std::int64_t bytes = shape.volume() * static_cast<std::int64_t>(sizeof(float));
+  made->held_ = context.memory.reserve("foreground probability", bytes);
+  if (mask.count() == 0) {
+    // In an empty mask nothing is foreground, and there is nothing to fit a mixture to.
+    made->stored_ = Block<float>(shape, 0.0F);
+  } else {
+    const auto level_bytes =
+        context.memory.reserve("level of the mixture model", mixture_bytes(shape) - bytes);
+    Block<float> level(shape);
+    v_low.visit({}, [&](const methods::LevelBlock& block) {
+      copy_block<float>(block.values, level.view().sub(block.box));
+    });
+    made->stored_ = methods::foreground_weight(level.view(), mask.view(), background_planes,
+                                               context.config.fitting, context.pool.as_parallel_for());
+  }
+  made->field_ = std::make_unique<methods::StoredWeights>(std::as_const(made->stored_).view());
+  return made;
+}
+
+std::int64_t mixture_bytes(const Extent3& level) {
+  // The level and the result, the features of 40 planes, and an eroded mask.
+  constexpr std::int64_t kFeaturePlanes = 5 * 40;
+  return static_cast<std::int64_t>(sizeof(float)) *
+             (2 * level.volume() + kFeaturePlanes * level.y * level.x) +
+         BitVolume::bytes_of(level);
+}
+
+std::unique_ptr<VoxelSource<float>> foreground_source(const ForegroundWeights& weights,
+                                                      const ome::Volume& estimation,
+                                                      const methods::Correction& correction,
+                                                      execution::ThreadPool& pool) {
+  if (estimation.dtype() == DType::kUint8)
+    return std::make_unique<ForegroundSource<std::uint8_t>>(weights, estimation, correction, pool);
+  return std::make_unique<ForegroundSource<std::uint16_t>>(weights, estimation, correction, pool);
+}
+
+std::int64_t foreground_source_bytes(const ForegroundWeights& weights, const ome::Volume& estimation,
+                                     const OutputPlan& plan) {
+  const Extent3 cell = ItemGeometry(plan.chunk_shape, plan.shard_shape).cell;
+  const Extent3 seen = min(cell + weights.field().reach() * 2, plan.shape);
+  const zarr::ArrayMetadata& metadata = estimation.array().metadata();
+  return seen.volume() * static_cast<std::int64_t>(size_of(metadata.dtype) + 2 * sizeof(float)) +
+         zarr::decoder_bytes(metadata) + static_cast<std::int64_t>(metadata.chunk_bytes());
+}
+
+}  // namespace flatfield::pipeline

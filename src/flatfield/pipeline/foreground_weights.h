@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "flatfield/core/bit_volume.h"
+#include "flatfield/core/block.h"
+#include "flatfield/execution/memory_budget.h"
+#include "flatfield/methods/correction.h"
+#include "flatfield/methods/foreground_weight.h"
+#include "flatfield/ome/volume.h"
+#include "flatfield/pipeline/output_image.h"
+#include "flatfield/pipeline/run_context.h"
+#include "flatfield/pipeline/volume_stage.h"
+
+namespace flatfield::pipeline {
+
+/// The foreground probability of an estimation level (algorithms.md 4.3). That of the ramp is computed where it is
+/// needed; that of the mixture model is held, four bytes per voxel.
+class ForegroundWeights {
+ public:
+  [[nodiscard]] static std::shared_ptr<const ForegroundWeights> ramp(const methods::RampWeights& ramp);
+  /// Needs the level as float32 beside the result. Throws Error(kMemory) where there is no room for both.
+  [[nodiscard]] static std::shared_ptr<const ForegroundWeights> mixture(
+      methods::LevelStream& v_low, const BitVolume& mask, const std::vector<std::int64_t>& background_planes,
+      RunContext& context);
+
+  [[nodiscard]] const methods::WeightField& field() const { return *field_; }
+
+ private:
+  ForegroundWeights() = default;
+  execution::MemoryBudget::Reservation held_;
+  Block<float> stored_;
+  std::unique_ptr<const methods::WeightField> field_;
+};
+
+/// What ForegroundWeights::mixture needs.
+[[nodiscard]] std::int64_t mixture_bytes(const Extent3& level);
+
+/// The probabilities of a volume, for its image. `correction` is that of the volume; everything must outlive it.
+[[nodiscard]] std::unique_ptr<VoxelSource<float>> foreground_source(const ForegroundWeights& weights,
+                                                                    const ome::Volume& estimation,
+                                                                    const methods::Correction& correction,
+                                                                    execution::ThreadPool& pool);
+/// What it holds per worker while the image of a plan is written.
+[[nodiscard]] std::int64_t foreground_source_bytes(const ForegroundWeights& weights,
+                                                   const ome::Volume& estimation, const OutputPlan& plan);
+
+}  // namespace flatfield::pipeline

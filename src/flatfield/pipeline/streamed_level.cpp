@@ -1,0 +1,236 @@
+#include "flatfield/pipeline/streamed_level.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <vector>
+
+#include "flatfield/core/error.h"
+#include "flatfield/core/stage_clock.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+/// Reads a box of a volume into `into`, chunk by chunk, by all workers.
+template <class T>
+void read_box(const ome::Volume& volume, const Box3& box, BlockView<T> into, execution::ThreadPool& pool,
+              std::vector<zarr::ChunkScratch>& scratches) {
+  if (box.empty()) return;
+  const Extent3& chunk = volume.chunk_shape();
+  const Extent3 first = floor_div(box.origin, chunk);
+  const Extent3 grid = ceil_div(box.end(), chunk) - first;
+  std::atomic<std::int64_t> next{0};
+  pool.run_on_all([&](int worker) {
+    zarr::ChunkScratch& scratch = scratches[static_cast<std::size_t>(worker)];
+    Block<T> planes;
+    for (std::int64_t i = next++; i < grid.volume(); i = next++) {
+      const Extent3 index = first + unravel(i, grid);
+      const Box3 whole = tile_box(index, chunk, volume.shape());
+      const Box3 part = intersect(whole, box);
+      const BlockView<T> target = into.sub({part.origin - box.origin, part.shape});
+      if (part.shape.z == whole.shape.z) {
+        volume.read<T>(part, target, scratch);
+        continue;
+      }
+      // Of a chunk that is not needed as a whole only some planes are decoded.
+      if (planes.shape().z < part.shape.z) planes = Block<T>({part.shape.z, chunk.y, chunk.x});
+      std::vector<ome::Volume::PlanePart<T>> parts;
+      for (std::int64_t z = 0; z < part.shape.z; ++z)
+        parts.push_back({part.origin.z - index.z * chunk.z + z, 0, planes.plane(z).span()});
+      volume.read_plane_parts<T>(index, parts, scratch);
+      const Box3 wanted{{0, part.origin.y - index.y * chunk.y, part.origin.x - index.x * chunk.x}, part.shape};
+      copy_block<T>(planes.view().sub(wanted), target);
+    }
+  });
+}
+
+}  // namespace
+
+/// One visit of all boxes of a level whose voxels are T.
+template <class T>
+class StreamedLevel::Pass {
+ public:
+  Pass(StreamedLevel& level, const methods::LevelPass& pass, const StreamGeometry& geometry,
+       const Visitor& visitor)
+      : level_(level),
+        shape_(level.shape()),
+        halo_(pass.halo),
+        geometry_(geometry),
+        visitor_(visitor),
+        scratches_(static_cast<std::size_t>(level.pool_.workers())),
+        volumes_(static_cast<std::size_t>(level.pool_.workers())),
+        volume_count_(static_cast<std::size_t>(1 + pass.spare_volumes)) {}
+
+  void visit_resident(const Block<T>& voxels, const methods::PlaneRange& range) {
+    visit_boxes({{range.first, 0, 0}, {range.last - range.first, shape_.y, shape_.x}}, voxels.view(), {});
+  }
+
+  void visit_streamed(const methods::PlaneRange& range) {
+    const std::int64_t begin = std::max<std::int64_t>(0, range.first - halo_.z);
+    const std::int64_t end = std::min(shape_.z, range.last + halo_.z);
+    if (window_.empty())
+      window_ = Block<T>({std::min(shape_.z, geometry_.slab + 2 * halo_.z),
+                          std::min(shape_.y, geometry_.band + 2 * halo_.y), shape_.x});
+    if (geometry_.band < shape_.y)
+      kept_rows_ = Block<T>({end - begin, std::max<std::int64_t>(2 * halo_.y, 1), shape_.x});
+    // A band is read from `first`; its first rows, from `kept` on, are those that the band before has read too.
+    std::int64_t done = 0;
+    std::int64_t kept = 0;
+    for (std::int64_t first = 0; first < shape_.y; first += geometry_.band) {
+      const std::int64_t last = std::min(shape_.y, first + geometry_.band);
+      const std::int64_t ready = last == shape_.y ? last : std::max(done, last - halo_.y);
+      const std::int64_t keep = std::max<std::int64_t>(0, ready - halo_.y);
+      visit_band({first, last}, kept, keep, {done, ready}, {begin, end}, range);
+      done = ready;
+      kept = keep;
+    }
+  }
+
+ private:
+  struct Span {
+    std::int64_t first;
+    std::int64_t last;
+  };
+
+  /// One band: rows `rows` are read, those from `kept` on before them are known, those from `keep` on are
+  /// kept for the next band, and `ready` are visited.
+  void visit_band(Span rows, std::int64_t kept, std::int64_t keep, Span ready, Span planes,
+                  const methods::PlaneRange& range) {
+    std::int64_t done = range.first;
+    std::int64_t oldest = planes.first;  // of the planes in the window
+    for (std::int64_t first = planes.first; first < planes.last;) {
+      const std::int64_t last =
+          std::min(planes.last, (first / geometry_.slab + 1) * geometry_.slab);
+      const Extent3 seen{last - oldest, rows.last - kept, shape_.x};
+      const BlockView<T> window(window_.data(), seen, window_.shape().y * shape_.x, shape_.x);
+      read_box<T>(level_.volume_, {{first, rows.first, 0}, {last - first, rows.last - rows.first, shape_.x}},
+                  window.sub({{first - oldest, rows.first - kept, 0},
+                              {last - first, rows.last - rows.first, shape_.x}}),
+                  level_.pool_, scratches_);
+      level_.pool_.parallel_for(last - first, [&](std::int64_t i) {
+        const std::int64_t z = first + i;
+        T* const known = kept_rows_.empty() ? nullptr : kept_rows_.plane(z - planes.first).data;
+        T* const plane = window.row(z - oldest, 0);
+        std::copy_n(known, (rows.first - kept) * shape_.x, plane);
+        if (rows.last < shape_.y)
+          std::copy_n(plane + (keep - kept) * shape_.x, (rows.last - keep) * shape_.x, known);
+      });
+      const std::int64_t done_now =
+          last == planes.last ? range.last : std::clamp(last - halo_.z, done, range.last);
+      visit_boxes({{done, ready.first, 0}, {done_now - done, ready.last - ready.first, shape_.x}}, window,
+                  {oldest, kept, 0});
+      done = done_now;
+      // The planes that the next slab needs move to the front.
+      const std::int64_t needed = std::max(planes.first, done - halo_.z);
+      for (std::int64_t z = std::max(needed, oldest); z < last; ++z)
+        std::copy_n(window.row(z - oldest, 0), seen.y * shape_.x, window.row(z - needed, 0));
+      oldest = needed;
+      first = last;
+    }
+  }
+
+  /// Visits the tiles of a box, whose voxels and halo lie in `voxels`, which begins at `origin`.
+  void visit_boxes(const Box3& box, BlockView<const T> voxels, const Extent3& origin) {
+    if (box.empty()) return;
+    const Extent3 grid = ceil_div(box.shape, geometry_.tile);
+    std::atomic<std::int64_t> next{0};
+    level_.pool_.run_on_all([&](int worker) {
+      try {
+        for (std::int64_t i = next++; i < grid.volume(); i = next++) {
+          Box3 tile = tile_box(unravel(i, grid), geometry_.tile, box.shape);
+          tile.origin = tile.origin + box.origin;
+          visit_box(tile, voxels, origin, worker);
+        }
+      } catch (...) {
+        next = grid.volume();
+        throw;
+      }
+    });
+  }
+
+  void visit_box(const Box3& tile, BlockView<const T> voxels, const Extent3& origin, int worker) {
+    methods::LevelBlock block;
+    block.box = tile;
+    block.seen = grown(tile, halo_, shape_);
+    block.worker = worker;
+    std::vector<Block<float>>& mine = volumes_[static_cast<std::size_t>(worker)];
+    if (mine.empty())
+      for (std::size_t i = 0; i < volume_count_; ++i)
+        mine.emplace_back(min(geometry_.tile + halo_ * 2, shape_));
+    std::vector<BlockView<float>> views;
+    views.reserve(volume_count_);
+    for (Block<float>& volume : mine) views.emplace_back(volume.data(), block.seen.shape);
+    block.values = views.front();
+    block.spare = std::span(views).subspan(1);
+    const BlockView<const T> from = voxels.sub({block.seen.origin - origin, block.seen.shape});
+    for (std::int64_t z = 0; z < from.shape.z; ++z)
+      for (std::int64_t y = 0; y < from.shape.y; ++y)
+        std::copy_n(from.row(z, y), from.shape.x, block.values.row(z, y));
+    visitor_(block);
+  }
+
+  StreamedLevel& level_;
+  const Extent3 shape_;
+  const Extent3 halo_;
+  const StreamGeometry geometry_;
+  const Visitor& visitor_;
+  std::vector<zarr::ChunkScratch> scratches_;
+  std::vector<std::vector<Block<float>>> volumes_;  ///< of each worker
+  std::size_t volume_count_;
+  Block<T> window_;
+  Block<T> kept_rows_;  ///< of each plane, for the next band
+};
+
+StreamedLevel::StreamedLevel(ome::Volume volume, execution::ThreadPool& pool, Residence residence,
+                             std::int64_t bytes)
+    : volume_(std::move(volume)), pool_(pool), residence_(residence), bytes_(bytes) {
+  const DType dtype = volume_.dtype();
+  if (dtype != DType::kUint8 && dtype != DType::kUint16)
+    throw Error(ErrorCode::kUnsupported,
+                "the data type " + std::string(name_of(dtype)) + " cannot be corrected",
+                volume_.array().describe(), "convert the tile to uint8 or uint16");
+}
+
+std::int64_t StreamedLevel::resident_bytes(const ome::Volume& volume) {
+  return volume.shape().volume() * static_cast<std::int64_t>(size_of(volume.dtype()));
+}
+
+StreamRequest StreamedLevel::request_of(const ome::Volume& volume, const methods::LevelPass& pass,
+                                        int workers) {
+  return {volume.shape(),
+          volume.chunk_shape(),
+          static_cast<std::int64_t>(size_of(volume.dtype())),
+          pass.halo,
+          1 + pass.spare_volumes,
+          workers};
+}
+
+void StreamedLevel::visit(const methods::LevelPass& pass, const Visitor& visitor) {
+  const StreamRequest request = request_of(volume_, pass, workers());
+  const bool resident = residence_ == Residence::kInMemory;
+  const auto geometry = resident ? resident_geometry(request, bytes_) : choose_geometry(request, bytes_);
+  if (!geometry)
+    throw Error(ErrorCode::kMemory,
+                fmt::format("a pass over the estimation level may hold {} MiB and needs more", bytes_ >> 20),
+                volume_.array().describe(), "raise --memory-limit, or use fewer --num-workers");
+  const std::vector<methods::PlaneRange> whole{{0, shape().z}};
+  const auto run = [&]<class T>(T /*type*/) {
+    Pass<T> running(*this, pass, *geometry, visitor);
+    if (resident && !std::holds_alternative<Block<T>>(level_)) {
+      Block<T> voxels(shape());
+      std::vector<zarr::ChunkScratch> scratches(static_cast<std::size_t>(workers()));
+      read_box<T>(volume_, {{0, 0, 0}, shape()}, voxels.view(), pool_, scratches);
+      level_ = std::move(voxels);
+    }
+    for (const methods::PlaneRange& range : pass.planes.empty() ? whole : pass.planes)
+      resident ? running.visit_resident(std::get<Block<T>>(level_), range) : running.visit_streamed(range);
+  };
+  const StageScope scope(Stage::kArithmetic);
+  if (volume_.dtype() == DType::kUint8)
+    run(std::uint8_t{});
+  else
+    run(std::uint16_t{});
+}
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,124 @@
+#include "flatfield/pipeline/streamed_level.h"
+
+#include <gtest/gtest.h>
+
+#include <mutex>
+#include <random>
+
+#include "flatfield/core/error.h"
+#include "flatfield/pipeline/stored_volume.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+/// Every voxel of the planes is visited once, and each visit sees the level's voxels around its box.
+template <class T>
+void expect_faithful(StreamedLevel& level, const Block<T>& voxels, const methods::LevelPass& pass) {
+  const Extent3& shape = voxels.shape();
+  Block<int> visits(shape, 0);
+  std::mutex mutex;
+  level.visit(pass, [&](const methods::LevelBlock& block) {
+    const std::lock_guard lock(mutex);
+    ASSERT_EQ(block.seen, grown(block.box, pass.halo, shape));
+    ASSERT_EQ(block.spare.size(), static_cast<std::size_t>(pass.spare_volumes));
+    ASSERT_EQ(block.box.origin.x % 64, 0);
+    for (std::int64_t z = 0; z < block.seen.shape.z; ++z)
+      for (std::int64_t y = 0; y < block.seen.shape.y; ++y)
+        for (std::int64_t x = 0; x < block.seen.shape.x; ++x) {
+          const Extent3 at = block.seen.origin + Extent3{z, y, x};
+          ASSERT_EQ(block.values.row(z, y)[x], static_cast<float>(voxels.at(at.z, at.y, at.x)));
+        }
+    const Box3 inner = block.inner();
+    ASSERT_EQ(inner.shape, block.box.shape);
+    for (std::int64_t z = 0; z < block.box.shape.z; ++z)
+      for (std::int64_t y = 0; y < block.box.shape.y; ++y)
+        for (std::int64_t x = 0; x < block.box.shape.x; ++x)
+          ++visits.at(block.box.origin.z + z, block.box.origin.y + y, block.box.origin.x + x);
+    for (const BlockView<float>& spare : block.spare) spare.row(0, 0)[0] = -1.0F;
+  });
+  for (std::int64_t z = 0; z < shape.z; ++z) {
+    bool wanted = pass.planes.empty();
+    for (const methods::PlaneRange& range : pass.planes) wanted |= z >= range.first && z < range.last;
+    for (std::int64_t y = 0; y < shape.y; ++y)
+      for (std::int64_t x = 0; x < shape.x; ++x) ASSERT_EQ(visits.at(z, y, x), wanted ? 1 : 0);
+  }
+}
+
+template <class T>
+void stream_randomly(unsigned seed) {
+  std::mt19937 random(seed);
+  const auto up_to = [&](std::int64_t n) { return 1 + static_cast<std::int64_t>(random()) % n; };
+  for (int round = 0; round < 40; ++round) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed << ", round " << round);
+    const Stored<T> stored({up_to(70), up_to(70), up_to(150)}, {up_to(30), up_to(30), up_to(70)},
+                           seed + static_cast<unsigned>(round));
+    const Extent3& shape = stored.voxels.shape();
+    methods::LevelPass pass{{up_to(9) - 1, up_to(9) - 1, up_to(9) - 1}, static_cast<int>(random() % 3), {}};
+    if (random() % 3 == 0) {
+      std::vector<std::int64_t> planes;
+      for (std::int64_t z = 0; z < shape.z; ++z)
+        if (random() % 4 == 0) planes.push_back(z);
+      pass.planes = methods::plane_ranges(planes);
+    }
+    execution::ThreadPool pool(1 + static_cast<int>(random() % 3));
+    const std::int64_t least =
+        least_stream_bytes(StreamedLevel::request_of(stored.volume(), pass, pool.workers()));
+    StreamedLevel level(stored.volume(), pool, StreamedLevel::Residence::kStreamed, least);
+    expect_faithful(level, stored.voxels, pass);
+    level.set_pass_bytes(least + static_cast<std::int64_t>(random() % 2000000));
+    expect_faithful(level, stored.voxels, pass);
+    StreamedLevel resident(stored.volume(), pool, StreamedLevel::Residence::kInMemory, 1 << 26);
+    expect_faithful(resident, stored.voxels, pass);
+    expect_faithful(resident, stored.voxels, {});
+  }
+}
+
+TEST(StreamedLevel, visits_every_voxel_once_with_its_halo_in_any_memory) {
+  const unsigned seed = std::random_device{}();
+  stream_randomly<std::uint8_t>(seed);
+  stream_randomly<std::uint16_t>(seed + 1000);
+}
+
+TEST(StreamedLevel, refuses_a_pass_that_needs_more_than_its_bytes) {
+  const Stored<std::uint16_t> stored({9, 9, 9}, {4, 4, 4}, 1);
+  execution::ThreadPool pool(2);
+  const methods::LevelPass pass{{2, 2, 2}, 1, {}};
+  const std::int64_t least = least_stream_bytes(StreamedLevel::request_of(stored.volume(), pass, 2));
+  StreamedLevel level(stored.volume(), pool, StreamedLevel::Residence::kStreamed, least - 1);
+  try {
+    level.visit(pass, [](const methods::LevelBlock&) { FAIL() << "it has begun"; });
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kMemory);
+  }
+}
+
+TEST(StreamedLevel, hands_on_what_a_visitor_throws) {
+  const Stored<std::uint16_t> stored({40, 40, 40}, {8, 8, 8}, 1);
+  execution::ThreadPool pool(3);
+  StreamedLevel level(stored.volume(), pool, StreamedLevel::Residence::kStreamed, 1 << 24);
+  EXPECT_THROW(level.visit({}, [](const methods::LevelBlock&) { throw Error(ErrorCode::kBadInput, "no"); }), Error);
+}
+
+TEST(StreamGeometry, decodes_a_chunk_once_where_a_band_of_chunks_fits) {
+  // Planes of 4096 x 4096 in 1 GB: bands of whole chunks.
+  const StreamRequest request{{256, 4096, 4096}, {128, 128, 128}, 2, {8, 8, 8}, 1, 2};
+  const auto geometry = choose_geometry(request, std::int64_t{300} << 20);
+  ASSERT_TRUE(geometry);
+  EXPECT_EQ(geometry->band % 128, 0);
+  EXPECT_EQ(geometry->slab % 128, 0);
+  EXPECT_LE(geometry->bytes, std::int64_t{300} << 20);
+  // What is held does not grow with the planes but for the rows kept between bands.
+  StreamRequest longer = request;
+  longer.shape.z = 1024;
+  EXPECT_LE(least_stream_bytes(longer) - least_stream_bytes(request), std::int64_t{768} * 16 * 4096 * 2);
+}
+
+TEST(StreamGeometry, reads_small_planes_whole) {
+  const auto geometry = choose_geometry({{4000, 300, 400}, {64, 64, 64}, 2, {8, 8, 8}, 1, 2}, 200 << 20);
+  ASSERT_TRUE(geometry);
+  EXPECT_EQ(geometry->band, 300);
+}
+
+}  // namespace
+}  // namespace flatfield::pipeline
