@@ -245,7 +245,7 @@ def options_of_the_help(command, cwd):
 def test_resolved_configuration_holds_every_option(tile, run, tmp_path):
     configuration = read_json(run.results / f"config_{NAME}.json")
     flags = {"--" + key.replace("_", "-") for key in configuration} - {"--fitting", "--basic", "--tile-paths"}
-    assert flags == set(options_of_the_help("run", tmp_path)) - {"--help", "--version", "--config"}
+    assert flags == set(options_of_the_help("run", tmp_path)) - {"--help", "--version", "--config", "--part", "--dry-run"}
     assert configuration["zarr"] == str(tile) and configuration["output"] == "out/SPIM.ome.zarr"
     assert configuration["n_levels"] == 3 and configuration["save_outputs"] is True
     assert configuration["num_workers"] == 2 and configuration["corrected_rank"] == -2

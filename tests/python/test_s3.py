@@ -61,7 +61,7 @@ def run_on(server, root, folder, *options, keys=None, workers=2):
 
 def without_provenance(files, name=".zattrs"):
     """Two runs differ in the record of how they came about, and in nothing else."""
-    files = dict(files)
+    files = {path: content for path, content in files.items() if not path.endswith("_checksums.npz")}
     document = json.loads(files.pop(name))
     assert document.get("attributes", document).pop("exaspim_flatfield")
     return files, document

@@ -12,6 +12,7 @@ from sigv4 import Refused
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 PAGE = 50  # keys of a listing; S3 has 1000, and here most listings must go on
+UPLOADS_PAGE = 2
 SMALLEST_PART = 5 << 20
 
 
@@ -56,6 +57,8 @@ class Bucket:
             if key == "":
                 if method == "GET" and query.get("list-type") == "2":
                     return self.list(query)
+                if method == "GET" and "uploads" in query:
+                    return self.list_uploads(query)
                 if method == "POST" and "delete" in query:
                     return self.delete_many(headers, body)
                 if method in ("GET", "HEAD"):
@@ -127,6 +130,21 @@ class Bucket:
         more = (f"<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>" if token
                 else "<IsTruncated>false</IsTruncated>")
         return Answer(200, document("ListBucketResult", encoding + more + content))
+
+    def list_uploads(self, query):
+        encode = urllib.parse.quote_plus if query.get("encoding-type") == "url" else escape
+        after = (query.get("key-marker", ""), query.get("upload-id-marker", ""))
+        found = sorted((key, upload) for upload, (key, _, _) in self.uploads.items()
+                       if key.startswith(query.get("prefix", "")) and (key, upload) > after)
+        page, more = found[:UPLOADS_PAGE], len(found) > UPLOADS_PAGE
+        content = "".join(f"<Upload><Key>{encode(key)}</Key><UploadId>{upload}</UploadId></Upload>"
+                          for key, upload in page)
+        encoding = "<EncodingType>url</EncodingType>" if query.get("encoding-type") == "url" else ""
+        end = "<IsTruncated>false</IsTruncated>"
+        if more:
+            end = (f"<IsTruncated>true</IsTruncated><NextKeyMarker>{encode(page[-1][0])}</NextKeyMarker>"
+                   f"<NextUploadIdMarker>{page[-1][1]}</NextUploadIdMarker>")
+        return Answer(200, document("ListMultipartUploadsResult", encoding + end + content))
 
     def delete_many(self, headers, body):
         digest = base64.b64encode(hashlib.md5(body).digest()).decode()

@@ -11,6 +11,8 @@
 #include "flatfield/config/run_config.h"
 #include "flatfield/config/synth_config.h"
 #include "flatfield/core/error.h"
+#include "flatfield/core/interruption.h"
+#include "flatfield/execution/thread_pool.h"
 #include "flatfield/execution/allocator.h"
 #include "flatfield/pipeline/basic_folder.h"
 #include "flatfield/pipeline/inspect.h"
@@ -19,6 +21,8 @@
 #include "flatfield/pipeline/plan.h"
 #include "flatfield/pipeline/run.h"
 #include "flatfield/pipeline/run_request.h"
+#include "flatfield/pipeline/show_model.h"
+#include "flatfield/pipeline/verify.h"
 #include "flatfield/report/log.h"
 
 namespace flatfield::cli {
@@ -40,11 +44,12 @@ config::RunConfig resolved(const CommandOptions<config::RunConfig>& options) {
   return pipeline::resolve_run([&](config::RunConfig& over) { options.store(over); });
 }
 
-int run_command(const CommandOptions<config::RunConfig>& options) {
+int run_command(const CommandOptions<config::RunConfig>& options, config::RunStep step) {
+  catch_interruptions();
   const config::RunConfig config = resolved(options);
   if (config.dry_run) return plan_command(config, config.log_format == "json");
   report::Log log(report::log_level_from_name(config.log_level), config.log_format == "json");
-  return pipeline::run(config, log);
+  return pipeline::run(config, log, step);
 }
 
 int synth_command(const config::SynthConfig& config) {
@@ -71,6 +76,30 @@ int inspect_command(const std::string& location, const pipeline::InspectOptions&
   return 0;
 }
 
+int show_model_command(const std::string& location, const std::string& plots, bool json) {
+  storage::StoreOpener stores;
+  std::fputs((json ? pipeline::show_model_json(location, stores) : pipeline::show_model(location, plots, stores)).c_str(),
+             stdout);
+  return 0;
+}
+
+int verify_command(const std::vector<std::string>& locations, const pipeline::VerifyOptions& options, int workers) {
+  storage::StoreOpener stores;
+  execution::ThreadPool pool(workers);
+  bool good = true;
+  for (const std::string& location : locations) {
+    const pipeline::VerifyReport report = pipeline::verify_image(location, options, stores, pool);
+    for (const std::string& problem : report.problems)
+      std::fprintf(stderr, "%s: error: %s\n", kProgram, problem.c_str());
+    for (const std::string& note : report.notes) std::fprintf(stderr, "%s: warning: %s\n", kProgram, note.c_str());
+    std::printf("%s: %s (%lld objects read, %lld of %lld blocks held against the level below)\n", location.c_str(),
+                report.problems.empty() ? "good" : "damaged", static_cast<long long>(report.objects),
+                static_cast<long long>(report.blocks), static_cast<long long>(report.blocks_in_all));
+    good = good && report.problems.empty();
+  }
+  return good ? 0 : exit_code(ErrorCode::kBadInput);
+}
+
 int dispatch(std::vector<std::string> arguments) {
   CLI::App app("Subtracts background and corrects illumination of light-sheet tiles in OME-Zarr.", kProgram);
   app.set_version_flag("--version", FLATFIELD_VERSION);
@@ -78,6 +107,12 @@ int dispatch(std::vector<std::string> arguments) {
 
   CLI::App* run = app.add_subcommand("run", "Correct a tile.");
   const CommandOptions<config::RunConfig> run_options(*run, config::run_table());
+  CLI::App* estimate = app.add_subcommand("estimate", "Learn the correction of a tile, the first step of run.");
+  const CommandOptions<config::RunConfig> estimate_options(*estimate, config::run_table());
+  CLI::App* apply = app.add_subcommand("apply", "Correct a tile, or a part of it: the second step of run.");
+  const CommandOptions<config::RunConfig> apply_options(*apply, config::run_table());
+  CLI::App* finalize = app.add_subcommand("finalize", "Complete a corrected tile, the last step of run.");
+  const CommandOptions<config::RunConfig> finalize_options(*finalize, config::run_table());
   CLI::App* plan = app.add_subcommand("plan", "Say what run would do with the same options, how long it would take, "
                                               "and what memory it needs.");
   const CommandOptions<config::RunConfig> plan_options(*plan, config::run_table());
@@ -99,6 +134,25 @@ int dispatch(std::vector<std::string> arguments) {
       ->check(CLI::IsMember({2, 3}))
       ->type_name("N");
 
+  CLI::App* show = app.add_subcommand("show-model", "Say what a model file holds, and draw it.");
+  std::string model;
+  std::string plots;
+  bool model_json = false;
+  show->add_option("model", model, "Model file that estimate has written.")->required();
+  show->add_option("--plots", plots, "Folder for pictures of its curves and planes (PNG).");
+  show->add_flag("--json", model_json, "Print its document instead.");
+
+  CLI::App* verify = app.add_subcommand("verify", "Check images that this program has written.");
+  std::vector<std::string> images;
+  pipeline::VerifyOptions verify_options;
+  int verify_workers = 1;
+  verify->add_option("image", images, "OME-Zarr images: corrected tiles, masks, probabilities.")->required();
+  verify->add_flag("--all", verify_options.all, "Hold all of every level against the level below, not a sample.");
+  verify->add_flag("--quick", verify_options.quick, "Look at metadata and sizes only.");
+  verify->add_option("--num-workers", verify_workers, "Number of worker threads (default 1).")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+
   CLI::App* options = app.add_subcommand("options", "Print the options of run as a Markdown table.");
   bool keys = false;
   options->add_flag("--keys", keys, "Print the keys of the configuration files instead.");
@@ -110,7 +164,10 @@ int dispatch(std::vector<std::string> arguments) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     throw Error(ErrorCode::kUsage, error.what(), "", "see --help");
   }
-  if (run->parsed()) return run_command(run_options);
+  if (run->parsed()) return run_command(run_options, config::RunStep::kRun);
+  if (estimate->parsed()) return run_command(estimate_options, config::RunStep::kEstimate);
+  if (apply->parsed()) return run_command(apply_options, config::RunStep::kApply);
+  if (finalize->parsed()) return run_command(finalize_options, config::RunStep::kFinalize);
   if (plan->parsed()) return plan_command(resolved(plan_options), plan_json);
   if (synth->parsed()) return synth_command(synth_options.read());
   if (basic->parsed()) return basic_command(basic_options.read());
@@ -118,6 +175,8 @@ int dispatch(std::vector<std::string> arguments) {
     std::fputs((keys ? config::configuration_document() : config::option_document()).c_str(), stdout);
     return 0;
   }
+  if (show->parsed()) return show_model_command(model, plots, model_json);
+  if (verify->parsed()) return verify_command(images, verify_options, verify_workers);
   return inspect_command(location, inspect_options);
 }
 

@@ -37,6 +37,13 @@ template <class Config>
   return row;
 }
 
+/// The same row of an option whose value does not change the output: places, resources, what is told.
+template <class Config>
+[[nodiscard]] OptionRow<Config> beside_output(OptionRow<Config> row) {
+  row.changes_output = false;
+  return row;
+}
+
 /// Three integers (z, y, x) in [1, largest]; throws std::invalid_argument.
 [[nodiscard]] inline Extent3 parse_extent(const Json& value, std::int64_t largest) {
   const auto refuse = [&] {

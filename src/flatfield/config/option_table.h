@@ -38,6 +38,7 @@ struct OptionRow {
   std::function<void(Config&, const Json&)> set;
   std::function<Json(const Config&)> get;
   OptionUse use = OptionUse::kEverywhere;
+  bool changes_output = true;  ///< whether another value gives another output
 };
 
 template <class Config>

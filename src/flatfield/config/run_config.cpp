@@ -14,35 +14,44 @@ using RunRows = Rows<RunConfig>;
 
 const OptionTable<RunConfig>& run_table() {
   static const OptionTable<RunConfig> table{
-      RunRows::text("zarr", &RunConfig::zarr, "folder", "OME-Zarr tile to correct."),
-      RunRows::text("output", &RunConfig::output, "folder",
-                    "Where the corrected tile goes: OUTPUT/TILE, or OUTPUT itself if it is named like the tile."),
+      beside_output(RunRows::text("zarr", &RunConfig::zarr, "folder", "OME-Zarr tile to correct.")),
+      beside_output(RunRows::text("output", &RunConfig::output, "folder",
+                    "Where the corrected tile goes: OUTPUT/TILE, or OUTPUT itself if it is named like the tile.")),
       RunRows::choice("method", &RunConfig::method, {"reference", "basicpy", "fitting"}, "Correction method."),
-      RunRows::text("flatfield_path", &RunConfig::flatfield_path, "file",
-                    "TIFF with the flatfield of method reference."),
-      RunRows::text("mask_dir", &RunConfig::mask_dir, "folder",
-                    "Folder with foreground masks (TIFF); needed by fitting, weights for basicpy."),
+      beside_output(RunRows::text("flatfield_path", &RunConfig::flatfield_path, "file",
+                    "TIFF with the flatfield of method reference.")),
+      beside_output(RunRows::text("mask_dir", &RunConfig::mask_dir, "folder",
+                    "Folder with foreground masks (TIFF); needed by fitting, weights for basicpy.")),
       text_or_number_row("res", &RunConfig::res, "level", "Level of the tile that is corrected."),
-      RunRows::integer("num_workers", &RunConfig::num_workers, {1, 1024},
-                       "Number of worker threads; default: CO_CPUS, else 1."),
-      memory_limit_row(),
+      beside_output(RunRows::integer("num_workers", &RunConfig::num_workers, {1, 1024},
+                       "Number of worker threads; default: CO_CPUS, else 1.")),
+      beside_output(memory_limit_row()),
       RunRows::integer("n_levels", &RunConfig::n_levels, {1, 32}, "Levels of the output pyramid."),
-      RunRows::text("results_dir", &RunConfig::results_dir, "folder",
-                    "Folder for the log, the run report and the provenance."),
-      RunRows::flag("save_outputs", &RunConfig::save_outputs,
-                    "Also save the background image, the background planes and the curves."),
-      RunRows::text("fitting_config", &RunConfig::fitting_config, "file",
-                    "JSON file with options of the fitting method."),
-      RunRows::text("basic_config", &RunConfig::basic_config, "file",
-                    "JSON file with options of the basicpy method."),
-      RunRows::text("median_summary_path", &RunConfig::median_summary_path, "file",
-                    "JSON file with the mean_of_medians of each channel, which replaces the global factor of fitting."),
+      beside_output(RunRows::text("results_dir", &RunConfig::results_dir, "folder",
+                    "Folder for the log, the run report and the provenance.")),
+      beside_output(RunRows::flag("save_outputs", &RunConfig::save_outputs,
+                    "Also save the background image, the background planes and the curves.")),
+      beside_output(RunRows::text("fitting_config", &RunConfig::fitting_config, "file",
+                    "JSON file with options of the fitting method.")),
+      beside_output(RunRows::text("basic_config", &RunConfig::basic_config, "file",
+                    "JSON file with options of the basicpy method.")),
+      beside_output(RunRows::text("median_summary_path", &RunConfig::median_summary_path, "file",
+                    "JSON file with the mean_of_medians of each channel, which replaces the global factor of fitting.")),
       with_use(RunRows::text("config", &RunConfig::config, "file",
                              "JSON file with these options; those on the command line win."),
                OptionUse::kCommandLineOnly),
-      RunRows::flag("overwrite", &RunConfig::overwrite, "Replace an output that is already there."),
-      with_use(RunRows::flag("dry_run", &RunConfig::dry_run,
-                             "Print the plan, as the command plan does, and correct nothing."),
+      beside_output(RunRows::text("model", &RunConfig::model, "file",
+                                  "Model to correct with instead of learning one; with estimate, where it goes.")),
+      with_use(beside_output(RunRows::text("part", &RunConfig::part, "I/N, auto, auto/N",
+                                           "Share of the items that apply does, I from 0; auto asks the scheduler "
+                                           "(Slurm, AWS Batch) for it.")),
+               OptionUse::kCommandLineOnly),
+      beside_output(RunRows::choice("sync", &RunConfig::sync, {"none", "close", "full"},
+                                    "What a written file has survived: the end of the process; with close a power "
+                                    "failure, with full that of its folder too.")),
+      beside_output(RunRows::flag("overwrite", &RunConfig::overwrite, "Replace an output that is already there.")),
+      with_use(beside_output(RunRows::flag("dry_run", &RunConfig::dry_run,
+                                           "Print the plan, as the command plan does, and correct nothing.")),
                OptionUse::kCommandLineOnly),
       RunRows::flag("skip_flat_field", &RunConfig::skip_flat_field, "Subtract the background only."),
       RunRows::flag("skip_bkg_sub", &RunConfig::skip_bkg_sub, "Do not subtract a background."),
@@ -73,26 +82,26 @@ const OptionTable<RunConfig>& run_table() {
                       "Compressor of the outputs."),
       RunRows::integer("output_codec_level", &RunConfig::output_codec_level, {0, 65537},
                        "Level of the compressor."),
-      RunRows::integer("metadata_schema", &RunConfig::metadata_schema, {1, 2},
-                       "Form of the provenance record: aind-data-schema 2, or the old form 1."),
-      log_level_row(),
-      RunRows::choice("log_format", &RunConfig::log_format, {"text", "json"},
-                      "Lines for people, or one JSON object per line."),
-      RunRows::text("s3_endpoint", &RunConfig::s3_endpoint, "URL",
-                    "Server of s3:// locations; default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile, Amazon."),
-      RunRows::text("s3_region", &RunConfig::s3_region, "name",
-                    "Region of the buckets; default: AWS_REGION, the profile, else the bucket is asked."),
-      RunRows::flag("s3_anonymous", &RunConfig::s3_anonymous,
-                    "Do not sign requests, and look for no credentials: for public buckets."),
-      RunRows::flag("s3_request_payer", &RunConfig::s3_request_payer, "Pay for requests to buckets of others."),
-      s3_sse_row(),
-      RunRows::text("s3_acl", &RunConfig::s3_acl, "canned ACL",
-                    "Access to what is written, e.g. bucket-owner-full-control."),
-      RunRows::integer("s3_concurrency", &RunConfig::s3_concurrency, {1, 1024},
-                       "Requests to a bucket under way at once, at most."),
-      RunRows::integer("s3_max_attempts", &RunConfig::s3_max_attempts, {1, 1000},
-                       "Attempts at a request before it has failed."),
-      tile_paths_row(),
+      beside_output(RunRows::integer("metadata_schema", &RunConfig::metadata_schema, {1, 2},
+                       "Form of the provenance record: aind-data-schema 2, or the old form 1.")),
+      beside_output(log_level_row()),
+      beside_output(RunRows::choice("log_format", &RunConfig::log_format, {"text", "json"},
+                      "Lines for people, or one JSON object per line.")),
+      beside_output(RunRows::text("s3_endpoint", &RunConfig::s3_endpoint, "URL",
+                    "Server of s3:// locations; default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile, Amazon.")),
+      beside_output(RunRows::text("s3_region", &RunConfig::s3_region, "name",
+                    "Region of the buckets; default: AWS_REGION, the profile, else the bucket is asked.")),
+      beside_output(RunRows::flag("s3_anonymous", &RunConfig::s3_anonymous,
+                    "Do not sign requests, and look for no credentials: for public buckets.")),
+      beside_output(RunRows::flag("s3_request_payer", &RunConfig::s3_request_payer, "Pay for requests to buckets of others.")),
+      beside_output(s3_sse_row()),
+      beside_output(RunRows::text("s3_acl", &RunConfig::s3_acl, "canned ACL",
+                    "Access to what is written, e.g. bucket-owner-full-control.")),
+      beside_output(RunRows::integer("s3_concurrency", &RunConfig::s3_concurrency, {1, 1024},
+                       "Requests to a bucket under way at once, at most.")),
+      beside_output(RunRows::integer("s3_max_attempts", &RunConfig::s3_max_attempts, {1, 1000},
+                       "Attempts at a request before it has failed.")),
+      beside_output(tile_paths_row()),
       fitting_row(),
       basic_row(),
       ignored_row("worker_mode"),
@@ -106,16 +115,23 @@ const OptionTable<RunConfig>& run_table() {
   return table;
 }
 
-void check_run_config(const RunConfig& config) {
+void check_run_config(const RunConfig& config, RunStep step) {
   const auto refuse = [](const std::string& what, const std::string& remedy) {
     throw Error(ErrorCode::kUsage, what, "", remedy);
   };
   if (config.zarr.empty() && config.tile_paths.empty())
     refuse("--zarr is missing",
            "name the tile to correct, or several as tile_paths of --config or of ../data/tile_*.json");
-  if (config.output.empty()) refuse("--output is missing", "name the folder for the corrected tile");
+  const bool is_estimate = step == RunStep::kEstimate;
+  const bool learns = config.model.empty() || is_estimate;
+  if (config.output.empty() && (!is_estimate || config.model.empty()))
+    refuse("--output is missing", "name the folder for the corrected tile");
+  if (!config.part.empty() && step != RunStep::kApply)
+    refuse("--part is for apply", "estimate first, apply the parts, and finalize last");
+  if (config.overwrite && (step == RunStep::kFinalize || (step == RunStep::kApply && config.model.empty())))
+    refuse("--overwrite is not for this step: it would remove what estimate has left", "give it to estimate");
   if (config.results_dir.empty()) refuse("--results-dir is empty", "name a folder");
-  if (!config.skip_flat_field) {
+  if (learns && !config.skip_flat_field) {
     if (config.method == "fitting" && config.mask_dir.empty())
       refuse("--method fitting needs --mask-dir",
              "name the folder with the masks, or give --skip-flat-field");
@@ -147,6 +163,19 @@ std::vector<std::string> unused_options(const RunConfig& config) {
   note(!config.basic_config.empty() && config.method != "basicpy", "--basic-config", with_method);
   note(!config.median_summary_path.empty() && !fits, "--median-summary-path", with_method);
   return unused;
+}
+
+Json output_options(const RunConfig& config) {
+  Json out = Json::object();
+  const bool flattens = !config.skip_flat_field;
+  for (const auto& row : run_table()) {
+    const bool is_key = row.use == OptionUse::kEverywhere || row.use == OptionUse::kFileOnly;
+    if (!is_key || !row.changes_output) continue;
+    if (row.key == "fitting" && !(flattens && config.method == "fitting")) continue;
+    if (row.key == "basic" && !(flattens && config.method == "basicpy")) continue;
+    out[row.key] = row.get(config);
+  }
+  return out;
 }
 
 Json resolved_config(const RunConfig& config) { return to_json(run_table(), config); }

@@ -31,6 +31,9 @@ struct RunConfig {
   std::string basic_config;
   std::string median_summary_path;
   std::string config;
+  std::string model;
+  std::string part;
+  std::string sync = "none";  ///< none, close, full
   bool overwrite = false;
   bool dry_run = false;
   bool skip_flat_field = false;
@@ -71,11 +74,14 @@ struct RunConfig {
   std::vector<std::string> notices;  ///< what is to be said of how this came about, e.g. keys without effect
 };
 
-/// The table of the options of `run`.
+/// Which steps of a correction are done: all, or one of them.
+enum class RunStep : std::uint8_t { kRun, kEstimate, kApply, kFinalize };
+
+/// The table of the options of `run`, `estimate`, `apply` and `finalize`.
 [[nodiscard]] const OptionTable<RunConfig>& run_table();
 
 /// Checks what concerns several options at once (algorithms.md section 10). Throws Error(kUsage).
-void check_run_config(const RunConfig& config);
+void check_run_config(const RunConfig& config, RunStep step = RunStep::kRun);
 
 /// A line for each option that is given but has no effect with the others.
 [[nodiscard]] std::vector<std::string> unused_options(const RunConfig& config);
@@ -83,6 +89,9 @@ void check_run_config(const RunConfig& config);
 /// The whole resolved configuration, the options of the methods under "fitting" and "basic"; `--config` takes
 /// it back.
 [[nodiscard]] Json resolved_config(const RunConfig& config);
+
+/// Of the resolved configuration, the options that another output comes of.
+[[nodiscard]] Json output_options(const RunConfig& config);
 
 /// The compressor that --output-codec and --output-codec-level name; none for "none".
 [[nodiscard]] std::vector<zarr::Compressor> output_compressors(const RunConfig& config);

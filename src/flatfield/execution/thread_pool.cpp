@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "flatfield/core/error.h"
+#include "flatfield/core/interruption.h"
 #include "flatfield/core/stage_clock.h"
 
 namespace flatfield::execution {
@@ -98,7 +99,10 @@ void ThreadPool::parallel_for(std::int64_t count, const std::function<void(std::
   if (count <= 0) return;
   if (t_inside_pool || workers_ == 1 || count == 1) {
     const StageScope scope(Stage::kArithmetic);
-    serial_for(count, body);
+    serial_for(count, [&](std::int64_t i) {
+      stop_if_interrupted();
+      body(i);
+    });
     return;
   }
   std::atomic<std::int64_t> next{0};
@@ -114,6 +118,7 @@ void ThreadPool::parallel_for(std::int64_t count, const std::function<void(std::
       const std::int64_t i = next.fetch_add(1);
       if (i >= count) return;
       try {
+        stop_if_interrupted();
         body(i);
       } catch (...) {
         failed = true;

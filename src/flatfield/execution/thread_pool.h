@@ -30,7 +30,8 @@ class ThreadPool {
   /// their time to the caller's stage clock.
   void run_on_all(const std::function<void(int)>& body);
 
-  /// See ParallelFor. Indices are handed out in ascending order; after an exception no new ones are.
+  /// See ParallelFor. Indices are handed out in ascending order; after an exception no new ones are. Throws
+  /// Error(kInterrupted) where the process is asked to stop.
   void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& body);
   /// parallel_for as a value; valid while the pool lives.
   [[nodiscard]] ParallelFor as_parallel_for();

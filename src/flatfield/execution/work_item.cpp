@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "flatfield/core/error.h"
+#include "flatfield/core/interruption.h"
 #include "flatfield/core/stage_clock.h"
 
 namespace flatfield::execution {
@@ -43,6 +44,7 @@ class Schedule {
 
   void rethrow() const {
     if (error_) std::rethrow_exception(error_);
+    if (next_item_ < items_.size()) stop_if_interrupted();
   }
 
  private:
@@ -54,6 +56,7 @@ class Schedule {
       for (OpenItem& open : open_)
         if (open.item != nullptr && open.next_part < open.item->part_count()) return &open;
       if (next_item_ == items_.size()) return nullptr;
+      if (interruption_requested()) return nullptr;
       WorkItem& item = *items_[next_item_];
       if (reserved_ + item.peak_bytes() <= memory_bytes_) {
         ++next_item_;

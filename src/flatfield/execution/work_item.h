@@ -40,7 +40,8 @@ using ItemFinished = std::function<void(const WorkItem&)>;
 
 /// Runs all items on the pool. Items are opened in order, and only while the sum of their peak_bytes
 /// stays within `memory_bytes`. After an error no new part is started; the first error is thrown when
-/// the running parts have ended. Throws Error(kMemory) before it starts if an item can never fit.
+/// the running parts have ended. Where the process is asked to stop, no new item is opened, those that are open are
+/// completed, and Error(kInterrupted) is thrown if any are left. Throws Error(kMemory) before it starts if an item can never fit.
 void run_items(ThreadPool& pool, const WorkItems& items, std::int64_t memory_bytes,
                const ItemFinished& on_finished);
 

@@ -4,9 +4,9 @@
 
 namespace flatfield::pipeline {
 
-void ItemShards::announce(const zarr::Array& array, const zarr::Shape& chunk) {
+void ItemShards::announce(int level, const zarr::Array& array, const zarr::Shape& chunk) {
   const auto [place, is_new] =
-      shards_.try_emplace(array.chunk_object_key(chunk), Shard{array, chunk, {}, nullptr});
+      shards_.try_emplace(array.chunk_object_key(chunk), Shard{level, array, chunk, {}, nullptr});
   place->second.order.push_back(array.number_in_object(chunk));
 }
 
@@ -25,8 +25,10 @@ void ItemShards::skip(const zarr::Array& array, const zarr::Shape& chunk) {
   shards_.at(array.chunk_object_key(chunk)).writer->skip(array.number_in_object(chunk));
 }
 
-void ItemShards::finish() {
-  for (auto& [key, shard] : shards_) shard.writer->finish();
+void ItemShards::finish(WrittenObjects& written) {
+  for (auto& [key, shard] : shards_)
+    if (const auto made = shard.writer->finish())
+      written.add({shard.level, shard.array.object_number(shard.chunk), made->bytes, made->crc32c});
 }
 
 void ItemShards::abandon() {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "flatfield/pipeline/item_ledger.h"
 #include "flatfield/zarr/array.h"
 #include "flatfield/zarr/shard_writer.h"
 
@@ -20,21 +21,22 @@ class ItemShards {
   explicit ItemShards(std::size_t buffer_bytes)
       : buffer_(std::make_shared<zarr::ReorderBuffer>(buffer_bytes)) {}
 
-  /// Says that a chunk will come; all are announced before the first is put.
-  void announce(const zarr::Array& array, const zarr::Shape& chunk);
+  /// Says that a chunk will come; all are announced before the first is put. `level` is that of the array in its image.
+  void announce(int level, const zarr::Array& array, const zarr::Shape& chunk);
   void open();
 
   /// Adds an encoded chunk. May be called by several workers. Throws as zarr::ShardWriter::put.
   void put(const zarr::Array& array, const zarr::Shape& chunk, std::span<const std::byte> encoded);
   /// Leaves out a chunk.
   void skip(const zarr::Array& array, const zarr::Shape& chunk);
-  /// To be called after all chunks have been put: checks that all shards are complete.
-  void finish();
+  /// To be called after all chunks have been put: checks that all shards are complete, and tells which were written.
+  void finish(WrittenObjects& written);
   /// Gives up all shards, so that no worker waits for a chunk that will not come.
   void abandon();
 
  private:
   struct Shard {
+    int level;
     zarr::Array array;
     zarr::Shape chunk;  ///< any chunk of it
     std::vector<std::size_t> order;

@@ -2,6 +2,9 @@
 
 #include <cstring>
 
+#include "flatfield/core/crc32c.h"
+#include "flatfield/core/fail_point.h"
+
 namespace flatfield::pipeline {
 namespace {
 
@@ -34,7 +37,7 @@ void LevelWriter<T>::write_chunk(const Extent3& index, const Block<T>& chunk, Ch
   const std::span<const std::byte> bytes = std::as_bytes(chunk.span());
   const T first = *chunk.data();
   if ((first != T{0} && first != T{1}) || !is_constant<T>(chunk.span()))
-    return store(index, array.encode_chunk(bytes, memory.scratch), memory);
+    return store(index, array.encode_chunk(bytes, memory.scratch), std::nullopt, memory);
   if (first == T{0} && !write_empty_) {
     if (memory.shards != nullptr) memory.shards->skip(array, volume_.chunk_index(index));
     return;
@@ -43,17 +46,24 @@ void LevelWriter<T>::write_chunk(const Extent3& index, const Block<T>& chunk, Ch
   std::call_once(constant.made, [&] {
     const std::span<const std::byte> encoded = array.encode_chunk(bytes, memory.scratch);
     constant.encoded.assign(encoded.begin(), encoded.end());
+    constant.crc32c = crc32c(encoded);
   });
-  store(index, constant.encoded, memory);
+  store(index, constant.encoded, constant.crc32c, memory);
 }
 
 template <class T>
 void LevelWriter<T>::store(const Extent3& index, std::span<const std::byte> encoded,
-                           const ChunkMemory<T>& memory) {
-  if (memory.shards != nullptr)
-    memory.shards->put(volume_.array(), volume_.chunk_index(index), encoded);
-  else
-    volume_.array().write_encoded_chunk(volume_.chunk_index(index), encoded);
+                           std::optional<std::uint32_t> known_crc32c, const ChunkMemory<T>& memory) {
+  const zarr::Array& array = volume_.array();
+  const zarr::Shape chunk = volume_.chunk_index(index);
+  if (memory.shards != nullptr) {
+    memory.shards->put(array, chunk, encoded);
+  } else {
+    array.write_encoded_chunk(chunk, encoded);
+    memory.written->add({level_, array.object_number(chunk), encoded.size(),
+                         known_crc32c ? *known_crc32c : crc32c(encoded)});
+  }
+  fail_point(fail_point_);
 }
 
 template class LevelWriter<std::uint8_t>;

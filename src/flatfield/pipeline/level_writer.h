@@ -2,7 +2,9 @@
 
 #include <array>
 #include <mutex>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "flatfield/core/block.h"
@@ -15,8 +17,10 @@ namespace flatfield::pipeline {
 template <class T>
 struct ChunkMemory {
   zarr::ChunkScratch scratch;
-  Block<T> chunk;                ///< a chunk that is not a whole cell
-  ItemShards* shards = nullptr;  ///< of the item that the worker is at; null without shards
+  Block<T> chunk;  ///< a chunk that is not a whole cell
+  // Of the item that the worker is at:
+  ItemShards* shards = nullptr;       ///< null without shards
+  WrittenObjects* written = nullptr;  ///< where objects are noted that are no shards
 };
 
 /// Writes one level of a pyramid, cell by cell. Chunks of only zeros and of only ones are encoded once: masks are
@@ -24,9 +28,17 @@ struct ChunkMemory {
 template <class T>
 class LevelWriter {
  public:
-  /// `cell` is a chunk, or two along some axes. Without `write_empty_chunks` chunks of zeros are left out.
-  LevelWriter(ome::Volume volume, const Extent3& cell, bool write_empty_chunks)
-      : volume_(std::move(volume)), cell_(cell), write_empty_(write_empty_chunks) {}
+  /// `level` is the number of the level in its image, `cell` a chunk, or two along some axes. Without
+  /// `write_empty_chunks` chunks of zeros are left out. Tests may have the process killed at `fail_point` each time
+  /// that a chunk was written.
+  LevelWriter(int level, ome::Volume volume, const Extent3& cell, bool write_empty_chunks, std::string fail_point)
+      : level_(level),
+        volume_(std::move(volume)),
+        cell_(cell),
+        write_empty_(write_empty_chunks),
+        fail_point_(std::move(fail_point)) {}
+
+  [[nodiscard]] int level() const { return level_; }
 
   [[nodiscard]] const ome::Volume& volume() const { return volume_; }
   /// Place in the volume of the cell at `index`; less than a cell at the edge, or nothing.
@@ -51,14 +63,18 @@ class LevelWriter {
   struct ConstantChunk {
     std::once_flag made;
     std::vector<std::byte> encoded;
+    std::uint32_t crc32c = 0;
   };
 
   void write_chunk(const Extent3& index, const Block<T>& chunk, ChunkMemory<T>& memory);
-  void store(const Extent3& index, std::span<const std::byte> encoded, const ChunkMemory<T>& memory);
+  void store(const Extent3& index, std::span<const std::byte> encoded, std::optional<std::uint32_t> known_crc32c,
+             const ChunkMemory<T>& memory);
 
+  int level_;
   ome::Volume volume_;
   Extent3 cell_;
   bool write_empty_;
+  std::string fail_point_;
   std::array<ConstantChunk, 2> constant_;  ///< of zeros, of ones
 };
 

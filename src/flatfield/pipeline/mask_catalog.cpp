@@ -108,6 +108,11 @@ std::optional<BitVolume> MaskCatalog::foreground(const std::string& tile_name, c
   return foreground;
 }
 
+void MaskCatalog::adopt(const std::string& tile_name, const BitVolume& foreground) {
+  const auto identifier = tile_identifier(tile_name);
+  if (identifier && !foregrounds_.contains(*identifier)) foregrounds_.emplace(*identifier, foreground.clone());
+}
+
 std::optional<BitVolume> MaskCatalog::raw_mask(const std::string& tile_name) const {
   const auto file = find_file(tile_name);
   if (!file) return std::nullopt;

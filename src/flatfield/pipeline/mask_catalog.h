@@ -35,6 +35,9 @@ class MaskCatalog {
                                                     bool is_shared,
                                                     const std::function<void(BitVolume&)>& restrict);
 
+  /// Takes the foreground of a tile that an earlier run has found, unless one is known.
+  void adopt(const std::string& tile_name, const BitVolume& foreground);
+
   /// The mask file of a tile as it is, in its own resolution; none if there is no file for the tile.
   [[nodiscard]] std::optional<BitVolume> raw_mask(const std::string& tile_name) const;
 

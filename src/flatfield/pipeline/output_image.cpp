@@ -1,16 +1,20 @@
 #include "flatfield/pipeline/output_image.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "flatfield/core/error.h"
+#include "flatfield/core/fail_point.h"
+#include "flatfield/pipeline/object_sizes.h"
+#include "flatfield/pipeline/output_checksums.h"
+#include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/zarr/array.h"
 #include "flatfield/zarr/group.h"
 
 namespace flatfield::pipeline {
 namespace {
-
-constexpr const char* kScratchName = ".exaspim_flatfield_scratch";
 
 /// How the levels were made, in the words of the metadata.
 ome::Downscaler describe(const numerics::WindowReducer& reducer) {
@@ -79,10 +83,18 @@ PyramidTarget OutputImage::target(ome::VolumeId id, const std::string& message_n
   target.write_empty_chunks = plan_.write_empty_chunks;
   target.store = store_;
   target.scratch_path = kScratchName;
+  target.volume_key = fmt::format("t{}_c{}", id.t, id.c);
+  target.ledger = ledger_;
+  target.resumed = resumed_;
   return target;
 }
 
-void OutputImage::finish(const Json& inherited, const Json& provenance) {
+void OutputImage::keep_ledger(bool resumed) {
+  ledger_ = std::make_shared<ItemLedger>(store_, storage::join_key(kScratchName, "items"));
+  resumed_ = resumed;
+}
+
+Json OutputImage::attributes(const Json& inherited, const Json& provenance) const {
   ome::Multiscale multiscale;
   multiscale.name = plan_.name;
   multiscale.axes = ome::output_axes();
@@ -90,34 +102,50 @@ void OutputImage::finish(const Json& inherited, const Json& provenance) {
   Json attributes = ome::write_group_attributes(multiscale, describe(plan_.reducer), inherited,
                                                 plan_.volumes.c, largest_value(plan_.dtype), plan_.zarr_format);
   if (!provenance.is_null()) attributes["exaspim_flatfield"] = provenance;
-  zarr::write_group_attributes(*store_, "", plan_.zarr_format, attributes);
+  return attributes;
 }
 
-OutputState output_state(const storage::Store& store) {
-  if (store.list("").empty()) return OutputState::kAbsent;
-  if (!zarr::is_group(store, "") && !zarr::is_array(store, "")) return OutputState::kSomethingElse;
-  if (!zarr::is_group(store, "")) return OutputState::kUnfinished;
-  return ome::has_multiscale(zarr::read_group_attributes(store, "")) ? OutputState::kFinished
-                                                                     : OutputState::kUnfinished;
+void OutputImage::finish(const Json& inherited, const Json& provenance) {
+  const Json made = attributes(inherited, provenance);
+  if (ledger_) {
+    store_->erase_leftovers("");
+    write_checksums(zarr::group_attributes_document("", plan_.zarr_format, made));
+  }
+  fail_point("finish.checksums");
+  zarr::write_group_attributes(*store_, "", plan_.zarr_format, made);
+  fail_point("finish.attributes");
 }
 
-void check_place(const storage::Store& store, bool overwrite) {
-  const OutputState state = output_state(store);
-  if (state == OutputState::kAbsent) return;
-  if (state == OutputState::kSomethingElse)
-    throw Error(ErrorCode::kOutputExists,
-                "something that is not a Zarr is where the output would go", store.describe(""),
-                "remove it, or choose another --output");
-  if (!overwrite)
-    throw Error(ErrorCode::kOutputExists,
-                state == OutputState::kFinished ? "an output is there already"
-                                                : "an unfinished output is there already",
-                store.describe(""), "give --overwrite to replace it");
-}
-
-void clear_place(storage::Store& store) {
-  zarr::erase_group_attributes(store, "");
-  store.erase_prefix("");
+void OutputImage::write_checksums(const zarr::Document& group) {
+  const std::vector<zarr::ArrayMetadata> levels = level_metadata(plan_);
+  OutputChecksums checksums(levels);
+  const ObjectSizes sizes(*store_, levels);
+  std::int64_t lost = 0;
+  std::string first_lost;
+  for (std::int64_t t = 0; t < plan_.volumes.t; ++t)
+    for (std::int64_t c = 0; c < plan_.volumes.c; ++c)
+      for (const PassItems& pass : pyramid_passes(target({t, c}, plan_.name)))
+        for (std::int64_t item = 0; item < pass.items; ++item) {
+          bool whole = true;
+          for (const WrittenObject& object : ledger_->objects(pass.key, item)) {
+            checksums.set(object);
+            if (sizes.of(object.level, object.number) == object.bytes) continue;
+            whole = false;
+            if (first_lost.empty()) first_lost = store_->describe(object_location(levels, object.level, object.number));
+          }
+          if (whole) continue;
+          ledger_->forget(pass.key, item);
+          ++lost;
+        }
+  if (lost > 0)
+    throw Error(ErrorCode::kBadInput, fmt::format("an object is not there as it was written, and {} items are not whole", lost),
+                first_lost, "start the same command again: these items are done again");
+  for (std::size_t level = 0; level < levels.size(); ++level)
+    for (const std::string& key : zarr::document_keys(std::to_string(level), {plan_.zarr_format, true}))
+      checksums.set_document(key, storage::get_text(*store_, key).value_or(""));
+  for (const std::string& key : zarr::document_keys("", {plan_.zarr_format, false}))
+    checksums.set_document(key, key == group.key ? group.text : storage::get_text(*store_, key).value_or(""));
+  checksums.write(*store_);
 }
 
 }  // namespace flatfield::pipeline

@@ -12,6 +12,7 @@
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/volume_stage.h"
 #include "flatfield/storage/store.h"
+#include "flatfield/zarr/group.h"
 
 namespace flatfield::pipeline {
 
@@ -39,30 +40,30 @@ struct OutputPlan {
 /// so that an output without them is an unfinished one.
 class OutputImage {
  public:
-  /// Writes the group and the metadata of all levels.
+  /// Writes the group and the metadata of all levels, the same bytes every time.
   OutputImage(std::shared_ptr<storage::Store> store, OutputPlan plan);
+
+  /// From now on items are noted in a ledger beside the image; `resumed` if there may be one already.
+  void keep_ledger(bool resumed);
 
   /// The pyramid of one volume, ready to be written.
   [[nodiscard]] PyramidTarget target(ome::VolumeId id, const std::string& message_name) const;
 
-  /// Writes the group's attributes: the output is finished. `inherited` are the input group's attributes
-  /// to keep (may be null), `provenance` goes under the key "exaspim_flatfield" unless it is null.
+  /// Writes the checksums of what was written, if a ledger was kept, and then the group's attributes: the output is
+  /// finished. `inherited` are the input group's attributes to keep (may be null), `provenance` goes under the key
+  /// "exaspim_flatfield" unless it is null. Throws Error(kBadInput) where an object is not there or not as large as it
+  /// was written; the items that it belongs to are then done again by the next run.
   void finish(const Json& inherited, const Json& provenance);
 
  private:
+  [[nodiscard]] Json attributes(const Json& inherited, const Json& provenance) const;
+  void write_checksums(const zarr::Document& group);
+
   std::shared_ptr<storage::Store> store_;
   OutputPlan plan_;
   std::vector<zarr::Array> arrays_;
+  std::shared_ptr<ItemLedger> ledger_;
+  bool resumed_ = false;
 };
-
-/// What is at the place of an output.
-enum class OutputState : std::uint8_t { kAbsent, kUnfinished, kFinished, kSomethingElse };
-[[nodiscard]] OutputState output_state(const storage::Store& store);
-
-/// Throws Error(kOutputExists) unless an output can go there: the place is free or, with
-/// `overwrite`, holds a Zarr.
-void check_place(const storage::Store& store, bool overwrite);
-/// Removes what is at the place of an output; it stops looking finished first.
-void clear_place(storage::Store& store);
 
 }  // namespace flatfield::pipeline

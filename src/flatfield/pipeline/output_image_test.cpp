@@ -1,4 +1,5 @@
 #include "flatfield/pipeline/output_image.h"
+#include "flatfield/pipeline/output_place.h"
 
 #include <gtest/gtest.h>
 

@@ -10,6 +10,7 @@
 #include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/output_image.h"
+#include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/tiff_file.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/storage/open_store.h"

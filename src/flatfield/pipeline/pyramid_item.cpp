@@ -53,7 +53,8 @@ template <class T>
 void PyramidItem<T>::run_part(std::int64_t part, int worker) {
   const int level = part_level();
   try {
-    const Block<T>& made = pass_.make_cell(level, cell_of(part), shards_.get(), worker);
+    if (part == 0) pass_.note_begin(level, cell_of(part));
+    const Block<T>& made = pass_.make_cell(level, cell_of(part), shards_.get(), written_, worker);
     if (gathers()) pass_.reduce_into(level, cell_of(part), made, place_of(part), gathered_);
   } catch (...) {
     if (shards_) shards_->abandon();
@@ -63,16 +64,17 @@ void PyramidItem<T>::run_part(std::int64_t part, int worker) {
 
 template <class T>
 void PyramidItem<T>::close(int worker) {
-  if (shards_) shards_->finish();
+  if (shards_) shards_->finish(written_);
   shards_.reset();
   if (gathers_a_level()) {
-    pass_.write_cell(ItemGeometry::kDeepest, index_, gathered_, worker);
+    pass_.write_cell(ItemGeometry::kDeepest, index_, gathered_, written_, worker);
     if (pass_.has_carry()) pass_.write_carry(index_, reduced(worker), worker);
   } else if (gathers()) {
     pass_.write_carry(index_, gathered_, worker);
   }
   if (gathers()) pass_.give_back(std::move(gathered_));
   part_order_.clear();
+  pass_.note_done(number_, written_);
 }
 
 /// The item's block of the level after the last.

@@ -54,6 +54,7 @@ class PyramidItem : public execution::WorkItem {
   Extent3 parts_;  ///< along each axis
   std::vector<Extent3> part_order_;
   Block<T> gathered_;
+  WrittenObjects written_;
   std::unique_ptr<ItemShards> shards_;  ///< null without shards, and while the item is not open
 };
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
+#include "flatfield/core/fail_point.h"
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/pipeline/pyramid_item.h"
 
@@ -16,12 +18,17 @@ PyramidPass<T>::PyramidPass(VoxelSource<T>& source, const PyramidTarget& target,
       geometry_(target.chunk_shape, target.shard_shape),
       reducer_(target.reducer),
       first_level_(first_level),
+      volume_key_(target.volume_key),
+      ledger_(target.ledger),
+      resumed_(target.resumed),
+      stage_(first_level == 0 ? "item" : "carry"),
       memory_(static_cast<std::size_t>(workers)) {
   const std::size_t last =
       std::min(first_level + static_cast<std::size_t>(geometry_.depth), target.levels.size() - 1);
   for (std::size_t i = first_level; i <= last; ++i)
     levels_.push_back(
-        std::make_unique<LevelWriter<T>>(target.levels[i], geometry_.cell, target.write_empty_chunks));
+        std::make_unique<LevelWriter<T>>(static_cast<int>(i), target.levels[i], geometry_.cell,
+                                         target.write_empty_chunks, stage_ + ".object"));
 }
 
 template <class T>
@@ -35,19 +42,24 @@ std::optional<ome::Volume> PyramidPass<T>::make_carry(const PyramidTarget& targe
   metadata.dimension_names.clear();
   const Extent3 chunk = geometry_.carry_chunk();
   metadata.chunk_shape = {chunk.z, chunk.y, chunk.x};
-  const std::string path = storage::join_key(target.scratch_path, "carry_" + std::to_string(next));
-  carry_.emplace(zarr::Array::create(target.store, path, metadata), std::vector<std::int64_t>{});
+  carry_.emplace(zarr::Array::create(target.store, carry_path(target, next), metadata),
+                 std::vector<std::int64_t>{});
   return carry_;
 }
 
 template <class T>
-execution::WorkItems PyramidPass<T>::make_items() {
+execution::WorkItems PyramidPass<T>::make_items(const std::vector<std::int64_t>& numbers) {
   const Extent3 grid = ceil_div(shape(), geometry_.item);
   execution::WorkItems items;
-  items.reserve(static_cast<std::size_t>(grid.volume()));
-  for (std::int64_t i = 0; i < grid.volume(); ++i)
+  items.reserve(numbers.size());
+  for (const std::int64_t i : numbers)
     items.push_back(std::make_unique<PyramidItem<T>>(*this, i, unravel(i, grid)));
   return items;
+}
+
+template <class T>
+std::string PyramidPass<T>::ledger_key() const {
+  return storage::join_key(volume_key_, "level_" + std::to_string(first_level_));
 }
 
 template <class T>
@@ -62,14 +74,35 @@ void PyramidPass<T>::announce_cell(int level, const Extent3& index, ItemShards& 
     for (std::int64_t i = 0; i < 8; ++i) announce_cell(level - 1, index * 2 + unravel(i, {2, 2, 2}), shards);
   const LevelWriter<T>& writer = this->level(level);
   writer.for_each_chunk(writer.cell_box(index), [&](const Extent3& chunk) {
-    shards.announce(writer.volume().array(), writer.volume().chunk_index(chunk));
+    shards.announce(writer.level(), writer.volume().array(), writer.volume().chunk_index(chunk));
   });
 }
 
 template <class T>
-const Block<T>& PyramidPass<T>::make_cell(int level, const Extent3& index, ItemShards* shards, int worker) {
+void PyramidPass<T>::note_begin(int level, const Extent3& index) {
+  if (!resumed_) return;
+  const LevelWriter<T>& finest = this->level(0);
+  bool asked = false;
+  finest.for_each_chunk(finest.cell_box(index * (std::int64_t{1} << level)), [&](const Extent3& chunk) {
+    if (std::exchange(asked, true)) return;
+    const zarr::Array& array = finest.volume().array();
+    if (array.shared_store()->size(array.chunk_object_key(finest.volume().chunk_index(chunk)))) ++repeated_;
+  });
+}
+
+template <class T>
+void PyramidPass<T>::note_done(std::int64_t item, WrittenObjects& written) {
+  fail_point(stage_ + ".written");
+  if (ledger_) ledger_->note(ledger_key(), item, written.take());
+  fail_point(stage_ + ".noted");
+}
+
+template <class T>
+const Block<T>& PyramidPass<T>::make_cell(int level, const Extent3& index, ItemShards* shards,
+                                          WrittenObjects& written, int worker) {
   Memory& mine = memory(worker);
   mine.chunks.shards = shards;
+  mine.chunks.written = &written;
   Block<T>& cell = mine.cells[static_cast<std::size_t>(level)];
   source_.expect(tile_box(index, geometry_.cell * (std::int64_t{1} << level), shape()), worker);
   make_cell_into(level, index, cell, worker);
@@ -109,9 +142,11 @@ void PyramidPass<T>::reduce_into(int level, const Extent3& index, const Block<T>
 }
 
 template <class T>
-void PyramidPass<T>::write_cell(int level, const Extent3& index, const Block<T>& cell, int worker) {
+void PyramidPass<T>::write_cell(int level, const Extent3& index, const Block<T>& cell, WrittenObjects& written,
+                                int worker) {
   ChunkMemory<T>& chunks = memory(worker).chunks;
   chunks.shards = nullptr;
+  chunks.written = &written;
   this->level(level).write(this->level(level).cell_box(index), cell, chunks);
 }
 

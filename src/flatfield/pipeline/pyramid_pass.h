@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,8 +26,13 @@ class PyramidPass {
   /// Makes an array for the carries if there are levels after this pass, and opens it.
   std::optional<ome::Volume> make_carry(const PyramidTarget& target);
 
-  /// The items of the pass, which it must outlive.
-  [[nodiscard]] execution::WorkItems make_items();
+  [[nodiscard]] std::int64_t item_count() const { return ceil_div(shape(), geometry_.item).volume(); }
+  /// Items of the pass, by number (0 .. item_count() - 1), which it must outlive.
+  [[nodiscard]] execution::WorkItems make_items(const std::vector<std::int64_t>& numbers);
+  /// Key of the pass in a ledger, the same in every run.
+  [[nodiscard]] std::string ledger_key() const;
+  /// Of the items that were run, those that an earlier run had begun and not brought to an end.
+  [[nodiscard]] std::int64_t repeated() const { return repeated_; }
 
   // For the items.
 
@@ -42,17 +48,22 @@ class PyramidPass {
   [[nodiscard]] bool has_carry() const { return carry_.has_value(); }
   /// "corrected level 0", for messages.
   [[nodiscard]] std::string name() const;
+  /// Takes note of an item that begins with this cell of `level`: an earlier run may have begun it.
+  void note_begin(int level, const Extent3& index);
+  /// Writes the entry of an item that is done into the ledger, if there is one.
+  void note_done(std::int64_t item, WrittenObjects& written);
 
   /// Says to `shards` which chunks make_cell will write, in the same order.
   void announce_cell(int level, const Extent3& index, ItemShards& shards) const;
   /// Makes the cell `index` of `level`, and writes its chunks and those of all cells below it, to `shards` unless
   /// that is null. The result is the worker's until its next call.
-  const Block<T>& make_cell(int level, const Extent3& index, ItemShards* shards, int worker);
+  const Block<T>& make_cell(int level, const Extent3& index, ItemShards* shards, WrittenObjects& written,
+                            int worker);
   /// Reduces the finished cell `index` of `level` into `above`; `place` counts cells from the beginning of that.
   void reduce_into(int level, const Extent3& index, const Block<T>& cell, const Extent3& place,
                    Block<T>& above) const;
   /// Writes a cell of `level`, whose chunks are objects.
-  void write_cell(int level, const Extent3& index, const Block<T>& cell, int worker);
+  void write_cell(int level, const Extent3& index, const Block<T>& cell, WrittenObjects& written, int worker);
   /// Leaves the level after the last for the next pass: `carry` has the voxels of item `index`, zeros behind them.
   void write_carry(const Extent3& index, const Block<T>& carry, int worker);
   /// The worker's room for a carry that is reduced from the item's last level.
@@ -84,6 +95,11 @@ class PyramidPass {
   ItemGeometry geometry_;
   numerics::WindowReducer reducer_;
   std::size_t first_level_;
+  std::string volume_key_;
+  std::shared_ptr<ItemLedger> ledger_;
+  bool resumed_;
+  std::string stage_;  ///< of fail points: the first pass makes items, the others work on carries
+  std::atomic<std::int64_t> repeated_{0};
   std::vector<std::unique_ptr<LevelWriter<T>>> levels_;
   std::optional<ome::Volume> carry_;
   std::vector<Memory> memory_;

@@ -11,6 +11,7 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/json_file.h"
+#include "flatfield/pipeline/npz_file.h"
 #include "flatfield/pipeline/tiff_file.h"
 
 namespace flatfield::pipeline {
@@ -31,22 +32,16 @@ void write_file(const std::string& path, std::string_view head, std::span<const 
   if (std::fclose(file) != 0 || !written) fail();
 }
 
-/// An array as a NumPy file (format 1.0): `descr` is its type string.
+/// An array as a NumPy file: `descr` is its type string.
 template <class T>
-void write_npy(const std::string& path, std::string_view descr, const std::string& shape,
+void write_npy(const std::string& path, std::string_view descr, const std::vector<std::int64_t>& shape,
                std::span<const T> values) {
-  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr, shape);
-  constexpr std::size_t kPreamble = 10;
-  header.append(63 - (kPreamble + header.size()) % 64, ' ').push_back('\n');
-  std::string head("\x93NUMPY\x01\x00", 8);
-  head.push_back(static_cast<char>(header.size() % 256));
-  head.push_back(static_cast<char>(header.size() / 256));
-  write_file(path, head + header, std::as_bytes(values));
+  write_file(path, npy_head(descr, shape), std::as_bytes(values));
 }
 
 template <class T>
 void write_npy(const std::string& path, std::string_view descr, const std::vector<T>& values) {
-  write_npy<T>(path, descr, fmt::format("{},", values.size()), std::span<const T>(values));
+  write_npy<T>(path, descr, {static_cast<std::int64_t>(values.size())}, std::span<const T>(values));
 }
 
 void save_image_flatfield(const std::string& prefix, const methods::ImageFlatfield& image) {
@@ -102,8 +97,8 @@ void dump_learned(const std::string& folder, const Learned& learned) {
   const auto dump_block = [&](const std::string& name, std::string_view descr, const auto& block,
                               bool plane) {
     const Extent3& shape = block.shape();
-    const std::string yx = fmt::format("{}, {}", shape.y, shape.x);
-    write_npy(path(name), descr, plane ? yx : fmt::format("{}, {}", shape.z, yx), block.span());
+    write_npy(path(name), descr,
+              plane ? std::vector{shape.y, shape.x} : std::vector{shape.z, shape.y, shape.x}, block.span());
   };
   if (!learned.correction.background) return;
   dump_block("background", "<f4", std::as_const(*learned.correction.background), true);

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "flatfield/core/error.h"
+#include "flatfield/core/interruption.h"
 #include "flatfield/pipeline/artifacts.h"
+#include "flatfield/pipeline/item_share.h"
 #include "flatfield/pipeline/local_copy.h"
 #include "flatfield/pipeline/run_report.h"
 #include "flatfield/pipeline/run_setup.h"
@@ -64,14 +66,20 @@ void finish_batch(RunContext& context, RunReport& report, int exit) {
             counts);
 }
 
-int run_checked(config::RunConfig& config, report::Log& log) {
-  RunSetup setup(config, log);
+int run_checked(config::RunConfig& config, config::RunStep step, report::Log& log) {
+  const Share share = parse_share(config.part);
+  // Parts may run at the same time with the same options: each has results of its own.
+  if (share.parts > 1)
+    config.results_dir = join_location(config.results_dir, fmt::format("part_{}_of_{}", share.part, share.parts));
+  RunSetup setup(config, log, step);
+  setup.context().share = share;
   make_results_dir(config.results_dir);
   log.open_file(config.results_dir + "/exaspim_flatfield.log");
   setup.read_shared();
   const std::vector<std::string>& tiles = setup.tiles();
   RunContext& context = setup.context();
-  const std::string artifacts = artifacts_location(config.output, tiles.front());
+  std::string artifacts = artifacts_location(config.output, tiles.front());
+  if (share.parts > 1) artifacts = join_location(artifacts, location_name(config.results_dir));
   const bool uploads = storage::is_remote(config.output);
   if (uploads) storage::prove_writable(*context.stores.open(artifacts));
   RunReport report(config.results_dir + "/run_report.json", log.take_warnings());
@@ -83,24 +91,32 @@ int run_checked(config::RunConfig& config, report::Log& log) {
     TileRecord record = run_tile(context, tiles[i]);
     if (record.exit_code != 0)
       exit = tiles.size() > 1 ? exit_code(ErrorCode::kTilesFailed) : record.exit_code;
+    if (interruption_requested()) exit = exit_code(ErrorCode::kInterrupted);
     report.add(std::move(record.report), exit);
+    if (interruption_requested()) break;
     if (context.masks) context.masks->forget_all_but(std::span(tiles).subspan(i + 1));
   }
-  if (tiles.size() > 1) finish_batch(context, report, exit);
+  if (tiles.size() > 1 && !interruption_requested()) finish_batch(context, report, exit);
   if (uploads) {
     log.info("the results directory is uploaded to " + artifacts);
-    const std::int64_t files = upload_folder(config.results_dir, artifacts, context.stores);
-    log.info(fmt::format("uploaded: {} files", files));
+    try {
+      const std::int64_t files = upload_folder(config.results_dir, artifacts, context.stores);
+      log.info(fmt::format("uploaded: {} files", files));
+    } catch (const Error& error) {
+      // What went wrong first is what the run is about.
+      if (exit == 0) throw;
+      log.warning(std::string("the results directory is not uploaded: ") + error.what());
+    }
   }
   return exit;
 }
 
 }  // namespace
 
-int run(config::RunConfig config, report::Log& log) {
+int run(config::RunConfig config, report::Log& log, config::RunStep step) {
   try {
     int exit = 0;
-    with_errors([&] { exit = run_checked(config, log); });
+    with_errors([&] { exit = run_checked(config, step, log); });
     return exit;
   } catch (const Error& error) {
     log.event(report::LogLevel::kError, "run_failed", error.what());

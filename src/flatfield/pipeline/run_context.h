@@ -11,6 +11,7 @@
 #include "flatfield/pipeline/mask_catalog.h"
 #include "flatfield/pipeline/median_summary.h"
 #include "flatfield/pipeline/tile_overlap.h"
+#include "flatfield/pipeline/volume_stage.h"
 #include "flatfield/report/log.h"
 #include "flatfield/storage/open_store.h"
 
@@ -27,6 +28,9 @@ struct RunContext {
   std::optional<MedianSummary> medians;      ///< where --median-summary-path is given
   std::optional<Block<float>> flatfield_image;  ///< of method reference, as its file holds it
   std::vector<PlacedTile> placed;            ///< the tiles that were corrected so far, for their overlaps
+  std::optional<Json> median_summary = {};   ///< the document that `medians` are from
+  config::RunStep step = config::RunStep::kRun;
+  Share share = {};                          ///< of the items, for apply
 };
 
 }  // namespace flatfield::pipeline

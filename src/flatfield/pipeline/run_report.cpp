@@ -20,10 +20,15 @@ void RunReport::add_overlap(Json overlap, const std::vector<std::string>& warnin
 
 Json RunReport::counts() const {
   Json counts = Json::object();
-  for (const char* status : {"corrected", "background_only", "skipped", "failed"})
-    counts[status] = std::count_if(records_.begin(), records_.end(), [&](const Json& record) {
+  const auto with_status = [&](const char* status) {
+    return std::count_if(records_.begin(), records_.end(), [&](const Json& record) {
       return record.find("status")->as_string() == status;
     });
+  };
+  for (const char* status : {"corrected", "background_only", "skipped", "failed"}) counts[status] = with_status(status);
+  // Of single steps, and of runs that were interrupted.
+  for (const char* status : {"estimated", "applied", "interrupted"})
+    if (const auto count = with_status(status); count > 0) counts[status] = count;
   return counts;
 }
 

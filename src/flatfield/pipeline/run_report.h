@@ -21,7 +21,8 @@ class RunReport {
 
   /// Tiles with a record.
   [[nodiscard]] std::size_t tile_count() const { return records_.size(); }
-  /// Tiles by status: corrected, background_only, skipped, failed.
+  /// Tiles by status: corrected, background_only, skipped, failed, and where there are some estimated, applied,
+  /// interrupted.
   [[nodiscard]] Json counts() const;
 
  private:

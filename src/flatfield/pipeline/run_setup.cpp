@@ -51,8 +51,8 @@ std::vector<std::string> tiles_of(const config::RunConfig& config) {
 }
 
 /// Checked as far as it can be before anything is opened.
-std::vector<std::string> checked_tiles(config::RunConfig& config) {
-  config::check_run_config(config);
+std::vector<std::string> checked_tiles(config::RunConfig& config, config::RunStep step) {
+  config::check_run_config(config, step);
   std::vector<std::string> tiles = tiles_of(config);
   check_tile_names(tiles);
   check_results_dir(config, tiles);
@@ -65,27 +65,33 @@ std::int64_t memory_limit(const config::RunConfig& config) {
   return config.memory_limit_bytes > 0 ? config.memory_limit_bytes : execution::default_memory_ceiling();
 }
 
+storage::Sync sync_of(const std::string& name) {
+  if (name == "close") return storage::Sync::kClose;
+  return name == "full" ? storage::Sync::kFull : storage::Sync::kNone;
+}
+
 execution::MemoryBudget::Reservation reserve(execution::MemoryBudget& memory, const execution::MemoryNeed& need) {
   return memory.reserve(need.consumer, need.bytes);
 }
 
 }  // namespace
 
-RunSetup::RunSetup(config::RunConfig& config, report::Log& log)
-    : tiles_(checked_tiles(config)),
+RunSetup::RunSetup(config::RunConfig& config, report::Log& log, config::RunStep step)
+    : tiles_(checked_tiles(config, step)),
       pool_(config.num_workers),
       memory_(memory_limit(config)),
       process_(reserve(memory_, process_need(config.num_workers))),
-      stores_(s3_options(config, memory_.limit_bytes())),
-      context_{config, pool_, log, stores_, memory_, {}, {}, {}, {}} {}
+      stores_(s3_options(config, memory_.limit_bytes()), sync_of(config.sync)),
+      context_{config, pool_, log, stores_, memory_, {}, {}, {}, {}, {}, step, {}} {}
 
 void RunSetup::read_shared() {
   RunContext& context = context_;
   const config::RunConfig& config = context.config;
   for (const std::string& notice : config.notices) context.log.info(notice);
   for (const std::string& warning : config::unused_options(config)) context.log.warning(warning);
-  if (!config.mask_dir.empty() && !config.skip_flat_field) context.masks.emplace(config.mask_dir, context.stores);
-  if (config.skip_flat_field) return;
+  const bool learns = config.model.empty() || context.step == config::RunStep::kEstimate;
+  if (!learns || config.skip_flat_field) return;
+  if (!config.mask_dir.empty()) context.masks.emplace(config.mask_dir, context.stores);
   if (config.method == "reference")
     context.flatfield_image = with_local_copy(config.flatfield_path, context.stores, [](const auto& path) {
       return read_plane_tiff(path);
@@ -93,7 +99,8 @@ void RunSetup::read_shared() {
   const std::string& summary = config.median_summary_path.empty() ? config.fitting.median_summary_path
                                                                   : config.median_summary_path;
   if (config.method == "fitting" && !summary.empty()) {
-    context.medians.emplace(read_json(summary, "check --median-summary-path", context.stores), summary);
+    context.median_summary = read_json(summary, "check --median-summary-path", context.stores);
+    context.medians.emplace(*context.median_summary, summary);
     for (const std::string& warning : context.medians->warnings()) context.log.warning(warning);
   }
 }

@@ -8,14 +8,6 @@
 namespace flatfield::pipeline {
 namespace {
 
-/// Objects along each axis.
-zarr::Shape object_grid(const zarr::ArrayMetadata& metadata) {
-  const zarr::Shape& object = metadata.object_shape();
-  zarr::Shape grid(object.size());
-  for (std::size_t i = 0; i < grid.size(); ++i) grid[i] = (metadata.shape[i] + object[i] - 1) / object[i];
-  return grid;
-}
-
 /// The first chunk of the object at `number` of the grid, in C order.
 zarr::Shape first_chunk(std::int64_t number, const zarr::Shape& grid, const zarr::Shape& chunks_per_object) {
   zarr::Shape index(grid.size());
@@ -30,7 +22,7 @@ zarr::Shape first_chunk(std::int64_t number, const zarr::Shape& grid, const zarr
 
 StoredSize stored_size(const zarr::Array& array, std::int64_t most_objects, int requests_at_once) {
   const zarr::ArrayMetadata& metadata = array.metadata();
-  const zarr::Shape grid = object_grid(metadata);
+  const zarr::Shape grid = zarr::object_grid(metadata);
   const zarr::Shape chunks = metadata.chunks_per_object();
   StoredSize size;
   size.objects = 1;

@@ -7,38 +7,30 @@
 #include <vector>
 
 #include "flatfield/core/error.h"
+#include "flatfield/core/fail_point.h"
 #include "flatfield/numerics/spline_resize.h"
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/correct_stage.h"
 #include "flatfield/pipeline/curve_plots.h"
 #include "flatfield/pipeline/learn_quality.h"
 #include "flatfield/pipeline/learn_stage.h"
-#include "flatfield/pipeline/local_folders.h"
+#include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/provenance.h"
 #include "flatfield/pipeline/results.h"
 #include "flatfield/pipeline/s3_settings.h"
+#include "flatfield/pipeline/tile_fingerprint.h"
 #include "flatfield/pipeline/tile_memory.h"
+#include "flatfield/pipeline/tile_model.h"
 #include "flatfield/pipeline/tile_outputs.h"
 #include "flatfield/pipeline/tile_paths.h"
+#include "flatfield/pipeline/tile_places.h"
 #include "flatfield/report/progress.h"
 #include "flatfield/storage/open_store.h"
-#include "flatfield/storage/write_probe.h"
 
 namespace flatfield::pipeline {
 namespace {
 
-/// An output must never overwrite, or lie in, what is read.
-void check_apart(const std::string& input, const std::string& output) {
-  if (lies_within(input, output) || lies_within(output, input))
-    throw Error(ErrorCode::kUsage, "the output " + output + " would overwrite the input", input,
-                "choose another --output");
-}
-
-/// Proves that an output can be written to its place, and leaves no folder there that was not there before.
-void prove_place(const std::string& place, storage::Store& store) {
-  const MadeFolders made(place);
-  storage::prove_writable(store);
-}
+using config::RunStep;
 
 void check_input(const zarr::Array& input, const Extent3& shape) {
   const DType dtype = input.metadata().dtype;
@@ -49,11 +41,8 @@ void check_input(const zarr::Array& input, const Extent3& shape) {
   if (shape.empty()) throw Error(ErrorCode::kBadInput, "the level holds no voxels", input.describe());
 }
 
-struct LearnedVolume {
-  ome::VolumeId id;
-  Learned learned;
-};
-
+/// A correction of a tile in its three steps. What one leaves for the next is in the scratch area of the corrected image,
+/// or with --model in a file; `run` takes the steps one after the other.
 class Job {
  public:
   Job(RunContext& context, const std::string& location, const Json& parameters, TileResult& result)
@@ -62,51 +51,93 @@ class Job {
         location_(trimmed_location(location)),
         name_(location_name(location_)),
         outputs_(output_locations(config_.output, name_)),
+        places_(context, location_, outputs_),
         parameters_(parameters),
         result_(result),
         started_(report::utc_timestamp()),
-        fits_(config_.method == "fitting" && !config_.skip_flat_field),
-        refines_(fits_ && config_.fitting.enable_gmm_refinement) {}
+        estimates_(context.step == RunStep::kEstimate || (context.step == RunStep::kRun && config_.model.empty())),
+        applies_(context.step == RunStep::kRun || context.step == RunStep::kApply),
+        finalizes_(context.step == RunStep::kRun || context.step == RunStep::kFinalize),
+        writes_image_(context.step != RunStep::kEstimate || config_.model.empty()) {}
 
   void run() {
-    // Every place that this run may write to, so that all are known to be free before anything is written.
-    std::vector<std::string> places{outputs_.corrected};
-    if (fits_) places.push_back(outputs_.mask);
-    if (refines_) places.push_back(outputs_.probability);
-    for (const std::string& place : places) check_apart(location_, place);
-    const ome::Tile tile = ome::Tile::open(context_.stores.open(location_));
-    const TileLevels levels = choose_levels(tile, name_, config_, context_.log);
-    const zarr::Array input = tile.open_array(levels.target);
-    check_input(input, tile.spatial_shape(levels.target));
-    const auto corrected_store = context_.stores.open(outputs_.corrected);
-    if (!config_.overwrite && output_state(*corrected_store) == OutputState::kFinished) {
-      context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
-      result_.status = TileStatus::kSkipped;
-      result_.reason = "the output was finished already";
-      return;
-    }
-    for (const std::string& place : places) {
-      const auto store = context_.stores.open(place);
-      check_place(*store, config_.overwrite);
-      prove_place(place, *store);
-    }
+    open_tile();
+    if (writes_image_ && is_finished()) return;
+    if (!estimates_ && !config_.model.empty()) load_model(given_model());
+    choose_places();
+    if (writes_image_) examine_places();
+    plans_ = plan_tile_outputs(*tile_, name_, levels_, *input_, config_, context_.log);
+    const std::vector<execution::MemoryBudget::Reservation> held = reserve_memory();
+    if (estimates_) estimate();
+    if (writes_image_ && !estimates_) take_model();
+    if (applies_) apply_or_note();
+    if (finalizes_) finalize();
+  }
+
+ private:
+  struct StoredObject {
+    std::shared_ptr<storage::Store> store;
+    std::string key;
+  };
+
+  void open_tile() {
+    tile_.emplace(ome::Tile::open(context_.stores.open(location_)));
+    levels_ = choose_levels(*tile_, name_, config_, context_.log);
+    input_.emplace(tile_->open_array(levels_.target));
+    check_input(*input_, shape());
     if (config_.skip_flat_field && config_.skip_bkg_sub)
       context_.log.info("--skip-flat-field and --skip-bkg-sub: the tile is rewritten with a pyramid");
+  }
 
-    plans_ = plan_tile_outputs(tile, name_, levels, input, config_, context_.log);
-    const zarr::Array estimation = tile.open_array(levels.estimation);
-    const MemoryFacts memory = memory_facts(input.metadata(), estimation.metadata());
+  [[nodiscard]] Extent3 shape() const { return tile_->spatial_shape(levels_.target); }
+
+  /// A finished output is left as it is.
+  bool is_finished() {
+    if (!places_.is_finished()) return false;
+    if (context_.masks) restore_mask_of_earlier_run();
+    context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
+    result_.status = TileStatus::kSkipped;
+    result_.reason = "the output was finished already";
+    return true;
+  }
+
+  /// Other channels of the tile share the mask of the first one, also where that was corrected by an earlier run.
+  void restore_mask_of_earlier_run() {
+    const auto store = context_.stores.open(join_location(config_.results_dir, name_ + "_mask_low_res.zarr"));
+    if (output_state(*store) != OutputState::kFinished) return;
+    const ome::Volume volume(zarr::Array::open(store, "0"), {0, 0});
+    Block<std::uint8_t> mask(volume.shape());
+    zarr::ChunkScratch scratch;
+    volume.read<std::uint8_t>({{0, 0, 0}, mask.shape()}, mask.view(), scratch);
+    context_.masks->adopt(name_, BitVolume(std::as_const(mask).view()));
+  }
+
+  /// Every place that this run may write to, so that all are known to be free before anything is written.
+  void choose_places() {
+    const bool learns_curves = config_.method == "fitting" && !config_.skip_flat_field;
+    fits_ = model_ ? std::any_of(model_->volumes.begin(), model_->volumes.end(),
+                                 [](const ModelVolume& volume) { return volume.learned.correction.mask.has_value(); })
+                   : learns_curves;
+    refines_ = !model_ && learns_curves && config_.fitting.enable_gmm_refinement;
+    if (writes_image_) places_.choose(fits_, refines_);
+  }
+
+  void examine_places() {
+    identity_ = tile_identity(*tile_, levels_);
+    fingerprint_ = tile_fingerprint(context_, location_, identity_, given_identity_);
+    places_.examine(fingerprint_);
+  }
+
+  [[nodiscard]] std::vector<execution::MemoryBudget::Reservation> reserve_memory() const {
+    const zarr::Array estimation = tile_->open_array(levels_.estimation);
+    const MemoryFacts memory = memory_facts(input_->metadata(), estimation.metadata());
     execution::check_needs(tile_needs(memory), context_.memory.limit_bytes());
     std::vector<execution::MemoryBudget::Reservation> held;
     for (const execution::MemoryNeed& need : standing_needs(memory))
       held.push_back(context_.memory.reserve(need.consumer, need.bytes));
-    const std::vector<LearnedVolume> learned = learn_all(tile, levels);
-    for (const std::string& place : places) clear_place(*context_.stores.open(place));
-    if (config_.overwrite) clear_stale(places);
-    write(tile, levels, learned, corrected_store);
+    return held;
   }
 
- private:
   [[nodiscard]] MemoryFacts memory_facts(const zarr::ArrayMetadata& input,
                                          const zarr::ArrayMetadata& estimation) const {
     MemoryFacts facts{config_, input, estimation, plans_, context_.pool.workers(), fits_, refines_, 0, 0};
@@ -119,152 +150,305 @@ class Job {
     return facts;
   }
 
+  // -------------------------------------------------------------------------------------------
+  // Models
+
+  /// The file of --model for this tile.
+  [[nodiscard]] StoredObject given_model() {
+    const auto [store, key] = context_.stores.open_object(model_location(config_.model, name_));
+    return {store, key};
+  }
+  [[nodiscard]] StoredObject scratch_model() const {
+    return {places_.store(), storage::join_key(kScratchName, "model.npz")};
+  }
+
+  void load_model(const StoredObject& from) {
+    const std::string where = from.store->describe(from.key);
+    model_ = read_model(from.store, from.key);
+    if (model_->volumes.size() != static_cast<std::size_t>(volume_counts().t * volume_counts().c))
+      throw Error(ErrorCode::kUsage,
+                  fmt::format("the model is for {} volumes, the tile has {}", model_->volumes.size(),
+                              volume_counts().t * volume_counts().c),
+                  where, "choose another --model");
+    if (!config_.model.empty()) {
+      given_identity_["file"] = location_name(where);
+      given_identity_["crc32c"] = model_checksum(*from.store, from.key);
+    }
+    context_.log.info("model: " + (config_.model.empty() ? "that of an earlier run beside " + outputs_.corrected
+                                                         : model_location(config_.model, name_)));
+    if (trimmed_location(model_->tile) != location_)
+      context_.log.info("the model was learnt from another tile: " + model_->tile);
+    if (model_->shape != shape())
+      context_.log.warning(fmt::format("the model was learnt at {}, the tile has {}: it is resized",
+                                       to_string(model_->shape), to_string(shape())));
+    note_model();
+  }
+
+  [[nodiscard]] ome::VolumeId volume_counts() const { return tile_->volume_counts(*input_); }
+
+  void note_model() {
+    for (const ModelVolume& volume : model_->volumes) {
+      if (!volume.reason.empty()) {
+        result_.status = TileStatus::kBackgroundOnly;
+        result_.reason = volume.reason;
+      }
+      if (!volume.quality.is_null()) result_.quality[label(volume.id)] = volume.quality;
+      if (context_.masks && volume.learned.correction.mask)
+        context_.masks->adopt(name_, *volume.learned.correction.mask);
+    }
+  }
+
+  /// The model that an earlier step has left, for apply and finalize.
+  void take_model() {
+    if (!model_) {
+      const StoredObject model = scratch_model();
+      if (!places_.resumed() || !model.store->size(model.key))
+        throw Error(ErrorCode::kNotFound, "there is no model beside the output", outputs_.corrected,
+                    "estimate first with the same options, or name a model with --model");
+      load_model(model);
+      return;
+    }
+    if (!places_.resumed()) places_.claim(fingerprint_);
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // Estimate
+
+  void estimate() {
+    if (writes_image_ && places_.resumed() && scratch_model().store->size(scratch_model().key)) {
+      load_model(scratch_model());
+      if (config_.save_outputs) save_results();
+    } else {
+      fail_point("learn.begin");
+      learn_all();
+      fail_point("learn.end");
+      const StoredObject to = writes_image_ ? scratch_model() : given_model();
+      if (writes_image_) {
+        places_.leave_out(masked_volume() == nullptr,
+                          std::none_of(model_->volumes.begin(), model_->volumes.end(),
+                                       [](const ModelVolume& volume) { return volume.has_probability; }));
+        places_.claim(fingerprint_);
+        write_probability();
+      }
+      write_model(*to.store, to.key, *model_);
+      if (!writes_image_) context_.log.info("model: " + model_location(config_.model, name_));
+      fail_point("learn.written");
+    }
+    if (context_.step == RunStep::kEstimate) result_.status = TileStatus::kEstimated;
+  }
+
   /// What is learnt from each volume, judged and kept: everything that can go wrong before a voxel is written.
-  std::vector<LearnedVolume> learn_all(const ome::Tile& tile, const TileLevels& levels) {
-    std::vector<LearnedVolume> all;
+  void learn_all() {
+    model_.emplace();
+    model_->tile = location_;
+    model_->created = started_;
+    model_->shape = shape();
+    model_->configuration = parameters_;
+    model_->input = identity_.is_null() ? tile_identity(*tile_, levels_) : identity_;
+    model_->levels = levels_;
     for (std::int64_t t = 0; t < plans_.corrected.volumes.t; ++t)
       for (std::int64_t c = 0; c < plans_.corrected.volumes.c; ++c) {
-        const ome::VolumeId id{t, c};
-        Learned learned = learn(
-            {tile, location_, name_, id, levels, plans_.corrected.volumes != ome::VolumeId{1, 1}}, context_);
-        note_learned(learned, levels, id);
-        pass_gate(learned);
-        all.push_back({id, std::move(learned)});
+        ModelVolume volume;
+        volume.id = {t, c};
+        volume.learned = learn(
+            {*tile_, location_, name_, volume.id, levels_, plans_.corrected.volumes != ome::VolumeId{1, 1}}, context_);
+        volume.reason = volume.learned.fallback;
+        volume.has_probability = volume.learned.weights != nullptr;
+        volume.quality = quality_json(volume.learned, levels_, config_.skip_bkg_sub ? config_.pedestal : 0.0);
+        if (!volume.quality.is_null()) result_.quality[label(volume.id)] = volume.quality;
+        if (config_.save_outputs) save_results(volume);
+        if (!config_.dump_learned.empty()) dump_learned(config_.dump_learned, volume.learned);
+        pass_gate(volume);
+        model_->volumes.push_back(std::move(volume));
       }
-    return all;
+    note_model();
   }
 
   /// --on-qc-fail: what becomes of a correction whose quality numbers fail. They are in the result already.
-  void pass_gate(Learned& learned) {
-    if (!learned.quality || learned.quality->verdict != methods::Verdict::kFail) return;
-    const std::string reason = "quality: " + learned.quality->reasons.front();
+  void pass_gate(ModelVolume& volume) {
+    const auto& quality = volume.learned.quality;
+    if (!quality || quality->verdict != methods::Verdict::kFail) return;
+    const std::string reason = "quality: " + quality->reasons.front();
     if (config_.on_qc_fail == "error")
       throw Error(ErrorCode::kQualityFailed, reason, location_,
                   "mend its cause, or choose another --on-qc-fail; nothing was written");
     if (config_.on_qc_fail != "background-only") return;
     context_.log.warning(reason + ": background subtraction only");
-    learned.correction.curves.reset();
-    learned.correction.image.reset();
-    result_.status = TileStatus::kBackgroundOnly;
-    result_.reason = reason;
+    volume.gated = true;
+    volume.reason = reason;
   }
 
-  /// Images of the run that is overwritten which this one does not write again: beside the new output they would
-  /// pass for its mask and its probability.
-  void clear_stale(const std::vector<std::string>& places) {
-    for (const std::string& place : {outputs_.mask, outputs_.probability}) {
-      if (std::find(places.begin(), places.end(), place) != places.end()) continue;
-      const auto store = context_.stores.open(place);
-      if (output_state(*store) != OutputState::kFinished) continue;
-      clear_place(*store);
-      context_.log.info("removed, as it belongs to the output that is overwritten: " + place);
+  /// The probability is made of what was learnt and is not in the model, so it is written before that.
+  void write_probability() {
+    for (ModelVolume& volume : model_->volumes) {
+      if (!volume.learned.weights) continue;
+      const ForegroundWeights& weights = *volume.learned.weights;
+      const ome::Volume estimation = tile_->open_volume(levels_.estimation, volume.id);
+      first_pass(*foreground_source(weights, estimation, volume.learned.correction, context_.pool),
+                 probability().target(volume.id, "probability"), plans_.probability, {},
+                 foreground_source_bytes(weights, estimation, plans_.probability));
+      volume.learned.weights.reset();
     }
   }
 
-  void note_learned(const Learned& learned, const TileLevels& levels, ome::VolumeId id) {
-    const std::string label = volume_label(name_, id, plans_.corrected.volumes);
-    if (config_.save_outputs) {
-      save_learned(config_.results_dir, label, learned);
-      save_curve_plots(join_location(config_.results_dir, label), label, learned, context_.log);
-    }
-    if (!config_.dump_learned.empty()) dump_learned(config_.dump_learned, learned);
-    if (!learned.fallback.empty()) {
-      result_.status = TileStatus::kBackgroundOnly;
-      result_.reason = learned.fallback;
-    }
-    Json quality = quality_json(learned, levels, config_.skip_bkg_sub ? config_.pedestal : 0.0);
-    if (!quality.is_null()) result_.quality[label] = std::move(quality);
-  }
+  // -------------------------------------------------------------------------------------------
+  // Apply
 
-  void write(const ome::Tile& tile, const TileLevels& levels,
-             const std::vector<LearnedVolume>& all,
-             const std::shared_ptr<storage::Store>& corrected_store) {
-    OutputImage corrected(corrected_store, plans_.corrected);
-    std::unique_ptr<OutputImage> mask;
-    std::unique_ptr<OutputImage> probability;
-    for (const auto& [id, learned] : all) {
-      const methods::CorrectionKernel kernel(learned.correction);
+  void apply() {
+    if (config_.save_outputs && finalizes_ && !config_.model.empty()) save_results();
+    for (ModelVolume& volume : model_->volumes) {
+      make_applicable(volume, shape(), context_.pool.as_parallel_for());
+      const methods::CorrectionKernel kernel(volume.learned.correction);
       const auto source =
-          corrected_source(tile.open_volume(levels.target, id), kernel, context_.pool.workers());
-      stream(*source, corrected.target(id, "corrected"), plans_.corrected,
-             corrected_source_bytes(tile.open_array(levels.target).metadata(), plans_.corrected,
-                                    storage::is_remote(location_)));
-      if (learned.weights) {
-        if (!probability) probability = open_output(outputs_.probability, plans_.probability);
-        const ome::Volume estimation = tile.open_volume(levels.estimation, id);
-        const auto source = foreground_source(*learned.weights, estimation, learned.correction,
-                                              context_.pool);
-        stream(*source, probability->target(id, "probability"), plans_.probability,
-               foreground_source_bytes(*learned.weights, estimation, plans_.probability));
-      }
-      // The mask belongs to the geometry of the tile: its channels share it.
-      if (!learned.correction.mask || mask) continue;
-      mask = open_output(outputs_.mask, plans_.mask);
-      stream(*mask_source(kernel), mask->target({}, "mask"), plans_.mask);
-      save_low_resolution_mask(*learned.correction.mask);
+          corrected_source(tile_->open_volume(levels_.target, volume.id), kernel, context_.pool.workers());
+      first_pass(*source, corrected().target(volume.id, "corrected"), plans_.corrected, context_.share,
+                 corrected_source_bytes(input_->metadata(), plans_.corrected, storage::is_remote(location_)));
     }
+    if (const ModelVolume* masked = masked_volume()) {
+      const methods::CorrectionKernel kernel(masked->learned.correction);
+      first_pass(*mask_source(kernel), mask().target({}, "mask"), plans_.mask, context_.share, 0);
+    }
+    if (context_.step == RunStep::kApply) result_.status = TileStatus::kApplied;
+  }
+
+  /// A damaged chunk may be mended before the run goes on.
+  void apply_or_note() {
+    try {
+      apply();
+    } catch (const Error& error) {
+      const storage::Store& tile = *input_->shared_store();
+      bool noted = false;
+      const Json chunks = *fingerprint_.find("tile")->find("chunks");
+      for (const auto& [key, stamp] : chunks.as_object())
+        if (tile.describe(key) == error.where()) noted = note_unreadable(fingerprint_, key) || noted;
+      if (noted) places_.note(fingerprint_);
+      throw;
+    }
+  }
+
+  /// The mask belongs to the geometry of the tile: its channels share that of the first.
+  [[nodiscard]] const ModelVolume* masked_volume() const {
+    for (const ModelVolume& volume : model_->volumes)
+      if (volume.learned.correction.mask) return &volume;
+    return nullptr;
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // Finalize
+
+  void finalize() {
+    const bool has_mask = masked_volume() != nullptr;
+    if (has_mask) later_passes<std::uint8_t>(mask().target({}, "mask"), plans_.mask);
+    bool has_probability = false;
+    for (ModelVolume& volume : model_->volumes) {
+      later_passes<std::uint16_t>(corrected().target(volume.id, "corrected"), plans_.corrected);
+      if (!refines_ || !volume.has_probability) continue;
+      later_passes<float>(probability().target(volume.id, "probability"), plans_.probability);
+      has_probability = true;
+    }
+    if (has_mask) save_low_resolution_mask(*masked_volume()->learned.correction.mask);
+    if (context_.step == RunStep::kFinalize && config_.save_outputs) save_results();
 
     const Json record = save_provenance();
-    if (mask) mask->finish(Json(), record);
-    if (probability) probability->finish(Json(), record);
-    corrected.finish(tile.attributes(), record);
+    if (has_mask) mask().finish(Json(), record);
+    if (has_probability) probability().finish(Json(), record);
+    corrected().finish(tile_->attributes(), record);
+    places_.release();
     // A tile of several volumes lies beside itself: overlaps are those of tiles of one.
-    if (all.size() == 1) note_place(tile, levels, all.front().learned.correction);
+    if (model_->volumes.size() == 1) note_place();
     context_.log.info("written: " + outputs_.corrected);
-    if (mask) context_.log.info("written: " + outputs_.mask);
-    if (probability) context_.log.info("written: " + outputs_.probability);
+    if (has_mask) context_.log.info("written: " + outputs_.mask);
+    if (has_probability) context_.log.info("written: " + outputs_.probability);
   }
 
-  void note_place(const ome::Tile& tile, const TileLevels& levels, const methods::Correction& correction) {
-    const ome::Level& level = tile.level(levels.estimation);
-    const std::vector<double> scale = tile.output_scale(level);
-    const std::vector<double> translation = tile.output_translation(level);
+  void note_place() {
+    make_applicable(model_->volumes.front(), shape(), context_.pool.as_parallel_for());
+    const methods::Correction& correction = model_->volumes.front().learned.correction;
+    const ome::Level& level = tile_->level(levels_.estimation);
+    const std::vector<double> scale = tile_->output_scale(level);
+    const std::vector<double> translation = tile_->output_translation(level);
     PlacedTile placed;
     placed.name = name_;
     placed.channel = tile_channel(name_).value_or("");
     placed.input = location_;
     placed.output = outputs_.corrected;
-    placed.level = levels.estimation;
+    placed.level = levels_.estimation;
     placed.scale = {scale[2], scale[3], scale[4]};
     placed.translation = {translation[2], translation[3], translation[4]};
-    placed.shape = tile.spatial_shape(levels.estimation);
+    placed.shape = tile_->spatial_shape(levels_.estimation);
     if (correction.background)
       placed.background = numerics::resize_plane(correction.background->view(), placed.shape.y, placed.shape.x,
                                                  context_.pool.as_parallel_for());
     context_.placed.push_back(std::move(placed));
   }
 
-  std::unique_ptr<OutputImage> open_output(const std::string& location, const OutputPlan& plan) {
-    return std::make_unique<OutputImage>(context_.stores.open(location), plan);
+  // -------------------------------------------------------------------------------------------
+  // Images and results
+
+  OutputImage& corrected() { return places_.corrected(plans_); }
+  OutputImage& mask() { return places_.mask(plans_); }
+  OutputImage& probability() { return places_.probability(plans_); }
+
+  [[nodiscard]] std::string label(ome::VolumeId id) const { return volume_label(name_, id, volume_counts()); }
+
+  /// --save-outputs: what was learnt, for people.
+  void save_results() {
+    for (const ModelVolume& volume : model_->volumes) save_results(volume);
+  }
+  void save_results(const ModelVolume& volume) {
+    save_learned(config_.results_dir, label(volume.id), volume.learned);
+    save_curve_plots(join_location(config_.results_dir, label(volume.id)), label(volume.id), volume.learned,
+                     context_.log);
   }
 
   /// TILE_mask_low_res.zarr of the results directory: the mask as it was learnt with.
-  void save_low_resolution_mask(const BitVolume& mask) {
+  void save_low_resolution_mask(const BitVolume& low) {
     const auto store =
         context_.stores.open(join_location(config_.results_dir, name_ + "_mask_low_res.zarr"));
     clear_place(*store);
-    OutputImage image(store, plans_.low_mask);
-    stream(*bit_source(mask), image.target({}, "low-resolution mask"), plans_.low_mask);
+    OutputPlan plan = plans_.low_mask;
+    if (plan.shape != low.shape()) return;  // of a model that was learnt from another tile
+    OutputImage image(store, plan);
+    const PyramidTarget target = image.target({}, "low-resolution mask");
+    const auto source = bit_source(low);
+    const Streaming streaming(*this, plan, 0);
+    write_pyramid(*source, target, context_.pool, streaming.items_bytes, {});
     image.finish(Json(), Json());
   }
 
-  /// `source_bytes` is what the source holds per worker.
+  /// Memory that is held while a pyramid is written. `source_bytes` is what its source holds per worker.
+  struct Streaming {
+    Streaming(Job& job, const OutputPlan& plan, std::int64_t source_bytes)
+        : memory(stream_memory(plan, source_bytes, job.context_.pool.workers(), job.part_bytes())),
+          workers(job.context_.memory.reserve("workers", memory.workers_bytes)),
+          items(job.context_.memory.reserve("items", memory.items_bytes(job.context_.memory.free_bytes()))),
+          items_bytes(memory.without_uploads(items.bytes())) {}
+    StreamMemory memory;
+    execution::MemoryBudget::Reservation workers;
+    execution::MemoryBudget::Reservation items;
+    std::int64_t items_bytes;
+  };
+
+  [[nodiscard]] std::int64_t part_bytes() const {
+    if (!storage::is_remote(config_.output)) return 0;
+    return static_cast<std::int64_t>(s3_options(config_, context_.memory.limit_bytes()).part_bytes);
+  }
+
   template <class T>
-  void stream(VoxelSource<T>& source, const PyramidTarget& target, const OutputPlan& plan,
-              std::int64_t source_bytes = 0) {
-    const std::int64_t part_bytes =
-        storage::is_remote(config_.output)
-            ? static_cast<std::int64_t>(s3_options(config_, context_.memory.limit_bytes()).part_bytes)
-            : 0;
-    const StreamMemory memory = stream_memory(plan, source_bytes, context_.pool.workers(), part_bytes);
-    const auto workers = context_.memory.reserve("workers", memory.workers_bytes);
-    const auto items =
-        context_.memory.reserve("items", memory.items_bytes(context_.memory.free_bytes()));
-    const Extent3& shape = target.levels.front().shape();
-    report::Progress progress(context_.log, target.name,
-                              shape.volume() * static_cast<std::int64_t>(sizeof(T)));
-    write_pyramid(source, target, context_.pool, memory.without_uploads(items.bytes()),
-                  [&](const execution::WorkItem& item) { progress.advance(item.voxel_bytes()); });
+  void first_pass(VoxelSource<T>& source, const PyramidTarget& target, const OutputPlan& plan, const Share& share,
+                  std::int64_t source_bytes) {
+    const Streaming streaming(*this, plan, source_bytes);
+    std::optional<report::Progress> progress;
+    write_first_pass(source, target, share,
+                     {context_.pool, streaming.items_bytes, result_.items,
+                      [&](std::int64_t bytes) { progress.emplace(context_.log, target.name, bytes); },
+                      [&](const execution::WorkItem& item) { progress->advance(item.voxel_bytes()); }});
+  }
+
+  template <class T>
+  void later_passes(const PyramidTarget& target, const OutputPlan& plan) {
+    const Streaming streaming(*this, plan, 0);
+    write_later_passes<T>(target, {context_.pool, streaming.items_bytes, result_.items, {}, {}});
   }
 
   Json save_provenance() {
@@ -285,12 +469,25 @@ class Job {
   std::string location_;
   std::string name_;
   OutputLocations outputs_;
+  TilePlaces places_;
   const Json& parameters_;
   TileResult& result_;
   std::string started_;
-  bool fits_;
-  bool refines_;
+  bool estimates_;
+  bool applies_;
+  bool finalizes_;
+  bool writes_image_;  ///< false: what is learnt goes into a file, and nothing else is written
+
+  std::optional<ome::Tile> tile_;
+  TileLevels levels_;
+  std::optional<zarr::Array> input_;
+  bool fits_ = false;
+  bool refines_ = false;
+  Json identity_;
+  Json fingerprint_;
+  Json given_identity_;  ///< of the file of --model that is corrected with
   TileOutputs plans_;
+  std::optional<TileModel> model_;
 };
 
 }  // namespace
@@ -300,6 +497,8 @@ std::string_view status_name(TileStatus status) noexcept {
     case TileStatus::kCorrected: return "corrected";
     case TileStatus::kBackgroundOnly: return "background_only";
     case TileStatus::kSkipped: return "skipped";
+    case TileStatus::kEstimated: return "estimated";
+    case TileStatus::kApplied: return "applied";
   }
   return "corrected";
 }

@@ -4,22 +4,25 @@
 
 #include "flatfield/core/json.h"
 #include "flatfield/pipeline/run_context.h"
+#include "flatfield/pipeline/volume_stage.h"
 
 namespace flatfield::pipeline {
 
 /// How a tile ended.
-enum class TileStatus : std::uint8_t { kCorrected, kBackgroundOnly, kSkipped };
+enum class TileStatus : std::uint8_t { kCorrected, kBackgroundOnly, kSkipped, kEstimated, kApplied };
 [[nodiscard]] std::string_view status_name(TileStatus status) noexcept;
 
 struct TileResult {
   TileStatus status = TileStatus::kCorrected;
   std::string reason;  ///< why only the background was subtracted, or the tile skipped
   Json quality;        ///< QC block of the run report; null if nothing was measured
+  ItemCounts items;    ///< what became of the items
 };
 
-/// Corrects one tile: learns and judges first, then streams, and writes the metadata last. `parameters` is the
-/// resolved configuration, for the provenance. Throws Error; an output that was begun is then unfinished and
-/// recognised as such, and `result` holds what was measured until then.
+/// Corrects one tile, or does one step of that: learns and judges first, then streams, and writes the metadata last.
+/// `parameters` is the resolved configuration, for the provenance. Throws Error; an output that was begun is then
+/// unfinished and recognised as such, and `result` holds what was measured until then. Called again, it goes on where it
+/// was.
 void correct_tile(RunContext& context, const std::string& tile_location, const Json& parameters,
                   TileResult& result);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "flatfield/core/error.h"
 #include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/zarr/codecs_v3.h"
 
@@ -79,6 +80,8 @@ TileOutputs plan_tile_outputs(const ome::Tile& tile, const std::string& tile_nam
     zarr::check_codecs_v3(chain, "--output-codec " + config.output_codec);
   }
 
+  if (tile.spatial_shape(levels.target).empty() || tile.spatial_shape(levels.estimation).empty())
+    throw Error(ErrorCode::kBadInput, "the level holds no voxels", input.describe());
   TileOutputs outputs;
   outputs.corrected = at_level(common, tile, levels.target, chunk_shape);
   outputs.corrected.level_count = level_count(config, outputs.corrected.shape, log);

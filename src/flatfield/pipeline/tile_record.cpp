@@ -9,7 +9,7 @@
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/execution/memory_ceiling.h"
 #include "flatfield/pipeline/json_file.h"
-#include "flatfield/pipeline/output_image.h"
+#include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/plan_report.h"
 #include "flatfield/pipeline/tile_job.h"
 #include "flatfield/pipeline/tile_paths.h"
@@ -58,6 +58,7 @@ void write_tile_configs(const config::RunConfig& config, const std::string& tile
 /// The plan that a tile is compared with; none where nothing is to be done, or where it cannot be made, which the
 /// correction will say itself. Nothing is said here: warnings would come twice.
 std::optional<TilePlan> plan_before(RunContext& context, const std::string& tile) {
+  if (context.step != config::RunStep::kRun || !context.config.model.empty()) return std::nullopt;
   try {
     const OutputLocations places = output_locations(context.config.output, location_name(tile));
     if (!context.config.overwrite && output_state(*context.stores.open(places.corrected)) == OutputState::kFinished)
@@ -97,10 +98,17 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
         if (!result.reason.empty()) record["reason"] = result.reason;
       });
     } catch (const Error& error) {
+      // What follows from a request to stop is no failure of the tile.
+      if (error.code() == ErrorCode::kInterrupted) record["status"] = "interrupted";
       exit = exit_code(error.code());
       record["reason"] = error.what();
       record["error_code"] = error_code_name(error.code());
-      context.log.event(report::LogLevel::kError, "tile_failed", error.what());
+      if (error.code() == ErrorCode::kInterrupted)
+        context.log.event(report::LogLevel::kWarning, "tile_interrupted",
+                          fmt::format("interrupted with {} of {} items done: start the same command again to go on",
+                                      result.items.done + result.items.found, result.items.total));
+      else
+        context.log.event(report::LogLevel::kError, "tile_failed", error.what());
     }
   }
   const double seconds =
@@ -113,6 +121,12 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
   record["bytes_written"] = totals.bytes_written.load();
   record["peak_memory_bytes"] = execution::peak_resident_bytes();
   record["warnings"] = Json(context.log.take_warnings());
+  Json items;
+  items["total"] = result.items.total;
+  items["done"] = result.items.done;
+  items["found"] = result.items.found;
+  items["repeated"] = result.items.repeated;
+  record["items"] = std::move(items);
   record["qc"] = std::move(result.quality);
   if (plan && exit == 0) {
     ActualCost actual{totals.bytes_read, totals.bytes_written, execution::peak_resident_bytes(),

@@ -1,10 +1,18 @@
 #include "flatfield/pipeline/volume_stage.h"
 
+#include <fmt/format.h>
+
+#include <set>
+
+#include "flatfield/core/error.h"
 #include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/pipeline/pyramid_pass.h"
 
 namespace flatfield::pipeline {
 namespace {
+
+/// Items that a message lists.
+constexpr std::int64_t kNamedItems = 8;
 
 /// A volume in a store, read box by box: the carries of a pass are the source of the next.
 template <class T>
@@ -24,30 +32,107 @@ class StoredSource : public VoxelSource<T> {
   std::vector<zarr::ChunkScratch> scratch_;
 };
 
+/// Levels that a pass of the target completes.
+std::size_t pass_depth(const PyramidTarget& target) {
+  return static_cast<std::size_t>(ItemGeometry(target.chunk_shape, target.shard_shape).depth) + 1;
+}
+
+/// Runs the items of a pass that belong to the share and are not done.
+template <class T>
+void run_pass(PyramidPass<T>& pass, const PyramidTarget& target, const Share& share, const PassRun& run) {
+  const std::set<std::int64_t> done = target.ledger ? target.ledger->done(pass.ledger_key()) : std::set<std::int64_t>{};
+  std::vector<std::int64_t> open;
+  for (std::int64_t item = 0; item < pass.item_count(); ++item) {
+    if (!share.has(item)) continue;
+    ++run.counts.total;
+    if (done.contains(item))
+      ++run.counts.found;
+    else
+      open.push_back(item);
+  }
+  const execution::WorkItems items = pass.make_items(open);
+  std::int64_t bytes = 0;
+  for (const auto& item : items) bytes += item->voxel_bytes();
+  if (run.on_begin) run.on_begin(bytes);
+  const std::int64_t before = run.counts.repeated;
+  execution::run_items(run.pool, items, run.memory_bytes, [&](const execution::WorkItem& item) {
+    ++run.counts.done;
+    run.counts.repeated = before + pass.repeated();
+    if (run.on_finished) run.on_finished(item);
+  });
+}
+
+void require_done(const PyramidTarget& target, const PassItems& pass) {
+  if (!target.ledger) return;
+  const std::set<std::int64_t> done = target.ledger->done(pass.key);
+  std::string missing;
+  std::int64_t count = 0;
+  for (std::int64_t item = 0; item < pass.items; ++item) {
+    if (done.contains(item)) continue;
+    if (++count <= kNamedItems) missing += (count == 1 ? "" : ", ") + std::to_string(item);
+  }
+  if (count > 0)
+    throw Error(ErrorCode::kNotFound,
+                fmt::format("{} of {} items of {} are not done ({}{})", count, pass.items, target.name, missing,
+                            count > kNamedItems ? ", ..." : ""),
+                target.store->describe(""), "apply the parts that they belong to first: item i belongs to part i % N");
+}
+
 }  // namespace
+
+std::string carry_path(const PyramidTarget& target, std::size_t level) {
+  return storage::join_key(target.scratch_path, target.volume_key + "_carry_" + std::to_string(level));
+}
+
+std::vector<PassItems> pyramid_passes(const PyramidTarget& target) {
+  std::vector<PassItems> passes;
+  for (std::size_t level = 0; level < target.levels.size(); level += pass_depth(target)) {
+    const ItemGeometry geometry(target.chunk_shape, target.shard_shape);
+    passes.push_back({storage::join_key(target.volume_key, "level_" + std::to_string(level)),
+                      ceil_div(target.levels[level].shape(), geometry.item).volume()});
+  }
+  return passes;
+}
+
+template <class T>
+void write_first_pass(VoxelSource<T>& source, const PyramidTarget& target, const Share& share,
+                            const PassRun& run) {
+  PyramidPass<T> pass(source, target, 0, run.pool.workers());
+  static_cast<void>(pass.make_carry(target));
+  run_pass(pass, target, share, run);
+}
+
+template <class T>
+void write_later_passes(const PyramidTarget& target, const PassRun& run) {
+  require_done(target, pyramid_passes(target).front());
+  for (std::size_t level = pass_depth(target); level < target.levels.size(); level += pass_depth(target)) {
+    StoredSource<T> carried(ome::Volume(zarr::Array::open(target.store, carry_path(target, level)), {}), run.pool.workers());
+    PyramidPass<T> pass(carried, target, level, run.pool.workers());
+    static_cast<void>(pass.make_carry(target));
+    run_pass(pass, target, {}, run);
+  }
+}
 
 template <class T>
 void write_pyramid(VoxelSource<T>& source, const PyramidTarget& target, execution::ThreadPool& pool,
                    std::int64_t memory_bytes, const execution::ItemFinished& on_finished) {
-  std::unique_ptr<VoxelSource<T>> carried;
-  const auto step =
-      static_cast<std::size_t>(ItemGeometry(target.chunk_shape, target.shard_shape).depth) + 1;
-  for (std::size_t level = 0; level < target.levels.size(); level += step) {
-    VoxelSource<T>& finest = carried ? *carried : source;
-    PyramidPass<T> pass(finest, target, level, pool.workers());
-    const std::optional<ome::Volume> carry = pass.make_carry(target);
-    execution::run_items(pool, pass.make_items(), memory_bytes,
-                         level == 0 ? on_finished : execution::ItemFinished());
-    carried = carry ? std::make_unique<StoredSource<T>>(*carry, pool.workers()) : nullptr;
-  }
+  ItemCounts counts;
+  write_first_pass(source, target, {}, {pool, memory_bytes, counts, {}, on_finished});
+  write_later_passes<T>(target, {pool, memory_bytes, counts, {}, {}});
   target.store->erase_prefix(target.scratch_path);
 }
 
-template void write_pyramid(VoxelSource<std::uint8_t>&, const PyramidTarget&, execution::ThreadPool&,
-                            std::int64_t, const execution::ItemFinished&);
-template void write_pyramid(VoxelSource<std::uint16_t>&, const PyramidTarget&, execution::ThreadPool&,
-                            std::int64_t, const execution::ItemFinished&);
-template void write_pyramid(VoxelSource<float>&, const PyramidTarget&, execution::ThreadPool&,
-                            std::int64_t, const execution::ItemFinished&);
+template void write_first_pass(VoxelSource<std::uint8_t>&, const PyramidTarget&, const Share&, const PassRun&);
+template void write_later_passes<std::uint8_t>(const PyramidTarget&, const PassRun&);
+template void write_pyramid(VoxelSource<std::uint8_t>&, const PyramidTarget&, execution::ThreadPool&, std::int64_t,
+                            const execution::ItemFinished&);
+template void write_first_pass(VoxelSource<std::uint16_t>&, const PyramidTarget&, const Share&, const PassRun&);
+template void write_later_passes<std::uint16_t>(const PyramidTarget&, const PassRun&);
+template void write_pyramid(VoxelSource<std::uint16_t>&, const PyramidTarget&, execution::ThreadPool&, std::int64_t,
+                            const execution::ItemFinished&);
+template void write_first_pass(VoxelSource<float>&, const PyramidTarget&, const Share&, const PassRun&);
+template void write_later_passes<float>(const PyramidTarget&, const PassRun&);
+template void write_pyramid(VoxelSource<float>&, const PyramidTarget&, execution::ThreadPool&, std::int64_t,
+                            const execution::ItemFinished&);
 
 }  // namespace flatfield::pipeline

@@ -1,6 +1,5 @@
 #include "flatfield/report/line_plot.h"
 
-#include <cairo.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,7 +8,7 @@
 #include <memory>
 #include <numbers>
 
-#include "flatfield/core/error.h"
+#include "flatfield/report/canvas.h"
 
 namespace flatfield::report {
 namespace {
@@ -52,19 +51,11 @@ bool finite(const std::pair<double, double>& point) {
   return std::isfinite(point.first) && std::isfinite(point.second);
 }
 
-/// The drawing surface, and where values lie on it.
-class Canvas {
+/// A canvas with the frame of a diagram, and where values lie in it.
+class PlotCanvas : public Canvas {
  public:
-  Canvas()
-      : surface_(cairo_image_surface_create(CAIRO_FORMAT_RGB24, kPlotWidth, kPlotHeight)),
-        context_(cairo_create(surface_.get())) {
-    cairo_set_source_rgb(context(), 1.0, 1.0, 1.0);
-    cairo_paint(context());
-    cairo_select_font_face(context(), "sans-serif", CAIRO_FONT_SLANT_NORMAL,
-                           CAIRO_FONT_WEIGHT_NORMAL);
-  }
+  PlotCanvas() : Canvas(kPlotWidth, kPlotHeight) {}
 
-  [[nodiscard]] cairo_t* context() const { return context_.get(); }
   void set_ranges(const Range& x, const Range& y) {
     x_ = x;
     y_ = y;
@@ -78,78 +69,14 @@ class Canvas {
   [[nodiscard]] const Range& range_x() const { return x_; }
   [[nodiscard]] const Range& range_y() const { return y_; }
 
-  void pen(double grey, double width) const {
-    cairo_set_source_rgb(context(), grey, grey, grey);
-    cairo_set_line_width(context(), width);
-  }
-  void line(double x0, double y0, double x1, double y1) const {
-    cairo_move_to(context(), x0, y0);
-    cairo_line_to(context(), x1, y1);
-    cairo_stroke(context());
-  }
-  [[nodiscard]] double text_width(const std::string& text, double size) const {
-    cairo_text_extents_t extents;
-    cairo_set_font_size(context(), size);
-    cairo_text_extents(context(), text.c_str(), &extents);
-    return extents.x_advance;
-  }
-  /// Text whose base line begins `anchor` of its width left of x: 0 = left-aligned, 1 =
-  /// right-aligned.
-  void text(const std::string& text, double x, double y, double size, double anchor) const {
-    cairo_move_to(context(), x - anchor * text_width(text, size), y);
-    cairo_show_text(context(), text.c_str());
-  }
-
-  [[nodiscard]] std::vector<std::byte> png() const {
-    std::vector<std::byte> bytes;
-    const auto append = [](void* out, const unsigned char* data,
-                           unsigned int length) -> cairo_status_t {
-      auto* to = static_cast<std::vector<std::byte>*>(out);
-      const auto* from = reinterpret_cast<const std::byte*>(data);
-      try {
-        to->insert(to->end(), from, from + length);
-      } catch (const std::bad_alloc&) {
-        return CAIRO_STATUS_NO_MEMORY;
-      }
-      return CAIRO_STATUS_SUCCESS;
-    };
-    cairo_status_t status = cairo_status(context());
-    if (status == CAIRO_STATUS_SUCCESS)
-      status = cairo_surface_write_to_png_stream(surface_.get(), append, &bytes);
-    if (status != CAIRO_STATUS_SUCCESS)
-      throw Error(ErrorCode::kInternal,
-                  std::string("a diagram cannot be drawn: ") + cairo_status_to_string(status));
-    return bytes;
-  }
-
  private:
-  struct Release {
-    void operator()(cairo_surface_t* surface) const noexcept { cairo_surface_destroy(surface); }
-    void operator()(cairo_t* context) const noexcept { cairo_destroy(context); }
-  };
-  std::unique_ptr<cairo_surface_t, Release> surface_;
-  std::unique_ptr<cairo_t, Release> context_;
   Range x_;
   Range y_;
 };
 
-/// A text that fits into `width`, its middle replaced by dots where it does not.
-std::string fitted(const Canvas& canvas, const std::string& text, double size, double width) {
-  if (canvas.text_width(text, size) <= width) return text;
-  for (std::size_t kept = text.size() / 2; kept > 1; --kept) {
-    std::string shorter = text.substr(0, kept) + "..." + text.substr(text.size() - kept);
-    if (canvas.text_width(shorter, size) <= width) return shorter;
-  }
-  return "...";
-}
-
-void draw_grid(const Canvas& canvas) {
+void draw_grid(const PlotCanvas& canvas) {
   // Lines of one pixel are sharp where they lie in the middle of pixels.
   const auto sharp = [](double place) { return std::floor(place) + 0.5; };
-  const auto label = [](double tick, double step) {
-    const int digits = std::clamp(static_cast<int>(std::ceil(-std::log10(step) - 1e-9)), 0, 9);
-    return fmt::format("{:.{}f}", tick == 0.0 ? 0.0 : tick, digits);
-  };
   const auto step_of = [](const std::vector<double>& ticks) {
     return ticks.size() > 1 ? ticks[1] - ticks[0] : 1.0;
   };
@@ -161,7 +88,7 @@ void draw_grid(const Canvas& canvas) {
     canvas.line(x, kTop, x, kBottom);
     canvas.pen(0.0, 1.0);
     canvas.line(x, kBottom, x, kBottom + kTickLength);
-    canvas.text(label(tick, step_of(ticks_x)), x, kBottom + kTickLength + kTickSize + 2.0,
+    canvas.text(tick_text(tick, step_of(ticks_x)), x, kBottom + kTickLength + kTickSize + 2.0,
                 kTickSize, 0.5);
   }
   const std::vector<double> ticks_y =
@@ -172,7 +99,7 @@ void draw_grid(const Canvas& canvas) {
     canvas.line(kLeft, y, kRight, y);
     canvas.pen(0.0, 1.0);
     canvas.line(kLeft - kTickLength, y, kLeft, y);
-    canvas.text(label(tick, step_of(ticks_y)), kLeft - kTickLength - 4.0, y + 0.36 * kTickSize,
+    canvas.text(tick_text(tick, step_of(ticks_y)), kLeft - kTickLength - 4.0, y + 0.36 * kTickSize,
                 kTickSize, 1.0);
   }
   cairo_rectangle(canvas.context(), sharp(kLeft), sharp(kTop), std::floor(kRight - kLeft),
@@ -181,7 +108,7 @@ void draw_grid(const Canvas& canvas) {
   cairo_stroke(canvas.context());
 }
 
-void set_style(const Canvas& canvas, SeriesStyle style) {
+void set_style(const PlotCanvas& canvas, SeriesStyle style) {
   cairo_t* context = canvas.context();
   const double dashes[] = {9.0, 6.0};
   cairo_set_dash(context, dashes, style == SeriesStyle::kDashed ? 2 : 0, 0.0);
@@ -200,13 +127,13 @@ double circle_radius(std::size_t points) {
   return std::clamp(0.5 * spacing, kSmallestCircleRadius, kCircleRadius);
 }
 
-void draw_circle(const Canvas& canvas, double x, double y, double radius) {
+void draw_circle(const PlotCanvas& canvas, double x, double y, double radius) {
   cairo_new_sub_path(canvas.context());
   cairo_arc(canvas.context(), x, y, radius, 0.0, 2.0 * std::numbers::pi);
   cairo_stroke(canvas.context());
 }
 
-void draw_series(const Canvas& canvas, const Series& series) {
+void draw_series(const PlotCanvas& canvas, const Series& series) {
   set_style(canvas, series.style);
   bool drawing = false;
   for (const auto& point : series.points) {
@@ -229,7 +156,7 @@ void draw_series(const Canvas& canvas, const Series& series) {
 }
 
 /// One row of samples and labels above the frame, from its left.
-void draw_legend(const Canvas& canvas, const std::vector<Series>& series) {
+void draw_legend(const PlotCanvas& canvas, const std::vector<Series>& series) {
   double x = kLeft;
   const double y = kTop - 20.0;
   for (const Series& s : series) {
@@ -246,7 +173,7 @@ void draw_legend(const Canvas& canvas, const std::vector<Series>& series) {
   }
 }
 
-void draw_labels(const Canvas& canvas, const LinePlot& plot) {
+void draw_labels(const PlotCanvas& canvas, const LinePlot& plot) {
   cairo_set_source_rgb(canvas.context(), 0.0, 0.0, 0.0);
   canvas.text(fitted(canvas, plot.title, kTitleSize, kRight - kLeft), kLeft, 38.0, kTitleSize, 0.0);
   const double middle_x = 0.5 * (kLeft + kRight);
@@ -286,7 +213,7 @@ std::vector<std::byte> draw_png(const LinePlot& plot) {
         x.include(point.first);
         y.include(point.second);
       }
-  Canvas canvas;
+  PlotCanvas canvas;
   canvas.set_ranges(x.opened(x.hi > x.lo ? 0.0 : 1.0), y.opened(kMarginShare));
   draw_grid(canvas);
   for (const Series& series : plot.series) draw_series(canvas, series);

@@ -33,6 +33,9 @@ class HttpStore final : public Store {
   std::optional<std::uint64_t> size(std::string_view key) const override {
     return read_object_size(object(key));
   }
+  std::optional<ObjectStamp> stamp(std::string_view key) const override {
+    return read_object_stamp(object(key));
+  }
   void put(std::string_view key, std::span<const std::byte> /*bytes*/) override { refuse(key); }
   std::unique_ptr<ObjectWriter> create(std::string_view key) override { refuse(key); }
   void erase(std::string_view key) override { refuse(key); }

@@ -122,7 +122,7 @@ void make_folder(const fs::path& folder) {
 /// A file under a temporary name beside its final one, which it gets when it is complete.
 class TemporaryFile final : public ObjectWriter {
  public:
-  explicit TemporaryFile(std::string path) : path_(std::move(path)) {}
+  TemporaryFile(std::string path, Sync sync) : path_(std::move(path)), sync_(sync) {}
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
   ~TemporaryFile() override { discard(); }
@@ -134,9 +134,11 @@ class TemporaryFile final : public ObjectWriter {
 
   void commit() override {
     if (name_.empty()) open();
+    if (sync_ != Sync::kNone && ::fsync(file_.number()) != 0) fail(errno);
     if (const int failure = file_.close(); failure != 0) fail(failure);
     if (std::rename(name_.c_str(), path_.c_str()) != 0) fail(errno);
     name_.clear();
+    if (sync_ == Sync::kFull) sync_folder();
   }
 
  private:
@@ -170,6 +172,13 @@ class TemporaryFile final : public ObjectWriter {
     throw_file_error(ErrorCode::kWriteFailed, "write", path_, error_number);
   }
 
+  /// A name is on the disk when the folder that holds it is.
+  void sync_folder() {
+    const std::string folder = fs::path(path_).parent_path().string();
+    const FileDescriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (opened.number() < 0 || ::fsync(opened.number()) != 0) fail(errno);
+  }
+
   void discard() noexcept {
     if (name_.empty()) return;
     file_.close();
@@ -178,6 +187,7 @@ class TemporaryFile final : public ObjectWriter {
   }
 
   std::string path_;
+  Sync sync_;
   FileDescriptor file_;
   std::string name_;  ///< of the temporary file; empty while there is none
   int failed_ = 0;    ///< errno of the first failure: half a file is never committed
@@ -185,7 +195,7 @@ class TemporaryFile final : public ObjectWriter {
 
 class LocalStore final : public Store {
  public:
-  explicit LocalStore(std::string absolute_root) : root_(std::move(absolute_root)) {}
+  LocalStore(std::string absolute_root, Sync sync) : root_(std::move(absolute_root)), sync_(sync) {}
 
   bool get(std::string_view key, Buffer& into) const override {
     check_key(key);
@@ -230,14 +240,14 @@ class LocalStore final : public Store {
 
   void put(std::string_view key, std::span<const std::byte> bytes) override {
     check_key(key);
-    TemporaryFile file(path_of(key));
+    TemporaryFile file(path_of(key), sync_);
     file.append(bytes);
     file.commit();
   }
 
   std::unique_ptr<ObjectWriter> create(std::string_view key) override {
     check_key(key);
-    return std::make_unique<TemporaryFile>(path_of(key));
+    return std::make_unique<TemporaryFile>(path_of(key), sync_);
   }
 
   std::optional<std::uint64_t> size(std::string_view key) const override {
@@ -250,6 +260,19 @@ class LocalStore final : public Store {
     }
     if (S_ISDIR(status.st_mode)) return std::nullopt;
     return static_cast<std::uint64_t>(status.st_size);
+  }
+
+  std::optional<ObjectStamp> stamp(std::string_view key) const override {
+    check_key(key);
+    const std::string path = path_of(key);
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) {
+      if (means_absent(errno)) return std::nullopt;
+      throw_file_error(ErrorCode::kReadFailed, "look at", path, errno);
+    }
+    if (S_ISDIR(status.st_mode)) return std::nullopt;
+    return ObjectStamp{static_cast<std::uint64_t>(status.st_size),
+                       fmt::format("{}.{:09}", status.st_mtim.tv_sec, status.st_mtim.tv_nsec)};
   }
 
   std::vector<std::string> list(std::string_view prefix) const override {
@@ -300,6 +323,19 @@ class LocalStore final : public Store {
       throw_file_error(ErrorCode::kWriteFailed, "remove", folder.string(), failure.value());
   }
 
+  void erase_leftovers(std::string_view prefix) override {
+    if (!prefix.empty()) check_key(prefix);
+    const std::string path = path_of(prefix);
+    std::error_code failure;
+    std::vector<fs::path> found;
+    for (fs::recursive_directory_iterator it(path, failure), end; !failure && it != end; it.increment(failure))
+      if (is_temporary_name(it->path().filename().string()) && it->is_regular_file(failure)) found.push_back(it->path());
+    for (const fs::path& leftover : found)
+      if (!failure) fs::remove(leftover, failure);
+    if (failure && !means_absent(failure.value()))
+      throw_file_error(ErrorCode::kWriteFailed, "remove the temporary files below", path, failure.value());
+  }
+
   std::string describe(std::string_view key) const override { return path_of(key); }
 
  private:
@@ -324,17 +360,18 @@ class LocalStore final : public Store {
   }
 
   std::string root_;  ///< absolute, so that messages name files in full
+  Sync sync_;
 };
 
 }  // namespace
 
-std::shared_ptr<Store> open_local_store(const fs::path& root) {
+std::shared_ptr<Store> open_local_store(const fs::path& root, Sync sync) {
   std::error_code failure;
   std::string absolute = fs::absolute(root, failure).string();
   if (failure)
     throw_file_error(ErrorCode::kReadFailed, "find the folder", root.string(), failure.value());
   while (absolute.size() > 1 && absolute.back() == '/') absolute.pop_back();
-  return std::make_shared<LocalStore>(std::move(absolute));
+  return std::make_shared<LocalStore>(std::move(absolute), sync);
 }
 
 }  // namespace flatfield::storage

@@ -131,6 +131,25 @@ TEST_F(LocalStore, does_not_list_temporary_files_of_a_process_that_was_killed) {
   EXPECT_EQ(store_->list(""), (Names{"1", "2.tmp-x", "3.tmp-", "run.tmp-1-1/"}));
 }
 
+TEST_F(LocalStore, temporary_files_of_a_process_that_was_killed_are_leftovers) {
+  fs::create_directories(path("a/b"));
+  for (const char* name : {"0.tmp-123-4", "a/b/1.tmp-5-6", "a/b/1", "2.tmp-x"}) std::ofstream(path(name)) << 1;
+  store_->erase_leftovers("");
+  EXPECT_FALSE(fs::exists(path("0.tmp-123-4")));
+  EXPECT_FALSE(fs::exists(path("a/b/1.tmp-5-6")));
+  EXPECT_EQ(store_->list(""), (Names{"2.tmp-x", "a/"}));
+  EXPECT_EQ(store_->list("a/b"), Names{"1"});
+}
+
+TEST_F(LocalStore, writes_the_same_however_much_is_synchronised) {
+  for (const Sync sync : {Sync::kNone, Sync::kClose, Sync::kFull}) {
+    const auto store = open_local_store(path("s" + std::to_string(static_cast<int>(sync))), sync);
+    put_text(*store, "a/b", "content");
+    EXPECT_EQ(get_text(*store, "a/b"), "content");
+    EXPECT_EQ(store->list("a"), Names{"b"});
+  }
+}
+
 TEST_F(LocalStore, a_stale_temporary_file_does_not_stop_a_put) {
   // The name of one temporary file tells which ones come next.
   const int watch = ::inotify_init1(IN_NONBLOCK);

@@ -19,12 +19,12 @@ std::string scheme_of(const std::string& location) {
 
 }  // namespace
 
-StoreOpener::StoreOpener(S3Options s3) : s3_(std::move(s3)) {}
+StoreOpener::StoreOpener(S3Options s3, Sync sync) : s3_(std::move(s3)), sync_(sync) {}
 
 std::shared_ptr<Store> StoreOpener::open(const std::string& location) {
   const std::string scheme = scheme_of(location);
-  if (scheme.empty()) return open_local_store(location);
-  if (scheme == "file") return open_local_store(location.substr(scheme.size() + 3));
+  if (scheme.empty()) return open_local_store(location, sync_);
+  if (scheme == "file") return open_local_store(location.substr(scheme.size() + 3), sync_);
   if (scheme == "s3") {
     S3Location place = parse_s3_location(location);
     return open_s3_store(bucket(place.bucket), std::move(place.key));

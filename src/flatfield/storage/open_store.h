@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "flatfield/storage/local_store.h"
 #include "flatfield/storage/s3_options.h"
 #include "flatfield/storage/store.h"
 
@@ -19,7 +20,7 @@ class S3Session;
 /// number of requests under way. May be used from several threads at once; stores may outlive it.
 class StoreOpener {
  public:
-  explicit StoreOpener(S3Options s3 = {});
+  explicit StoreOpener(S3Options s3 = {}, Sync sync = Sync::kNone);
 
   /// Throws Error(kUnsupported) for another scheme, Error(kUsage, kReadFailed) for settings of S3
   /// that are not good. Nothing is asked over the network yet.
@@ -34,6 +35,7 @@ class StoreOpener {
   [[nodiscard]] std::shared_ptr<S3Client> bucket(const std::string& name);
 
   S3Options s3_;
+  Sync sync_;
   std::mutex mutex_;
   std::shared_ptr<S3Session> session_;
   std::map<std::string, std::shared_ptr<S3Client>> buckets_;

@@ -188,6 +188,11 @@ std::optional<std::uint64_t> read_object_tail(const RemoteObject& object, std::u
 }
 
 std::optional<std::uint64_t> read_object_size(const RemoteObject& object) {
+  const auto stamp = read_object_stamp(object);
+  return stamp ? std::optional(stamp->bytes) : std::nullopt;
+}
+
+std::optional<ObjectStamp> read_object_stamp(const RemoteObject& object) {
   const auto answer = object.ask("HEAD", {}, {});
   if (!answer) return std::nullopt;
   const std::string_view text = answer->header("content-length");
@@ -197,7 +202,8 @@ std::optional<std::uint64_t> read_object_size(const RemoteObject& object) {
       end != text.data() + text.size())
     throw Error(ErrorCode::kReadFailed, "the server does not say how large the object is",
                 object.where);
-  return size;
+  const std::string_view tag = answer->header("etag");
+  return ObjectStamp{size, std::string(tag.empty() ? answer->header("last-modified") : tag)};
 }
 
 std::optional<ContentRange> parse_content_range(std::string_view text) {

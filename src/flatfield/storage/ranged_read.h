@@ -24,7 +24,7 @@ struct RemoteObject {
   int pieces_at_once;
 };
 
-// `get`, `get_range`, `get_tail` and `size` of a Store (store.h), by ranges (RFC 9110, section 14).
+// `get`, `get_range`, `get_tail`, `size` and `stamp` of a Store (store.h), by ranges (RFC 9110, section 14).
 // The pieces of one reading are of one version of the object (If-Match): an object that is replaced
 // meanwhile is read again, three times at most. Servers that know no ranges are read in whole.
 
@@ -33,6 +33,7 @@ struct RemoteObject {
 [[nodiscard]] std::optional<std::uint64_t> read_object_tail(const RemoteObject& object,
                                                             std::uint64_t length, Buffer& into);
 [[nodiscard]] std::optional<std::uint64_t> read_object_size(const RemoteObject& object);
+[[nodiscard]] std::optional<ObjectStamp> read_object_stamp(const RemoteObject& object);
 
 /// A Content-Range header, "bytes 0-99/1234".
 struct ContentRange {

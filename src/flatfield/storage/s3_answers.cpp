@@ -35,6 +35,14 @@ std::uint64_t parse_size(const std::string& text, std::string_view where) {
   return size;
 }
 
+/// A key as a listing gives it, which may be URL-encoded.
+std::string decoded_key(const XmlElement& document, const std::string& name, std::string_view where) {
+  if (document.child_text("EncodingType") != "url") return name;
+  const auto plain = percent_decode(name, true);
+  if (!plain) fail(fmt::format("the key \"{}\" is not URL-encoded", name), where);
+  return *plain;
+}
+
 }  // namespace
 
 std::optional<S3Error> parse_error_document(std::string_view text) {
@@ -52,13 +60,7 @@ std::optional<S3Error> parse_error_document(std::string_view text) {
 
 S3Listing parse_listing(std::string_view text, std::string_view where) {
   const XmlElement document = parse_document(text, "ListBucketResult", where);
-  const std::string encoding = document.child_text("EncodingType");
-  const auto decoded = [&](const std::string& name) {
-    if (encoding != "url") return name;
-    const auto plain = percent_decode(name, true);
-    if (!plain) fail(fmt::format("the key \"{}\" is not URL-encoded", name), where);
-    return *plain;
-  };
+  const auto decoded = [&](const std::string& name) { return decoded_key(document, name, where); };
   S3Listing listing;
   for (const XmlElement& element : document.children) {
     if (element.name == "Contents")
@@ -71,6 +73,20 @@ S3Listing parse_listing(std::string_view text, std::string_view where) {
   listing.next_token = document.child_text("NextContinuationToken");
   if (listing.next_token.empty()) fail("a listing goes on without saying where", where);
   return listing;
+}
+
+S3Uploads parse_uploads(std::string_view text, std::string_view where) {
+  const XmlElement document = parse_document(text, "ListMultipartUploadsResult", where);
+  S3Uploads page;
+  for (const XmlElement& element : document.children)
+    if (element.name == "Upload")
+      page.uploads.push_back(
+          {decoded_key(document, element.child_text("Key"), where), element.child_text("UploadId")});
+  if (document.child_text("IsTruncated") != "true") return page;
+  page.next_key = decoded_key(document, document.child_text("NextKeyMarker"), where);
+  page.next_id = document.child_text("NextUploadIdMarker");
+  if (page.next_key.empty()) fail("a listing goes on without saying where", where);
+  return page;
 }
 
 std::vector<S3DeleteFailure> parse_delete_result(std::string_view text, std::string_view where) {

@@ -35,6 +35,18 @@ struct S3Listing {
 };
 [[nodiscard]] S3Listing parse_listing(std::string_view text, std::string_view where);
 
+/// One page of the uploads that were begun and not completed (ListMultipartUploads).
+struct S3Uploads {
+  struct Upload {
+    std::string key;
+    std::string id;
+  };
+  std::vector<Upload> uploads;
+  std::string next_key;  ///< after which the next page begins; "" if this is the last
+  std::string next_id;
+};
+[[nodiscard]] S3Uploads parse_uploads(std::string_view text, std::string_view where);
+
 /// Keys that DeleteObjects did not remove, in quiet mode.
 struct S3DeleteFailure {
   std::string key;

@@ -47,6 +47,9 @@ class S3Store final : public Store {
   std::optional<std::uint64_t> size(std::string_view key) const override {
     return read_object_size(object(key));
   }
+  std::optional<ObjectStamp> stamp(std::string_view key) const override {
+    return read_object_stamp(object(key));
+  }
 
   void put(std::string_view key, std::span<const std::byte> bytes) override {
     check_key(key);
@@ -109,6 +112,41 @@ class S3Store final : public Store {
         erase_batch(std::move(batches[static_cast<std::size_t>(i)]), describe(prefix));
       });
     } while (!token.empty());
+  }
+
+  void visit_all(std::string_view prefix, const Visit& visit) const override {
+    if (!prefix.empty()) check_key(prefix);
+    queue_.flush();
+    const std::string start = below("");
+    std::string token;
+    do {
+      const S3Listing page = list_page(below(prefix), "", token, describe(prefix), ErrorCode::kReadFailed);
+      for (const auto& found : page.objects)
+        if (!found.key.ends_with('/')) visit(found.key.substr(start.size()), found.size);
+      token = page.next_token;
+    } while (!token.empty());
+  }
+
+  void erase_leftovers(std::string_view prefix) override {
+    if (!prefix.empty()) check_key(prefix);
+    queue_.flush();
+    S3Call call;
+    S3Uploads page;
+    do {
+      call.query = {{"uploads", ""}, {"encoding-type", "url"}, {"prefix", below(prefix)}};
+      if (!page.next_key.empty()) call.query.emplace_back("key-marker", page.next_key);
+      if (!page.next_id.empty()) call.query.emplace_back("upload-id-marker", page.next_id);
+      const S3Answer answer = client_->call(call);
+      // Not every server knows this, nor does everybody who may write have the right to it. A rule of the
+      // bucket then removes the uploads one day.
+      if (!answer.success()) return;
+      try {
+        page = parse_uploads(answer.http().text, describe(prefix));
+      } catch (const Error&) {
+        return;
+      }
+      for (const auto& upload : page.uploads) abort_upload(client_, upload.key, upload.id);
+    } while (!page.next_key.empty());
   }
 
   int reads_at_once() const override { return pieces_at_once(); }

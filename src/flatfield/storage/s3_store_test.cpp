@@ -211,6 +211,23 @@ TEST_F(S3Store, an_upload_that_is_not_committed_leaves_nothing) {
   EXPECT_EQ(store->list(""), Names{});
 }
 
+TEST_F(S3Store, uploads_of_writers_that_were_killed_are_given_up) {
+  const auto client = std::make_shared<S3Client>(std::make_shared<S3Session>(server_.options()), "objects");
+  const auto begin = [&](const std::string& key) {
+    S3Call call;
+    call.method = "POST";
+    call.key = key;
+    call.query = {{"uploads", ""}};
+    EXPECT_TRUE(client->call(call).success());
+  };
+  for (const char* key : {"a/b/1", "a/b/2 +", "a/b/2 +", "a/b/3", "a/b/c/4", "a/bc/5"}) begin(key);
+  const auto store = open_s3_store(client, "a");
+  store->erase_leftovers("b");
+  EXPECT_EQ(server_.state().find("uploads")->as_int64(), 1);
+  store->erase_leftovers("");
+  EXPECT_EQ(server_.state().find("uploads")->as_int64(), 0);
+}
+
 TEST_F(S3Store, proves_that_it_may_be_written_to_and_leaves_nothing) {
   const auto store = open();
   prove_writable(*store);

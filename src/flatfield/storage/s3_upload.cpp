@@ -53,6 +53,20 @@ Fields write_headers(const S3Options& options) {
   return headers;
 }
 
+void abort_upload(const std::shared_ptr<S3Client>& client, const std::string& key,
+                  const std::string& id) noexcept {
+  try {
+    // Nobody can be told if this fails; a rule of the bucket then removes the parts one day.
+    S3Call call;
+    call.method = "DELETE";
+    call.key = key;
+    call.query = {{"uploadId", id}};
+    call.best_effort = true;
+    static_cast<void>(client->call(call));
+  } catch (...) {  // NOLINT(bugprone-empty-catch)
+  }
+}
+
 S3Upload::S3Upload(std::shared_ptr<S3Client> client, std::string key, std::string where)
     : client_(std::move(client)), key_(std::move(key)), where_(std::move(where)) {
   S3Call call;
@@ -70,17 +84,7 @@ S3Upload::S3Upload(std::shared_ptr<S3Client> client, std::string key, std::strin
 }
 
 S3Upload::~S3Upload() {
-  if (completed_ || id_.empty()) return;
-  try {
-    // Nobody can be told if this fails; a rule of the bucket then removes the parts one day.
-    S3Call call;
-    call.method = "DELETE";
-    call.key = key_;
-    call.query = {{"uploadId", id_}};
-    call.best_effort = true;
-    static_cast<void>(client_->call(call));
-  } catch (...) {  // NOLINT(bugprone-empty-catch)
-  }
+  if (!completed_ && !id_.empty()) abort_upload(client_, key_, id_);
 }
 
 void S3Upload::put_part(std::size_t index, std::span<const std::byte> bytes) {

@@ -44,6 +44,10 @@ class S3Upload {
   std::uint64_t bytes_ = 0;
 };
 
+/// Gives up an upload that was begun; a failure of this is not told.
+void abort_upload(const std::shared_ptr<S3Client>& client, const std::string& key,
+                  const std::string& id) noexcept;
+
 /// Headers of an object that is written: encryption and access as the options say.
 [[nodiscard]] Fields write_headers(const S3Options& options);
 

@@ -8,6 +8,15 @@
 
 namespace flatfield::storage {
 
+void Store::visit_all(std::string_view prefix, const Visit& visit) const {
+  for (const std::string& name : list(prefix)) {
+    if (name.ends_with('/'))
+      visit_all(join_key(prefix, name.substr(0, name.size() - 1)), visit);
+    else if (const std::string key = join_key(prefix, name); const auto bytes = size(key))
+      visit(key, *bytes);
+  }
+}
+
 std::string join_key(std::string_view a, std::string_view b) {
   if (a.empty()) return std::string(b);
   if (b.empty()) return std::string(a);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -16,6 +17,14 @@ namespace flatfield::storage {
 struct ByteRange {
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
+};
+
+/// By what an object that was replaced can be told from the one before.
+struct ObjectStamp {
+  std::uint64_t bytes = 0;
+  std::string version;  ///< time of the last change of a file, ETag of an object; "" where there is neither
+
+  friend bool operator==(const ObjectStamp&, const ObjectStamp&) = default;
 };
 
 /// A new object that is written piece by piece. Nothing of it can be seen before `commit`, and
@@ -62,6 +71,12 @@ class Store {
   [[nodiscard]] virtual std::unique_ptr<ObjectWriter> create(std::string_view key) = 0;
   /// Size in bytes; none if there is no such object. Throws Error(kReadFailed).
   [[nodiscard]] virtual std::optional<std::uint64_t> size(std::string_view key) const = 0;
+  /// What the object is known by without reading it; none if there is no such object.
+  /// Throws Error(kReadFailed).
+  [[nodiscard]] virtual std::optional<ObjectStamp> stamp(std::string_view key) const {
+    const auto bytes = size(key);
+    return bytes ? std::optional(ObjectStamp{*bytes, ""}) : std::nullopt;
+  }
   /// Names directly below a prefix ("" = the root; no '/' at its end), sorted, without duplicates.
   /// Names that are themselves prefixes end in '/'. Throws Error(kReadFailed).
   [[nodiscard]] virtual std::vector<std::string> list(std::string_view prefix) const = 0;
@@ -70,6 +85,13 @@ class Store {
   /// Removes every object below a prefix ("" = all); an object named like the prefix itself stays.
   /// Absence is not an error. Throws Error(kWriteFailed).
   virtual void erase_prefix(std::string_view prefix) = 0;
+  /// Calls `visit(key, bytes)` for every object below a prefix ("" = all), in any order.
+  /// Throws Error(kReadFailed).
+  using Visit = std::function<void(const std::string& key, std::uint64_t bytes)>;
+  virtual void visit_all(std::string_view prefix, const Visit& visit) const;
+  /// Removes what writers that were killed have left below a prefix ("" = all) and no reader sees: temporary files,
+  /// uploads that were not completed. No other writer may be at work there. Throws Error(kWriteFailed).
+  virtual void erase_leftovers(std::string_view prefix) { static_cast<void>(prefix); }
   /// How many objects a thread that needs several does well to read at once: more than one where a
   /// reading is mostly waiting, for a server far away.
   [[nodiscard]] virtual int reads_at_once() const { return 1; }

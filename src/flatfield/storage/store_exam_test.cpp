@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <thread>
 
@@ -52,6 +53,40 @@ TEST_P(StoreExam, a_large_object_survives) {
   ASSERT_TRUE(store_->get("large", into));
   ASSERT_EQ(into.size(), bytes.size());
   EXPECT_EQ(std::memcmp(into.data(), bytes.data(), bytes.size()), 0);
+}
+
+TEST_P(StoreExam, every_object_below_a_prefix_is_visited_with_its_size) {
+  for (const char* key : {"a/b/c", "a/b/d/e", "a/f", "ab"}) put_text(*store_, key, key);
+  const auto visited = [&](std::string_view prefix) {
+    std::map<std::string, std::uint64_t> found;
+    store_->visit_all(prefix, [&](const std::string& key, std::uint64_t bytes) {
+      EXPECT_TRUE(found.emplace(key, bytes).second) << key;
+    });
+    return found;
+  };
+  using Found = std::map<std::string, std::uint64_t>;
+  EXPECT_EQ(visited(""), (Found{{"a/b/c", 5}, {"a/b/d/e", 7}, {"a/f", 3}, {"ab", 2}}));
+  EXPECT_EQ(visited("a/b"), (Found{{"a/b/c", 5}, {"a/b/d/e", 7}}));
+  EXPECT_EQ(visited("c"), Found{});
+}
+
+TEST_P(StoreExam, the_stamp_of_an_object_tells_its_size_and_is_another_for_another_content) {
+  EXPECT_EQ(store_->stamp("a"), std::nullopt);
+  put_text(*store_, "a", "12345");
+  const auto first = store_->stamp("a");
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(first->bytes, 5U);
+  EXPECT_EQ(store_->stamp("a"), first);
+  put_text(*store_, "a", "1234567");
+  EXPECT_NE(store_->stamp("a"), first);
+}
+
+TEST_P(StoreExam, removing_leftovers_leaves_the_objects) {
+  put_text(*store_, "a/b", "1");
+  put_text(*store_, "a/c.tmp-x", "2");
+  store_->erase_leftovers("");
+  store_->erase_leftovers("a");
+  EXPECT_EQ(store_->list("a"), (Names{"b", "c.tmp-x"}));
 }
 
 TEST_P(StoreExam, an_empty_object_exists) {

@@ -9,10 +9,18 @@
 
 namespace flatfield::storage {
 
+namespace {
+
+constexpr std::string_view kProbeStart = ".exaspim_flatfield_probe_";
+
+}  // namespace
+
+bool is_probe(std::string_view name) { return name.starts_with(kProbeStart); }
+
 void prove_writable(Store& store) {
   // Other processes may try the same place at the same moment.
   const std::string key =
-      fmt::format(".exaspim_flatfield_probe_{}_{:08x}", ::getpid(), std::random_device{}());
+      fmt::format("{}{}_{:08x}", kProbeStart, ::getpid(), std::random_device{}());
   const std::string text = "This object proves that a run may write here; it may be removed.\n";
   put_text(store, key, text);
   const auto read = get_text(store, key);

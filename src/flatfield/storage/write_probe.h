@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string_view>
+
 #include "flatfield/storage/store.h"
 
 namespace flatfield::storage {
@@ -8,5 +10,8 @@ namespace flatfield::storage {
 /// removed again: hours of work must not end with the first object that is refused.
 /// Throws Error(kWriteFailed).
 void prove_writable(Store& store);
+
+/// True for the names of the objects that prove_writable makes, and leaves where it is killed.
+[[nodiscard]] bool is_probe(std::string_view name);
 
 }  // namespace flatfield::storage

@@ -28,14 +28,16 @@ void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes) 
   rethrow_failure();
   Object object;
   object.key = key;
+  object.number = next_number_++;
   if (!spare_.empty()) {
     object.bytes = std::move(spare_.back());
     spare_.pop_back();
   }
   const std::span<std::byte> copy = object.bytes.resize(bytes.size());
   if (!bytes.empty()) std::memcpy(copy.data(), bytes.data(), bytes.size());
-  waiting_.push_back(std::move(object));
   keys_.insert(key);
+  numbers_.insert(object.number);
+  waiting_.push_back(std::move(object));
   objects_ = keys_.size();
   bytes_ += bytes.size();
   if (waiting_.size() > idle_ && threads_.size() < most_threads_)
@@ -46,7 +48,9 @@ void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes) 
 void WriteQueue::flush() {
   if (objects_ == 0) return;  // the usual case, for every reading of a store that nobody writes to
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return failure_ || keys_.empty(); });
+  // What others push meanwhile is not waited for: they might never come to an end.
+  const std::uint64_t end = next_number_;
+  changed_.wait(lock, [&] { return failure_ || numbers_.empty() || *numbers_.begin() >= end; });
   rethrow_failure();
 }
 
@@ -69,6 +73,7 @@ void WriteQueue::work(const std::stop_token& stop) {
     lock.lock();
     if (failure && !failure_) failure_ = failure;
     keys_.erase(object.key);
+    numbers_.erase(object.number);
     // Once a write has failed, `flush` must not pass for want of objects.
     objects_ = failure_ ? 1 : keys_.size();
     bytes_ -= object.bytes.size();

@@ -34,12 +34,13 @@ class WriteQueue {
   /// Takes a copy of an object; waits while there is no room for it. An object larger than the
   /// queue is taken when the queue is empty. Throws what an earlier write threw.
   void push(const std::string& key, std::span<const std::byte> bytes);
-  /// Waits until all that was pushed is written. Throws what a write threw.
+  /// Waits until all that was pushed before this call is written. Throws what a write threw.
   void flush();
 
  private:
   struct Object {
     std::string key;
+    std::uint64_t number = 0;  ///< in the order of pushing
     Buffer bytes;
   };
 
@@ -53,6 +54,8 @@ class WriteQueue {
   std::condition_variable_any changed_;
   std::deque<Object> waiting_;
   std::set<std::string> keys_;           ///< of the objects that wait or are being written
+  std::set<std::uint64_t> numbers_;      ///< of the same
+  std::uint64_t next_number_ = 0;
   std::atomic<std::size_t> objects_{0};  ///< as many as there are keys
   std::size_t bytes_ = 0;                ///< of these objects
   std::size_t idle_ = 0;                 ///< threads that wait for an object

@@ -49,6 +49,26 @@ TEST(WriteQueue, keeps_the_order_of_one_key) {
   EXPECT_EQ(last, "199");
 }
 
+TEST(WriteQueue, does_not_wait_for_what_is_pushed_while_it_waits) {
+  std::atomic<bool> release_first{false};
+  std::atomic<bool> release_second{false};
+  WriteQueue queue(
+      [&](const std::string& key, std::span<const std::byte>) {
+        while (!(key == "first" ? release_first : release_second)) std::this_thread::yield();
+      },
+      2, 1 << 20);
+  queue.push("first", {});
+  std::jthread meanwhile([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // so that the flush has most likely begun
+    queue.push("second", {});
+    release_first = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    release_second = true;  // without which a flush that waits for "second" too would never end
+  });
+  queue.flush();
+  EXPECT_TRUE(release_first);
+}
+
 TEST(WriteQueue, takes_an_object_that_is_larger_than_itself) {
   std::atomic<int> count{0};
   WriteQueue queue([&](const std::string&, std::span<const std::byte>) { ++count; }, 2, 10);

@@ -367,6 +367,15 @@ std::string Array::chunk_object_key(const Shape& index) const {
   return join_key(path_, object_key(*metadata_, shard));
 }
 
+std::int64_t Array::object_number(const Shape& index) const {
+  check_index(index);
+  const Shape count = metadata_->chunks_per_object();
+  const Shape grid = object_grid(*metadata_);
+  std::int64_t number = 0;
+  for (std::size_t i = 0; i < index.size(); ++i) number = number * grid[i] + index[i] / count[i];
+  return number;
+}
+
 std::size_t Array::number_in_object(const Shape& index) const {
   const Shape count = metadata_->chunks_per_object();
   std::int64_t number = 0;

@@ -100,6 +100,8 @@ class Array {
   [[nodiscard]] const std::shared_ptr<storage::Store>& shared_store() const { return store_; }
   [[nodiscard]] std::string chunk_object_key(const Shape& index) const;
 
+  /// Place in the array of the object that holds a chunk, in C order of the objects.
+  [[nodiscard]] std::int64_t object_number(const Shape& index) const;
   /// Place of a chunk in the object that holds it, in C order.
   [[nodiscard]] std::size_t number_in_object(const Shape& index) const;
 

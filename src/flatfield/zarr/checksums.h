@@ -11,9 +11,6 @@ namespace flatfield::zarr {
 
 inline constexpr std::size_t kChecksumBytes = 4;
 
-/// CRC-32C (Castagnoli) as in RFC 3720: "123456789" gives 0xE3069283.
-[[nodiscard]] std::uint32_t crc32c(std::span<const std::byte> bytes);
-
 // Decoders of the table in compressors.h. They give the bytes without their checksum, which is
 // stored in little-endian order; Error(kBadInput), without a place, if it is not theirs.
 

@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "flatfield/core/crc32c.h"
 #include "flatfield/core/error.h"
 
 namespace flatfield::zarr {

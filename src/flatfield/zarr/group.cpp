@@ -133,10 +133,19 @@ void write_group_attributes(Store& store, std::string_view path, int zarr_format
     throw Error(ErrorCode::kUsage,
                 fmt::format("the attributes are {}, expected an object", attributes.type_name()),
                 store.describe(path));
-  if (zarr_format == 2)
-    write_metadata_text(store, join_key(path, kAttributesFileV2), print_attributes_v2(attributes));
-  else
-    write_metadata_text(store, join_key(path, kNodeFileV3), print_group_v3(attributes));
+  const Document document = group_attributes_document(path, zarr_format, attributes);
+  write_metadata_text(store, document.key, document.text);
+}
+
+Document group_attributes_document(std::string_view path, int zarr_format, const Json& attributes) {
+  if (zarr_format == 2) return {join_key(path, kAttributesFileV2), print_attributes_v2(attributes)};
+  return {join_key(path, kNodeFileV3), print_group_v3(attributes)};
+}
+
+std::vector<std::string> document_keys(std::string_view path, const Node& node) {
+  if (node.zarr_format == 3) return {join_key(path, kNodeFileV3)};
+  if (node.is_array) return {join_key(path, kArrayFileV2)};
+  return {join_key(path, kGroupFileV2), join_key(path, kAttributesFileV2)};
 }
 
 void erase_group_attributes(Store& store, std::string_view path) {

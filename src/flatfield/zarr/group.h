@@ -40,6 +40,17 @@ struct Node {
 [[nodiscard]] bool is_array(const storage::Store& store, std::string_view path);
 [[nodiscard]] bool is_group(const storage::Store& store, std::string_view path);
 
+/// A metadata document: its key, and its text.
+struct Document {
+  std::string key;
+  std::string text;
+};
+/// The document that write_group_attributes writes.
+[[nodiscard]] Document group_attributes_document(std::string_view path, int zarr_format,
+                                                 const Json& attributes);
+/// Keys of the documents of a group, and of an array without attributes.
+[[nodiscard]] std::vector<std::string> document_keys(std::string_view path, const Node& node);
+
 /// Writes the metadata of a group without attributes (v2: `.zgroup`, v3: `zarr.json`).
 void write_group(storage::Store& store, std::string_view path, int zarr_format);
 /// Writes the attributes of a group (v2: `.zattrs`, v3: `zarr.json`); nothing for null.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <numeric>
 
 namespace flatfield::zarr {
@@ -127,6 +128,35 @@ std::string object_key(const ArrayMetadata& metadata, std::span<const std::int64
   if (index.empty()) return is_default ? "c" : "0";
   return fmt::format("{}{}{}", is_default ? "c" : "", is_default ? separator : "",
                      fmt::join(index, separator));
+}
+
+Shape object_grid(const ArrayMetadata& metadata) {
+  Shape grid(metadata.shape.size());
+  for (std::size_t i = 0; i < grid.size(); ++i)
+    grid[i] = (metadata.shape[i] + metadata.object_shape()[i] - 1) / metadata.object_shape()[i];
+  return grid;
+}
+
+std::optional<Shape> object_index(const ArrayMetadata& metadata, std::string_view key) {
+  const Shape grid = object_grid(metadata);
+  std::string_view rest = key;
+  if (metadata.key_encoding == KeyEncoding::kDefault) {
+    if (!rest.starts_with('c')) return std::nullopt;
+    rest.remove_prefix(1);
+    if (!rest.empty() && rest.front() == metadata.separator) rest.remove_prefix(1);
+  }
+  Shape index;
+  while (!rest.empty() && index.size() < grid.size()) {
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
+    if (error != std::errc() || number < 0 || number >= grid[index.size()]) return std::nullopt;
+    index.push_back(number);
+    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
+    if (!rest.empty()) rest.remove_prefix(1);
+  }
+  // Only one spelling is the key: that which is printed.
+  if (index.size() != grid.size() || object_key(metadata, index) != key) return std::nullopt;
+  return index;
 }
 
 }  // namespace flatfield::zarr

@@ -161,5 +161,9 @@ void check_order(const std::vector<int>& order, std::size_t ndim, ErrorCode code
 /// objects along each axis.
 [[nodiscard]] std::string object_key(const ArrayMetadata& metadata,
                                      std::span<const std::int64_t> index);
+/// The index of the object with this key; none if the array has no such object.
+[[nodiscard]] std::optional<Shape> object_index(const ArrayMetadata& metadata, std::string_view key);
+/// Objects along each axis.
+[[nodiscard]] Shape object_grid(const ArrayMetadata& metadata);
 
 }  // namespace flatfield::zarr

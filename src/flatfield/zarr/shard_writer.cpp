@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "flatfield/core/crc32c.h"
 #include "flatfield/core/stage_clock.h"
 
 namespace flatfield::zarr {
@@ -118,16 +119,18 @@ void ShardWriter::append(std::size_t number, std::span<const std::byte> encoded)
   writer_->append(encoded);
   places_[number] = {written_bytes_, encoded.size()};
   written_bytes_ += encoded.size();
+  crc32c_ = crc32c(encoded, crc32c_);
   count_bytes_written(static_cast<std::int64_t>(encoded.size()));
 }
 
-void ShardWriter::finish() {
+std::optional<WrittenShard> ShardWriter::finish() {
   const Lock lock(buffer_->mutex_);
   throw_if_failed();
   if (next_ != order_.size())
     throw Error(ErrorCode::kInternal,
                 fmt::format("{} of {} chunks of a shard have come", next_, order_.size()),
                 store_->describe(key_));
+  return written_;
 }
 
 void ShardWriter::complete() {
@@ -138,6 +141,7 @@ void ShardWriter::complete() {
   writer_->commit();
   writer_.reset();
   count_bytes_written(static_cast<std::int64_t>(index.size()));
+  written_ = WrittenShard{written_bytes_ + index.size(), crc32c(index, crc32c_)};
 }
 
 void ShardWriter::abandon() {

@@ -37,6 +37,12 @@ class ReorderBuffer {
   std::size_t most_used_ = 0;
 };
 
+/// Size and CRC-32C of a shard that was written.
+struct WrittenShard {
+  std::uint64_t bytes = 0;
+  std::uint32_t crc32c = 0;
+};
+
 /// Writes one shard of an array while its chunks are being made. They may come in any order and
 /// from several threads, and lie in the shard in the order that was said at the beginning: its
 /// bytes depend on neither. What has come goes to the store at once and is never read back; only
@@ -61,8 +67,8 @@ class ShardWriter {
   void skip(std::size_t number);
   /// To be called after all chunks have come: whoever put the last of them has completed the shard,
   /// unless all were left out. Throws Error(kWriteFailed) for the failure of another thread,
-  /// Error(kInternal) if chunks are missing.
-  void finish();
+  /// Error(kInternal) if chunks are missing. Returns what was written.
+  std::optional<WrittenShard> finish();
   /// Gives up the shard: threads that wait get Error(kWriteFailed), and so do later calls.
   void abandon();
 
@@ -93,6 +99,8 @@ class ShardWriter {
 
   std::unique_ptr<storage::ObjectWriter> writer_;  ///< null until the first chunk
   std::uint64_t written_bytes_ = 0;
+  std::uint32_t crc32c_ = 0;
+  std::optional<WrittenShard> written_;  ///< once it is complete
   std::vector<storage::ByteRange> places_;
 
   // Under the lock of the buffer:

@@ -1,0 +1,37 @@
+#include "flatfield/core/interruption.h"
+
+#include <atomic>
+#include <csignal>
+
+#include "flatfield/core/error.h"
+
+namespace flatfield {
+namespace {
+
+std::atomic<bool> g_requested{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may not wait");
+
+extern "C" void note_interruption(int signal) {
+  if (!g_requested.exchange(true)) return;
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
+}  // namespace
+
+void catch_interruptions() {
+  struct sigaction action {};
+  action.sa_handler = note_interruption;
+  // What was begun is brought to its end, so what was waited for is waited for again.
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+bool interruption_requested() noexcept { return g_requested.load(std::memory_order_relaxed); }
+
+void stop_if_interrupted() {
+  if (interruption_requested()) throw Error(ErrorCode::kInterrupted, "the run was asked to stop");
+}
+
+}  // namespace flatfield

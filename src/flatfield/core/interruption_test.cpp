@@ -1,0 +1,35 @@
+#include "flatfield/core/interruption.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "flatfield/core/error.h"
+
+namespace flatfield {
+namespace {
+
+/// Exit code 3: the first signal was noted, and nothing else; 4: not.
+void be_interrupted(int first, bool twice) {
+  catch_interruptions();
+  stop_if_interrupted();
+  std::raise(first);
+  if (twice) std::raise(SIGTERM);
+  try {
+    stop_if_interrupted();
+  } catch (const Error& error) {
+    std::exit(error.code() == ErrorCode::kInterrupted && interruption_requested() ? 3 : 4);
+  }
+  std::exit(4);
+}
+
+TEST(InterruptionDeathTest, the_first_signal_is_a_request_and_the_second_ends_the_process) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    EXPECT_EXIT(be_interrupted(signal, false), testing::ExitedWithCode(3), "");
+    EXPECT_EXIT(be_interrupted(signal, true), testing::KilledBySignal(SIGTERM), "");
+  }
+}
+
+}  // namespace
+}  // namespace flatfield

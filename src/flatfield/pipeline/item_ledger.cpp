@@ -1,0 +1,60 @@
+#include "flatfield/pipeline/item_ledger.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "flatfield/core/error.h"
+#include "flatfield/core/object_reader.h"
+
+namespace flatfield::pipeline {
+
+std::vector<WrittenObject> WrittenObjects::take() {
+  const std::scoped_lock lock(mutex_);
+  std::sort(objects_.begin(), objects_.end());
+  return std::exchange(objects_, {});
+}
+
+std::string ItemLedger::key(const std::string& pass, std::int64_t item) const {
+  return storage::join_key(storage::join_key(path_, pass), std::to_string(item) + ".json");
+}
+
+std::set<std::int64_t> ItemLedger::done(const std::string& pass) const {
+  std::set<std::int64_t> items;
+  for (const std::string& name : store_->list(storage::join_key(path_, pass))) {
+    std::int64_t item = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), item);
+    if (error == std::errc() && std::string_view(end, name.data() + name.size()) == ".json") items.insert(item);
+  }
+  return items;
+}
+
+void ItemLedger::note(const std::string& pass, std::int64_t item, const std::vector<WrittenObject>& objects) {
+  Json entry;
+  Json& rows = entry["level_number_bytes_crc32c"];
+  rows = Json::array();
+  for (const WrittenObject& object : objects)
+    rows.push_back(Json(Json::Array{object.level, object.number, object.bytes, object.crc32c}));
+  storage::put_text(*store_, key(pass, item), entry.dump() + "\n");
+}
+
+std::vector<WrittenObject> ItemLedger::objects(const std::string& pass, std::int64_t item) const {
+  const std::string where = store_->describe(key(pass, item));
+  const auto text = storage::get_text(*store_, key(pass, item));
+  if (!text) throw Error(ErrorCode::kBadInput, "the entry of an item that is done is gone", where, "start again");
+  std::vector<WrittenObject> objects;
+  const Json entry = Json::parse(*text, where);
+  for (const Json& row : ObjectReader(entry, where).get_array("level_number_bytes_crc32c")) {
+    const bool good = row.is_array() && row.as_array().size() == 4 &&
+                      std::all_of(row.as_array().begin(), row.as_array().end(),
+                                  [](const Json& number) { return number.is_integer() && number.as_double() >= 0; });
+    if (!good) throw Error(ErrorCode::kBadInput, "the entry of an item is damaged", where, "remove it, and start again");
+    const Json::Array& numbers = row.as_array();
+    objects.push_back({static_cast<int>(numbers[0].as_int64()), numbers[1].as_int64(), numbers[2].as_uint64(),
+                       static_cast<std::uint32_t>(numbers[3].as_uint64())});
+  }
+  return objects;
+}
+
+void ItemLedger::forget(const std::string& pass, std::int64_t item) { store_->erase(key(pass, item)); }
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "flatfield/storage/store.h"
+
+namespace flatfield::pipeline {
+
+/// One object of an image, as it was written.
+struct WrittenObject {
+  int level = 0;            ///< of the image
+  std::int64_t number = 0;  ///< of the object in its level, in C order of the objects
+  std::uint64_t bytes = 0;
+  std::uint32_t crc32c = 0;
+
+  friend bool operator==(const WrittenObject&, const WrittenObject&) = default;
+  friend auto operator<=>(const WrittenObject&, const WrittenObject&) = default;
+};
+
+/// Collects what the workers write of an item.
+class WrittenObjects {
+ public:
+  void add(const WrittenObject& object) {
+    const std::scoped_lock lock(mutex_);
+    objects_.push_back(object);
+  }
+  /// What was collected, in order; it is empty again then.
+  [[nodiscard]] std::vector<WrittenObject> take();
+
+ private:
+  std::mutex mutex_;
+  std::vector<WrittenObject> objects_;
+};
+
+/// Which items of an image are done, and what they have written: one small object for each, so that many processes may
+/// write at the same time. An entry is made after all objects of its item, and removed before them; so what is done is
+/// there, whenever a process is killed. May be used from several threads.
+class ItemLedger {
+ public:
+  /// Entries go below `path` in the store of the image.
+  ItemLedger(std::shared_ptr<storage::Store> store, std::string path)
+      : store_(std::move(store)), path_(std::move(path)) {}
+
+  /// The items of a pass that are done. `pass` is a key like "t0_c0/level_3".
+  [[nodiscard]] std::set<std::int64_t> done(const std::string& pass) const;
+  /// Notes that an item is done. Throws Error(kWriteFailed), also where one of the objects that were put soon could
+  /// not be written.
+  void note(const std::string& pass, std::int64_t item, const std::vector<WrittenObject>& objects);
+  /// What an item that is done has written. Throws Error(kBadInput) if its entry is damaged, or not there.
+  [[nodiscard]] std::vector<WrittenObject> objects(const std::string& pass, std::int64_t item) const;
+  /// Forgets an item, so that it is done again.
+  void forget(const std::string& pass, std::int64_t item);
+
+ private:
+  [[nodiscard]] std::string key(const std::string& pass, std::int64_t item) const;
+
+  std::shared_ptr<storage::Store> store_;
+  std::string path_;
+};
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "flatfield/core/json.h"
+#include "flatfield/storage/store.h"
+
+namespace flatfield::pipeline {
+
+/// Key of what is beside an image while it is written: carries, ledger, model, and whose it is.
+inline constexpr const char* kScratchName = ".exaspim_flatfield_scratch";
+
+/// What is at the place of an output.
+enum class OutputState : std::uint8_t {
+  kAbsent,  ///< nothing, or nothing but what runs leave that were killed before they began to write
+  kUnfinished,
+  kFinished,
+  kSomethingElse,
+};
+[[nodiscard]] OutputState output_state(const storage::Store& store);
+
+/// Throws Error(kOutputExists) unless an output can go there: the place is free or, with `overwrite`, holds a Zarr.
+void check_place(const storage::Store& store, bool overwrite);
+
+/// Whether the run with this fingerprint has begun an output there that it can go on with. An output that was begun
+/// otherwise throws Error(kOutputExists) that says what differs, unless it is to be overwritten.
+[[nodiscard]] bool is_resumable(const storage::Store& store, const Json& fingerprint, bool overwrite);
+/// Notes that the place belongs to the run with this fingerprint. To be done before anything is written there.
+void claim_place(storage::Store& store, const Json& fingerprint);
+/// Removes what is beside the image, if there is something: the run is over.
+void release_place(storage::Store& store);
+
+/// Removes what is at the place of an output. It stops looking finished first, and then like something to go on with.
+void clear_place(storage::Store& store);
+
+}  // namespace flatfield::pipeline

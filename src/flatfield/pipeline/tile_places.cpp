@@ -1,0 +1,117 @@
+#include "flatfield/pipeline/tile_places.h"
+
+#include <utility>
+
+#include "flatfield/core/error.h"
+#include "flatfield/pipeline/local_folders.h"
+#include "flatfield/pipeline/output_place.h"
+#include "flatfield/storage/write_probe.h"
+
+namespace flatfield::pipeline {
+namespace {
+
+/// An output must never overwrite, or lie in, what is read.
+void check_apart(const std::string& input, const std::string& output) {
+  if (lies_within(input, output) || lies_within(output, input))
+    throw Error(ErrorCode::kUsage, "the output " + output + " would overwrite the input", input,
+                "choose another --output");
+}
+
+/// Proves that an output can be written to its place, and leaves no folder there that was not there before.
+void prove_place(const std::string& place, storage::Store& store) {
+  const MadeFolders made(place);
+  storage::prove_writable(store);
+}
+
+}  // namespace
+
+TilePlaces::Place TilePlaces::make(const std::string& location) const {
+  check_apart(location_, location);
+  return {location, context_.stores.open(location), false, nullptr};
+}
+
+std::vector<TilePlaces::Place*> TilePlaces::all() {
+  std::vector<Place*> places{&corrected_};
+  for (std::optional<Place>* place : {&mask_, &probability_})
+    if (*place) places.push_back(&**place);
+  return places;
+}
+
+bool TilePlaces::is_finished() {
+  check_apart(location_, outputs_.corrected);
+  if (context_.config.overwrite ||
+      output_state(*context_.stores.open(outputs_.corrected)) != OutputState::kFinished)
+    return false;
+  for (const std::string& place : {outputs_.corrected, outputs_.mask, outputs_.probability})
+    if (const auto store = context_.stores.open(place); output_state(*store) == OutputState::kFinished)
+      release_place(*store);
+  return true;
+}
+
+void TilePlaces::choose(bool with_mask, bool with_probability) {
+  corrected_ = make(outputs_.corrected);
+  if (with_mask) mask_ = make(outputs_.mask);
+  if (with_probability) probability_ = make(outputs_.probability);
+}
+
+void TilePlaces::examine(const Json& fingerprint) {
+  const bool overwrite = context_.config.overwrite;
+  for (Place* place : all()) {
+    // Looked at twice, as another part may just be beginning there.
+    if (output_state(*place->store) != OutputState::kAbsent) {
+      place->resumed = is_resumable(*place->store, fingerprint, overwrite);
+      if (!place->resumed) check_place(*place->store, overwrite);
+    }
+    prove_place(place->location, *place->store);
+  }
+  if (resumed()) context_.log.info("an unfinished output is there: it is gone on with: " + outputs_.corrected);
+}
+
+void TilePlaces::leave_out(bool mask, bool probability) {
+  for (const auto& [place, left_out] : {std::pair(&mask_, mask), std::pair(&probability_, probability)}) {
+    if (!left_out || !*place) continue;
+    if (context_.config.overwrite && output_state(*(*place)->store) != OutputState::kAbsent) clear_place(*(*place)->store);
+    place->reset();
+  }
+}
+
+void TilePlaces::claim(const Json& fingerprint) {
+  for (Place* place : all()) {
+    if (place->resumed) continue;
+    // Parts that begin at the same time must not clear each other's places; these are free then.
+    if (context_.share.parts == 1) clear_place(*place->store);
+    claim_place(*place->store, fingerprint);
+  }
+  if (context_.config.overwrite) clear_stale();
+}
+
+/// Images of the run that is overwritten which this one does not write again: beside the new output they would
+/// pass for its mask and its probability.
+void TilePlaces::clear_stale() {
+  for (const auto& [place, location] :
+       {std::pair(&mask_, outputs_.mask), std::pair(&probability_, outputs_.probability)}) {
+    if (*place) continue;
+    const auto store = context_.stores.open(location);
+    if (output_state(*store) != OutputState::kFinished) continue;
+    clear_place(*store);
+    context_.log.info("removed, as it belongs to the output that is overwritten: " + location);
+  }
+}
+
+void TilePlaces::note(const Json& fingerprint) {
+  for (Place* place : all()) claim_place(*place->store, fingerprint);
+}
+
+void TilePlaces::release() {
+  for (Place* place : all()) release_place(*place->store);
+}
+
+OutputImage& TilePlaces::open(Place& place, const OutputPlan& plan) {
+  if (!place.image) {
+    place.image = std::make_unique<OutputImage>(place.store, plan);
+    place.image->keep_ledger(place.resumed);
+  }
+  return *place.image;
+}
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "flatfield/core/json.h"
+#include "flatfield/pipeline/output_image.h"
+#include "flatfield/pipeline/run_context.h"
+#include "flatfield/pipeline/tile_outputs.h"
+#include "flatfield/pipeline/tile_paths.h"
+
+namespace flatfield::pipeline {
+
+/// The output images of a tile: their places, whose these are, and the images themselves once they are written.
+class TilePlaces {
+ public:
+  /// `location` is that of the tile, which no output may touch.
+  TilePlaces(RunContext& context, std::string location, OutputLocations outputs)
+      : context_(context), location_(std::move(location)), outputs_(std::move(outputs)) {}
+
+  /// True if the corrected image is finished and not to be overwritten. What its run could not remove any more is then
+  /// removed.
+  [[nodiscard]] bool is_finished();
+
+  /// Says which images are written beside the corrected one. Throws Error(kUsage) if one would overwrite the tile.
+  void choose(bool with_mask, bool with_probability);
+  /// Makes sure that all can be written, by this run or as one that goes on with what is there.
+  /// Throws Error(kOutputExists, kWriteFailed).
+  void examine(const Json& fingerprint);
+  /// Whether an earlier run has begun the corrected image.
+  [[nodiscard]] bool resumed() const { return corrected_.resumed; }
+  /// Leaves out images that turn out not to be written; with --overwrite what is at their places is removed.
+  void leave_out(bool mask, bool probability);
+  /// Takes the places that are not gone on with, removing what is there.
+  void claim(const Json& fingerprint);
+  /// Notes another fingerprint for what was begun.
+  void note(const Json& fingerprint);
+  /// The run is over: removes what is beside the images.
+  void release();
+
+  /// Store of the corrected image.
+  [[nodiscard]] const std::shared_ptr<storage::Store>& store() const { return corrected_.store; }
+  // The images, which are created when they are first asked for.
+  OutputImage& corrected(const TileOutputs& plans) { return open(corrected_, plans.corrected); }
+  OutputImage& mask(const TileOutputs& plans) { return open(*mask_, plans.mask); }
+  OutputImage& probability(const TileOutputs& plans) { return open(*probability_, plans.probability); }
+
+ private:
+  struct Place {
+    std::string location;
+    std::shared_ptr<storage::Store> store;
+    bool resumed = false;  ///< an earlier run of the same kind has begun it
+    std::unique_ptr<OutputImage> image;
+  };
+
+  [[nodiscard]] Place make(const std::string& location) const;
+  [[nodiscard]] std::vector<Place*> all();
+  static OutputImage& open(Place& place, const OutputPlan& plan);
+  void clear_stale();
+
+  RunContext& context_;
+  std::string location_;
+  OutputLocations outputs_;
+  Place corrected_;
+  std::optional<Place> mask_;
+  std::optional<Place> probability_;
+};
+
+}  // namespace flatfield::pipeline

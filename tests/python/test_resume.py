@@ -1,0 +1,299 @@
+"""Killed, a run goes on; what it leaves is never half there, and is what an uninterrupted run leaves."""
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+
+from support.killing import STAGES, check_items, fixed_output, kill_after, random_point, start
+from support.program import (BAD_INPUT, OUTPUT_EXISTS, PROGRAM, USAGE, WRITE_FAILED, call, correct, files_below,
+                             looks_finished, read_json,
+                             read_levels)
+from support.s3 import serve
+from support.tiles import phantom_tile
+from test_invariance import NAME
+
+INTERRUPTED = 75
+LONG = bool(os.environ.get("FLATFIELD_LONG"))
+WORKERS = 2
+OPTIONS = ["--n-levels", 6, "--num-workers", WORKERS, "--save-outputs"]
+SEED = int(os.environ.get("FLATFIELD_SEED", "0")) or random.SystemRandom().randrange(1, 10 ** 6)
+SCRATCH = ".exaspim_flatfield_scratch"
+
+
+@pytest.fixture(scope="module")
+def tile(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tile")
+    return phantom_tile(folder, (150, 130, 140), (16, 16, 16), n_levels=4, name=NAME, mask_factor=4)
+
+
+@pytest.fixture(scope="module")
+def whole(tile, tmp_path_factory):
+    """The uninterrupted run, and how long it takes."""
+    begin = time.monotonic()
+    run = correct(tile, tmp_path_factory.mktemp("whole"), *OPTIONS)
+    return run, time.monotonic() - begin
+
+
+def words(tile, *options, levels=6, workers=WORKERS, results="results"):
+    return ["run", "--zarr", tile, "--output", "out/SPIM.ome.zarr", "--results-dir", results, "--mask-dir",
+            tile.parent / "masks", "--save-outputs", "--n-levels", levels, "--num-workers", workers, *options]
+
+
+def noted_items(folder):
+    """Entries of the ledgers of an output."""
+    return len(list(folder.glob(f"out/**/{SCRATCH}/items/*/*/*.json")))
+
+
+def outputs(folder):
+    """Every file of an output and of its results, but for those that tell how it came about."""
+    told = ("exaspim_flatfield.log", "run_report.json")
+    return {path: content for path, content in files_below(folder).items() if not path.endswith(told)}
+
+
+def assert_same_as(whole, folder):
+    expected = fixed_output({path: content for path, content in outputs(whole.folder).items()})
+    found = fixed_output(outputs(folder))
+    assert sorted(found) == sorted(expected)
+    assert [path for path in expected if found[path] != expected[path]] == []
+
+
+def kill_plans(count):
+    """For each run, how it is killed one to three times: in the first half at fail points, in the second after a time."""
+    chance = random.Random(SEED)
+    stages = list(STAGES)
+    plans = []
+    for i in range(count):
+        kills = chance.randint(1, 3)
+        if i < count // 2:
+            # Every stage is the first of some run.
+            order = [stages[i % len(stages)], *chance.choices(stages, k=kills - 1)]
+            plans.append([random_point(chance, stage) for stage in order])
+        else:
+            plans.append([0.9 * chance.random() for _ in range(kills)])
+    return plans
+
+
+COUNT = 100 if LONG else 20
+
+
+@pytest.mark.parametrize("number", range(COUNT))
+def test_a_run_that_is_killed_and_started_again_ends_with_the_same_bytes(number, tile, whole, tmp_path):
+    plan = kill_plans(COUNT)[number]
+    print(f"seed {SEED}, run {number}: {plan}")
+    run, seconds = whole
+    killed = 0
+    for moment in plan:
+        if isinstance(moment, str):
+            code, _ = start(words(tile), tmp_path, moment)
+        else:
+            code = kill_after(words(tile), tmp_path, moment * seconds)
+        killed += code == -signal.SIGKILL
+        if code == 0:
+            break
+    assert killed > 0 or not isinstance(plan[0], str)
+    noted = noted_items(tmp_path)
+    code, err = start(words(tile), tmp_path)
+    assert code == 0, err
+    check_items(tmp_path / "results", noted, WORKERS)
+    assert_same_as(run, tmp_path)
+    assert not list(tmp_path.glob("out/**/*.tmp-*")) and not list(tmp_path.glob(f"out/**/{SCRATCH}"))
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serve() as running:
+        yield running
+
+
+@pytest.mark.parametrize("number", range(20 if LONG else 2))
+def test_a_run_on_s3_that_is_killed_ends_with_the_same_bytes(number, tile, whole, server, tmp_path):
+    plan = kill_plans(40)[10 + number]
+    print(f"seed {SEED}, run {number}: {plan}")
+    run, seconds = whole
+    server.control(forget=True, load={"data": str(tile.parent)})
+    on_s3 = ["run", "--zarr", f"s3://data/{NAME}", "--output", "s3://data/out/SPIM.ome.zarr", "--results-dir",
+             "results", "--mask-dir", "s3://data/masks/", *OPTIONS]
+    for moment in plan:
+        if isinstance(moment, str):
+            code, _ = start(on_s3, tmp_path, moment, server.environment())
+        else:
+            code = kill_after(on_s3, tmp_path, 2 * moment * seconds, server.environment())
+        if code == 0:
+            break
+    noted = len([key for key in server.state["objects"]["data"] if f"{SCRATCH}/items/" in key])
+    code, err = start(on_s3, tmp_path, env=server.environment())
+    assert code == 0, err
+    # What was on its way to the server when a run was killed may have arrived after the others.
+    check_items(tmp_path / "results", noted, WORKERS, late=WORKERS)
+    found = {f"out/{path}": content for path, content in server.objects("data", "out").items()
+             if not path.startswith("artifacts/")}
+    expected = {path: content for path, content in files_below(run.folder).items() if path.startswith("out/")}
+    assert sorted(found) == sorted(expected)
+    found, expected = fixed_output(found), fixed_output(expected)
+    assert [path for path in expected if found[path] != expected[path]
+            and not path.endswith((".zattrs", "_checksums.npz"))] == []
+    assert server.state["uploads"] == 0
+
+
+# ---------------------------------------------------------------------------------------------
+# Another run
+
+
+def test_an_unfinished_output_of_other_options_or_another_input_is_refused_with_what_differs(tile, tmp_path):
+    shutil.copytree(tile.parent, tmp_path / "in")
+    mine = tmp_path / "in" / NAME
+    assert start(words(mine), tmp_path, "item.noted:3")[0] == -signal.SIGKILL
+    code, err = start(words(mine, "--corrected-rank", "mean", levels=5), tmp_path)
+    assert code == OUTPUT_EXISTS
+    assert "options.n_levels: 6 before, 5 now" in err and 'options.corrected_rank: -2 before, "mean" now' in err
+    chunk = mine / "0/0/0/0/0/0"
+    os.utime(chunk, (1, 1))
+    code, err = start(words(mine), tmp_path)
+    assert code == OUTPUT_EXISTS and "tile.chunks.0/0/0/0/0/0" in err and "--overwrite" in err
+    code, err = start(words(mine, "--overwrite"), tmp_path)
+    assert code == 0, err
+    # What does not change the output is no difference.
+    assert start(words(mine, "--overwrite"), tmp_path, "item.noted:3")[0] == -signal.SIGKILL
+    code, err = start(words(mine, "--memory-limit", "2G", "--log-level", "DEBUG", "--sync", "full", workers=1,
+                            results="elsewhere"), tmp_path)
+    assert code == 0, err
+    assert read_json(tmp_path / "elsewhere/run_report.json")["tiles"][0]["items"]["found"] > 0
+
+
+def test_a_model_that_is_there_is_not_learnt_again(tile, tmp_path):
+    assert start(words(tile), tmp_path, "learn.written:1")[0] == -signal.SIGKILL
+    code, err = start(words(tile), tmp_path)
+    assert code == 0, err
+    assert "planes kept" not in err and "model: " in err
+    code, err = start(words(tile), tmp_path)
+    assert code == 0 and "finished already" in err
+
+
+def test_objects_that_were_lost_after_they_were_noted_are_made_again(tile, whole, tmp_path):
+    """As after a power failure without --sync."""
+    assert start(words(tile), tmp_path, "carry.written:1")[0] == -signal.SIGKILL
+    chunk = tmp_path / "out/SPIM.ome.zarr" / NAME / "0/0/0/1/1/1"
+    chunk.write_bytes(b"")
+    code, err = start(words(tile), tmp_path)
+    assert code == BAD_INPUT and str(chunk) in err and "start the same command again" in err
+    assert not looks_finished(tmp_path / "out/SPIM.ome.zarr" / NAME)
+    code, err = start(words(tile), tmp_path)
+    assert code == 0, err
+    assert_same_as(whole[0], tmp_path)
+
+
+def test_a_second_start_of_a_batch_does_only_the_bad_tile_again(tmp_path):
+    tiles = [phantom_tile(tmp_path / "in", (24, 40, 40), (16, 16, 16), n_levels=4, name=f"tile_{i:06}_ch_488.zarr")
+             for i in range(3)]
+    chunk = tiles[1] / "0/0/0/0/0/0"
+    good = chunk.read_bytes()
+    chunk.write_bytes(good[:-20])
+    (tmp_path / "run.json").write_text(json.dumps({
+        "tile_paths": [str(tile) for tile in tiles], "output": "out", "mask_dir": str(tmp_path / "in/masks")}))
+    assert start(["run", "--config", "run.json"], tmp_path)[0] == 11
+    chunk.write_bytes(good)
+    code, err = start(["run", "--config", "run.json"], tmp_path)
+    assert code == 0, err
+    records = read_json(tmp_path / "results/run_report.json")["tiles"]
+    assert [record["status"] for record in records] == ["skipped", "corrected", "skipped"]
+    fresh = correct(tiles[1], tmp_path / "fresh", masks=tmp_path / "in/masks")
+    levels = read_levels(tmp_path / "out" / tiles[1].name)
+    np.testing.assert_array_equal(levels["0"], read_levels(fresh.corrected)["0"])
+
+
+# ---------------------------------------------------------------------------------------------
+# Signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_between_items_and_says_how_to_go_on(number, tile, whole, tmp_path):
+    with subprocess.Popen([str(word) for word in (PROGRAM, *words(tile, workers=1))], cwd=tmp_path, text=True,
+                          stderr=subprocess.PIPE) as process:
+        while noted_items(tmp_path) < 2 and process.poll() is None:
+            time.sleep(0.002)
+        process.send_signal(number)
+        err = process.stderr.read()
+    if process.returncode == 0:
+        pytest.skip("the run was over before the signal came")
+    assert process.returncode == INTERRUPTED, err
+    assert sum("start the same command again to go on" in line for line in err.splitlines()) == 1
+    assert read_json(tmp_path / "results/run_report.json")["tiles"][0]["status"] == "interrupted"
+    noted = noted_items(tmp_path)
+    code, err = start(words(tile), tmp_path)
+    assert code == 0, err
+    assert check_items(tmp_path / "results", noted, 0) == 0  # nothing was under way
+    assert_same_as(whole[0], tmp_path)
+
+
+# ---------------------------------------------------------------------------------------------
+# Places that cannot be written
+
+
+def test_a_full_disk_is_one_error_and_the_same_command_finishes_when_there_is_room(tile, whole, tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    small = tmp_path / "out"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", small], check=False).returncode != 0:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        code, err = start(words(tile), tmp_path)
+        assert code == WRITE_FAILED
+        assert len([line for line in err.splitlines() if " ERROR " in line]) == 1 and "No space" in err
+        subprocess.run(["mount", "-o", "remount,size=100m", small], check=True)
+        code, err = start(words(tile), tmp_path)
+        assert code == 0, err
+        assert_same_as(whole[0], tmp_path)
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_a_limit_of_file_sizes_is_one_error_and_the_same_command_finishes_without_it(tile, whole, tmp_path):
+    limited = ["bash", "-c", 'ulimit -f 6; exec "$@"', "bash", str(PROGRAM), *map(str, words(tile))]
+    made = subprocess.run(limited, cwd=tmp_path, text=True, capture_output=True, check=False)
+    assert made.returncode == WRITE_FAILED, made.stderr
+    code, err = start(words(tile), tmp_path)
+    assert code == 0, err
+    assert_same_as(whole[0], tmp_path)
+
+
+def test_a_server_that_dies_in_the_middle_is_one_error_and_the_same_command_finishes(tile, whole, server, tmp_path):
+    server.control(forget=True, load={"data": str(tile.parent)})
+    on_s3 = ["run", "--zarr", f"s3://data/{NAME}", "--output", "s3://data/out/SPIM.ome.zarr", "--results-dir",
+             "results", "--mask-dir", "s3://data/masks/", *OPTIONS, "--s3-max-attempts", 2]
+    with subprocess.Popen([str(word) for word in (PROGRAM, *on_s3)], cwd=tmp_path, text=True, stderr=subprocess.PIPE,
+                          env=server.environment()) as process:
+        while process.poll() is None and not any(f"{SCRATCH}/items/" in key
+                                                 for key in server.state["objects"].get("data", [])):
+            time.sleep(0.01)
+        server.control(faults={"internal_error": 1.0})
+        err = process.stderr.read()
+    server.control()
+    assert process.returncode in (7, 8), err
+    assert len([line for line in err.splitlines() if " ERROR " in line]) == 1, err
+    made = server.call(*on_s3, cwd=tmp_path)
+    assert made.code == 0, made.err
+    assert read_json(tmp_path / "results/run_report.json")["tiles"][0]["items"]["found"] > 0
+
+
+def test_a_read_only_target_is_one_error_and_leaves_nothing(tile, tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("mounting a file system needs root")
+    place = tmp_path / "out"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", place], check=False).returncode != 0:
+        pytest.skip("a file system cannot be mounted here")
+    try:
+        code, err = start(words(tile), tmp_path)
+        assert code == WRITE_FAILED and len([line for line in err.splitlines() if " ERROR " in line]) == 1
+        subprocess.run(["mount", "-o", "remount,rw", place], check=True)
+        code, err = start(words(tile), tmp_path)
+        assert code == 0, err
+    finally:
+        subprocess.run(["umount", place], check=True)

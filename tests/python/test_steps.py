@@ -1,0 +1,224 @@
+"""Estimate, apply and finalize as steps of their own: in parts, in any order, on models of other tiles."""
+import io
+import itertools
+import json
+import os
+import random
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import tifffile
+
+from support.killing import fixed_output
+from support.program import (BAD_INPUT, NOT_FOUND, PROGRAM, USAGE, call, correct, files_below, looks_finished, read_json,
+                             read_levels)
+from support.tiles import phantom_tile, write_mask
+from test_invariance import NAME
+
+OPTIONS = ["--n-levels", 6, "--save-outputs"]
+SCRATCH = ".exaspim_flatfield_scratch"
+
+
+@pytest.fixture(scope="module")
+def tile(tmp_path_factory):
+    return phantom_tile(tmp_path_factory.mktemp("tile"), (150, 130, 140), (16, 16, 16), n_levels=4, name=NAME,
+                        mask_factor=4)
+
+
+@pytest.fixture(scope="module")
+def whole(tile, tmp_path_factory):
+    return correct(tile, tmp_path_factory.mktemp("whole"), *OPTIONS, "--num-workers", 2)
+
+
+def step(command, tile, folder, *options, **keywords):
+    folder.mkdir(exist_ok=True, parents=True)
+    masks = [] if keywords.pop("without_masks", False) else ["--mask-dir", tile.parent / "masks"]
+    return call(command, "--zarr", tile, "--output", "out/SPIM.ome.zarr", "--results-dir", "results", *masks, *OPTIONS,
+                *options, cwd=folder, **keywords)
+
+
+def assert_good(*results):
+    for result in results:
+        assert result.code == 0, result.err
+
+
+def outputs(folder, without=()):
+    """The images and the results, but for what tells how they came about."""
+    told = ("exaspim_flatfield.log", "run_report.json", *without)
+    return {path: content for path, content in files_below(folder).items()
+            if not path.endswith(told) and "results/part_" not in path}
+
+
+def assert_same_as(whole, folder, without=()):
+    expected, found = fixed_output(outputs(whole.folder, without)), fixed_output(outputs(folder, without))
+    assert sorted(found) == sorted(expected)
+    assert [path for path in expected if found[path] != expected[path]] == []
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+def test_parts_in_any_order_make_what_one_run_makes(tile, whole, tmp_path, parts):
+    order = list(range(parts))
+    random.Random(parts).shuffle(order)
+    assert_good(step("estimate", tile, tmp_path))
+    assert not looks_finished(tmp_path / "out/SPIM.ome.zarr" / NAME)
+    total = 0
+    for part in order:
+        assert_good(step("apply", tile, tmp_path, "--part", f"{part}/{parts}", "--num-workers", 1 + part % 2))
+        results = tmp_path / "results" / (f"part_{part}_of_{parts}" if parts > 1 else "")
+        (record,) = read_json(results / "run_report.json")["tiles"]
+        assert record["status"] == "applied" and record["items"]["done"] == record["items"]["total"]
+        total += record["items"]["total"]
+    assert total == 54  # 27 of the tile, as many of its mask
+    assert_good(step("finalize", tile, tmp_path))
+    assert_same_as(whole, tmp_path)
+    assert step("apply", tile, tmp_path, "--part", "0/1").code == 0  # finished: skipped
+
+
+@pytest.mark.parametrize("parts", [2, 3, 7])
+def test_parts_at_the_same_time_make_what_one_run_makes(tile, whole, tmp_path, parts):
+    assert_good(step("estimate", tile, tmp_path))
+    words = ["apply", "--zarr", tile, "--output", "out/SPIM.ome.zarr", "--results-dir", "results", "--mask-dir",
+             tile.parent / "masks", *OPTIONS, "--part", "auto"]
+    processes = [subprocess.Popen([str(word) for word in (PROGRAM, *words)], cwd=tmp_path, stderr=subprocess.PIPE,
+                                  text=True, env={**os.environ, "SLURM_ARRAY_TASK_ID": str(1 + part),
+                                                  "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_COUNT": str(parts)})
+                 for part in range(parts)]
+    for process in processes:
+        err = process.communicate()[1]
+        assert process.returncode == 0, err
+    assert_good(step("finalize", tile, tmp_path))
+    assert_same_as(whole, tmp_path)
+
+
+def test_finalize_says_which_items_are_not_done(tile, whole, tmp_path):
+    assert_good(step("estimate", tile, tmp_path), step("apply", tile, tmp_path, "--part", "1/3"))
+    result = step("finalize", tile, tmp_path)
+    assert result.code == NOT_FOUND and "18 of 27 items of" in result.err and "(0, 2, 3, 5, 6," in result.err
+    assert_good(step("apply", tile, tmp_path, "--part", "2/3"), step("apply", tile, tmp_path, "--part", "0/3"),
+                step("finalize", tile, tmp_path))
+    assert_same_as(whole, tmp_path)
+
+
+def test_a_step_without_the_one_before_says_so(tile, tmp_path):
+    for command in ("apply", "finalize"):
+        result = step(command, tile, tmp_path)
+        assert result.code == NOT_FOUND and "estimate first" in result.err
+    for command, options in [("run", ["--part", "0/2"]), ("estimate", ["--part", "0/2"]), ("finalize", ["--overwrite"]),
+                             ("apply", ["--overwrite"]), ("apply", ["--part", "2/2"]), ("apply", ["--part", "auto"])]:
+        result = step(command, tile, tmp_path, *options)
+        assert result.code == USAGE and len(result.error_lines) == 1, result.err
+    assert not (tmp_path / "out").exists()
+
+
+# ---------------------------------------------------------------------------------------------
+# Models
+
+
+@pytest.fixture(scope="module")
+def model(tile, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    assert_good(call("estimate", "--zarr", tile, "--mask-dir", tile.parent / "masks", "--model", "m.npz", cwd=folder))
+    assert sorted(path.name for path in folder.iterdir()) == ["m.npz", "results"]
+    return folder / "m.npz"
+
+
+def test_a_model_corrects_its_own_tile_as_a_run_does(tile, whole, model, tmp_path):
+    for part in range(2):
+        assert_good(step("apply", tile, tmp_path, "--model", model, "--part", f"{part}/2", without_masks=True))
+    assert_good(step("finalize", tile, tmp_path, "--model", model, without_masks=True))
+    changed = (f"config_{NAME}.json", ".zattrs", "_checksums.npz", f"flatfield_data_process_{NAME}.json")
+    assert_same_as(whole, tmp_path, changed)
+    assert_good(step("run", tile, tmp_path / "again", "--model", model, without_masks=True))
+    assert_same_as(whole, tmp_path / "again", changed)
+
+
+def test_a_model_is_opened_by_numpy(tile, whole, model):
+    with np.load(model) as held:
+        document = json.loads(held["model.json"])
+        (volume,) = document["volumes"]
+        assert document["format"] == "exaspim-flatfield model" and document["version"] == 1
+        assert document["tile"] == str(tile) and volume["key"] == "t0_c0" and volume["quality"]["verdict"]
+        background = tifffile.imread(whole.results / f"{NAME}_bkg.tif")
+        np.testing.assert_array_equal(held["t0_c0/background"], background)
+        curves = read_json(whole.results / f"{NAME}_corr_curves.json")
+        for axis in "zyx":
+            np.testing.assert_array_equal(held[f"t0_c0/curve_{axis}"], np.float32(curves[f"curve_{axis}"]))
+        assert volume["fit"]["g"] == curves["g"]
+        z, y, x = volume["mask_shape"]
+        mask = np.unpackbits(held["t0_c0/mask"], axis=-1, count=x, bitorder="little")
+        low = read_levels(whole.results / f"{NAME}_mask_low_res.zarr")["0"][0, 0]
+        np.testing.assert_array_equal(mask, low)
+    assert_good(call("show-model", model, cwd=model.parent))
+
+
+def test_a_model_corrects_another_tile_and_with_a_warning_one_of_another_shape(tile, model, tmp_path):
+    other = phantom_tile(tmp_path / "in", (150, 130, 140), (16, 16, 16), n_levels=1, name="tile_000002_ch_488.zarr")
+    result = call("run", "--zarr", other, "--output", "out", "--model", model, cwd=tmp_path)
+    assert result.code == 0 and "learnt from another tile" in result.err and not result.warnings[1:], result.err
+    larger = phantom_tile(tmp_path / "in", (160, 120, 150), (16, 16, 16), n_levels=1, name="tile_000003_ch_488.zarr")
+    result = call("run", "--zarr", larger, "--output", "out", "--model", model, cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert sum("it is resized" in line for line in result.warnings) == 1
+    assert read_levels(tmp_path / "out" / larger.name)["0"].shape == (1, 1, 160, 120, 150)
+
+
+@pytest.mark.parametrize("method", ["basicpy", "reference", "skip"])
+def test_every_method_has_a_model(tile, tmp_path, method):
+    options = {"basicpy": ["--method", "basicpy", "--basic-config", tmp_path / "basic.json"], "skip": ["--skip-flat-field"],
+               "reference": ["--method", "reference", "--flatfield-path", tmp_path / "flatfield.tif"]}[method]
+    (tmp_path / "basic.json").write_text(json.dumps({"working_size": 16, "max_reweight_iterations": 2}))
+    y, x = np.mgrid[-1:1:130j, -1:1:140j]
+    tifffile.imwrite(tmp_path / "flatfield.tif", (900 * (1 - 0.4 * y ** 2)).astype(np.float32))
+    common = ["--zarr", tile, "--output", "out", "--results-dir", "results", "--n-levels", 3]
+    for folder in ("run", "steps"):
+        (tmp_path / folder).mkdir()
+    assert_good(call("run", *common, *options, cwd=tmp_path / "run"))
+    steps = tmp_path / "steps"
+    assert_good(call("estimate", *common, *options, "--model", "m.npz", cwd=steps),
+                call("apply", *common, *options, "--model", "m.npz", cwd=steps),
+                call("finalize", *common, *options, "--model", "m.npz", cwd=steps))
+    expected, found = read_levels(tmp_path / "run/out" / NAME), read_levels(steps / "out" / NAME)
+    assert list(found) == list(expected)
+    for level, volume in expected.items():
+        np.testing.assert_array_equal(found[level], volume)
+    shown = call("show-model", "m.npz", "--plots", "plots", cwd=steps)
+    assert shown.code == 0
+    drawn = sorted(path.name for path in (steps / "plots").iterdir())
+    planes = {"basicpy": ["background", "flatfield"], "reference": ["background", "flatfield"], "skip": ["background"]}
+    assert drawn == [f"t0_c0_{name}.png" for name in planes[method]]
+    assert all((steps / "plots" / name).read_bytes().startswith(b"\x89PNG") for name in drawn)
+
+
+def test_refinement_in_steps_writes_the_probability_too(tile, tmp_path):
+    (tmp_path / "fit.json").write_text(json.dumps({"enable_gmm_refinement": True}))
+    options = ["--fitting-config", tmp_path / "fit.json"]
+    assert_good(step("run", tile, tmp_path / "run", *options))
+    steps = tmp_path / "steps"
+    assert_good(step("estimate", tile, steps, *options))
+    for part in (2, 0, 1):
+        assert_good(step("apply", tile, steps, *options, "--part", f"{part}/3"))
+    assert_good(step("finalize", tile, steps, *options))
+    for image in ("", "mask/", "probability/"):
+        expected, found = (files_below(folder / "out" / image / "SPIM.ome.zarr" / NAME) for folder in
+                           (tmp_path / "run", steps))
+        chunks = {path for path in expected if not path.endswith((".zattrs", "_checksums.npz"))}
+        assert len(chunks) > 10 and sorted(found) == sorted(expected)
+        assert [path for path in chunks if found[path] != expected[path]] == []
+
+
+def test_a_damaged_model_and_another_file_are_refused(model, tile, tmp_path):
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 4
+    (tmp_path / "damaged.npz").write_bytes(content)
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    (tmp_path / "text.npz").write_text("no archive")
+    for name in ("damaged.npz", "other.npz", "text.npz"):
+        result = call("show-model", name, cwd=tmp_path)
+        assert result.code == BAD_INPUT and len(result.error_lines) == 1 and name in result.err
+        result = call("run", "--zarr", tile, "--output", "out", "--model", name, cwd=tmp_path)
+        assert result.code == BAD_INPUT and not (tmp_path / "out").exists()
+    assert call("show-model", "none.npz", cwd=tmp_path).code == NOT_FOUND
+    shown = json.loads(call("show-model", model, "--json", cwd=tmp_path).out)
+    assert shown["volumes"][0]["key"] == "t0_c0"
