@@ -49,7 +49,7 @@ struct Stored {
     const Extent3 grid = ceil_div(shape, chunk);
     for (std::int64_t i = 0; shard && i < grid.volume(); ++i) {
       const Extent3 index = unravel(i, grid);
-      shards.announce(array, {index.z, index.y, index.x});
+      shards.announce(0, array, {index.z, index.y, index.x});
     }
     shards.open();
     for (std::int64_t i = 0; i < grid.volume(); ++i) {
@@ -63,7 +63,8 @@ struct Stored {
       else
         array.write_encoded_chunk({index.z, index.y, index.x}, encoded);
     }
-    shards.finish();
+    WrittenObjects written;
+    shards.finish(written);
   }
   [[nodiscard]] ome::Volume volume() const { return {zarr::Array::open(store, "a"), {}}; }
 
