@@ -77,7 +77,7 @@ TEST(ClearWhereZero, keeps_the_mask_where_there_is_signal) {
   EXPECT_EQ(mask.count(), expected);
   for (std::int64_t i = 0; i < v_low.size(); ++i) {
     const Extent3 p = unravel(i, shape);
-    if (v_low.data()[i] == 0.0F) EXPECT_FALSE(mask.at(p.z, p.y, p.x)) << to_string(p);
+    EXPECT_FALSE(v_low.data()[i] == 0.0F && mask.at(p.z, p.y, p.x)) << to_string(p);
   }
 }
 

@@ -103,7 +103,9 @@ TYPED_TEST(PlaneMedian, is_the_same_on_every_cpu) {
   });
 }
 
-TYPED_TEST(PlaneMedian, of_no_pixels_is_nothing) { plane_median<TypeParam>({}, 3, 0, {}); }
+TYPED_TEST(PlaneMedian, of_no_pixels_is_nothing) {
+  plane_median(std::span<const TypeParam>(), 3, 0, std::span<float>());
+}
 
 TYPED_TEST(PlaneMedian, refuses_sizes_that_do_not_fit) {
   const std::vector<TypeParam> stack(6);
