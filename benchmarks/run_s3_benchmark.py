@@ -113,6 +113,8 @@ class Benchmark:
             found, expected = server.read(f"out/{name}"), (out / name).read_bytes()
             if name.rsplit("/", 1)[-1] in (".zattrs", "zarr.json") and b"exaspim_flatfield" in expected:
                 continue  # the record of how the output came about
+            if name.endswith("/.exaspim_flatfield_checksums.npz"):
+                continue  # that record's checksum is among them
             if found != expected:
                 sys.exit(f"wrong answer: {name} differs")
         print(f"answer checked: {len(files)} objects are the files of the local run", flush=True)
