@@ -110,7 +110,8 @@ std::optional<BitVolume> MaskCatalog::foreground(const std::string& tile_name, c
 
 void MaskCatalog::adopt(const std::string& tile_name, const BitVolume& foreground) {
   const auto identifier = tile_identifier(tile_name);
-  if (identifier && !foregrounds_.contains(*identifier)) foregrounds_.emplace(*identifier, foreground.clone());
+  if (identifier && expected_.contains(*identifier) && !foregrounds_.contains(*identifier))
+    foregrounds_.emplace(*identifier, foreground.clone());
 }
 
 std::optional<BitVolume> MaskCatalog::raw_mask(const std::string& tile_name) const {

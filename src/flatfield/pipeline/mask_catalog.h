@@ -35,7 +35,7 @@ class MaskCatalog {
                                                     bool is_shared,
                                                     const std::function<void(BitVolume&)>& restrict);
 
-  /// Takes the foreground of a tile that an earlier run has found, unless one is known.
+  /// Takes the foreground of a tile that an earlier run has found, if a tile to come shares it and none is known.
   void adopt(const std::string& tile_name, const BitVolume& foreground);
 
   /// The mask file of a tile as it is, in its own resolution; none if there is no file for the tile.

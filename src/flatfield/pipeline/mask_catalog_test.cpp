@@ -185,6 +185,20 @@ TEST_F(MaskCatalogTest, shares_the_foreground_of_the_first_volume_with_the_other
   EXPECT_EQ(resized->size() - resized->count(), 8);
 }
 
+TEST_F(MaskCatalogTest, takes_what_an_earlier_run_has_found_only_for_tiles_to_come) {
+  const Block<float> v_low({2, 3, 4}, 1.0F);
+  BitVolume earlier({2, 3, 4});
+  earlier.set(1, 2, 3, true);
+  MaskCatalog catalog(folder_.string(), stores_);
+  catalog.adopt(kTile, earlier);
+  EXPECT_FALSE(foreground(catalog, kTile, v_low).has_value());  // it would be a second one in memory
+  catalog.expect(std::vector<std::string>{std::string("somewhere/") + kTile});
+  catalog.adopt(kTile, earlier);
+  const auto found = foreground(catalog, kTile, v_low);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(*found, earlier);
+}
+
 TEST_F(MaskCatalogTest, names_the_file_of_a_mask_without_foreground) {
   write_mask("tile_000005_ch_488.tif", Block<std::uint8_t>({2, 2, 2}, 0));
   const Block<float> v_low({2, 2, 2}, 1.0F);

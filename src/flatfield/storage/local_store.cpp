@@ -251,28 +251,16 @@ class LocalStore final : public Store {
   }
 
   std::optional<std::uint64_t> size(std::string_view key) const override {
-    check_key(key);
-    const std::string path = path_of(key);
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) {
-      if (means_absent(errno)) return std::nullopt;
-      throw_file_error(ErrorCode::kReadFailed, "look at", path, errno);
-    }
-    if (S_ISDIR(status.st_mode)) return std::nullopt;
-    return static_cast<std::uint64_t>(status.st_size);
+    const std::optional<struct stat> status = status_of(key);
+    if (!status) return std::nullopt;
+    return static_cast<std::uint64_t>(status->st_size);
   }
 
   std::optional<ObjectStamp> stamp(std::string_view key) const override {
-    check_key(key);
-    const std::string path = path_of(key);
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) {
-      if (means_absent(errno)) return std::nullopt;
-      throw_file_error(ErrorCode::kReadFailed, "look at", path, errno);
-    }
-    if (S_ISDIR(status.st_mode)) return std::nullopt;
-    return ObjectStamp{static_cast<std::uint64_t>(status.st_size),
-                       fmt::format("{}.{:09}", status.st_mtim.tv_sec, status.st_mtim.tv_nsec)};
+    const std::optional<struct stat> status = status_of(key);
+    if (!status) return std::nullopt;
+    return ObjectStamp{static_cast<std::uint64_t>(status->st_size),
+                       fmt::format("{}.{:09}", status->st_mtim.tv_sec, status->st_mtim.tv_nsec)};
   }
 
   std::vector<std::string> list(std::string_view prefix) const override {
@@ -340,6 +328,19 @@ class LocalStore final : public Store {
 
  private:
   [[nodiscard]] std::string path_of(std::string_view key) const { return join_key(root_, key); }
+
+  /// What the file system knows of an object; none if there is none.
+  [[nodiscard]] std::optional<struct stat> status_of(std::string_view key) const {
+    check_key(key);
+    const std::string path = path_of(key);
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) {
+      if (means_absent(errno)) return std::nullopt;
+      throw_file_error(ErrorCode::kReadFailed, "look at", path, errno);
+    }
+    if (S_ISDIR(status.st_mode)) return std::nullopt;
+    return status;
+  }
 
   /// True if `prefix` is a folder; throws if it is reached over a symbolic link, behind which
   /// nothing belongs to this store.
