@@ -6,7 +6,6 @@
 #include "flatfield/core/crc32c.h"
 #include "flatfield/core/error.h"
 #include "flatfield/core/object_reader.h"
-#include "flatfield/core/stage_clock.h"
 #include "flatfield/pipeline/npz_file.h"
 
 namespace flatfield::pipeline {
@@ -63,7 +62,6 @@ void OutputChecksums::write(storage::Store& store) const {
     file.add<std::uint32_t>(array_name(level, "crc32c"), grids_[level], sums);
   }
   file.finish();
-  count_bytes_written(static_cast<std::int64_t>(store.size(kKey).value_or(0)));
 }
 
 OutputChecksums OutputChecksums::read(const std::shared_ptr<const storage::Store>& store) {

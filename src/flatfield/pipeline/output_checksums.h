@@ -38,6 +38,8 @@ class OutputChecksums {
   [[nodiscard]] const std::map<std::string, ObjectSum>& documents() const { return documents_; }
   void set_document(const std::string& key, std::string_view text);
 
+  /// Not counted as bytes written: how far the file deflates depends on the checksums of documents with times in them,
+  /// and what a run reports of itself should be the same every time.
   void write(storage::Store& store) const;
   /// Reads those of an image. Throws Error(kNotFound) if it has none, Error(kBadInput) if they are damaged.
   [[nodiscard]] static OutputChecksums read(const std::shared_ptr<const storage::Store>& store);
