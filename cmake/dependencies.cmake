@@ -21,6 +21,16 @@ pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 # Up to AVX2, the newest x86 instructions that the tests run: the better a target, the lower its bit. Every file that
 # sees Highway must agree.
 target_compile_definitions(PkgConfig::HWY INTERFACE "HWY_DISABLED_TARGETS=(HWY_AVX2-1)")
+if(FLATFIELD_MPI STREQUAL "ON")
+  find_package(MPI REQUIRED COMPONENTS C)
+elseif(FLATFIELD_MPI STREQUAL "AUTO")
+  find_package(MPI COMPONENTS C)
+endif()
+# By its path, so that who links the installed library need not look for it.
+set(FLATFIELD_MPI_LIBRARY "")
+if(MPI_C_FOUND AND NOT FLATFIELD_MPI STREQUAL "OFF")
+  set(FLATFIELD_MPI_LIBRARY ${MPI_C_LIBRARIES})
+endif()
 find_package(Eigen3 3.3 REQUIRED NO_MODULE)
 if(FLATFIELD_BUILD_TESTS)
   find_package(GTest REQUIRED)
