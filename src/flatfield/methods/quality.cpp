@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 #include <span>
 #include <utility>
@@ -61,6 +62,7 @@ class Histogram {
   void add(const Histogram& other) {
     for (std::size_t bin = 0; bin < kEntropyBins; ++bin) counts_[bin] += other.counts_[bin];
   }
+  void merge(const Merge& merge) { merge.sum(counts_); }
 
   /// No value where nothing lies in it.
   [[nodiscard]] std::optional<double> differential_entropy() const {
@@ -95,6 +97,7 @@ class ChangedStream : public LevelStream {
       visitor(block);
     });
   }
+  [[nodiscard]] const Merge& merge() const override { return level_.merge(); }
 
  private:
   LevelStream& level_;
@@ -221,6 +224,7 @@ class Measurement {
       all.after_inside.add(part.after_inside);
       all.after_outside.add(part.after_outside);
     }
+    merge_sums({&all.before, &all.after_inside, &all.after_outside}, all.zeroed);
     out_.background_zeroed_fraction =
         static_cast<double>(all.zeroed) / static_cast<double>(all.before.count());
     before_.background = all.before.moments();
@@ -286,12 +290,12 @@ class Measurement {
         if (any && !after.done()) after.add(block.box, v_low.sub(inner), inside, block.worker);
       });
       for (Medians* medians : {&raw, &before, &after})
-        if (!medians->done()) medians->end_pass();
+        if (!medians->done()) medians->end_pass(input_.raw.merge());
       first = false;
     }
     if (auc) {
-      out_.mask_auc = auc->value();
-      out_.mask_edge_agreement = edges->value();
+      out_.mask_auc = auc->value(input_.raw.merge());
+      out_.mask_edge_agreement = edges->value(input_.raw.merge());
     }
     out_.profile_cv_raw = profile_cv(raw, shape_);
     out_.profile_cv_before = profile_cv(before, shape_);
@@ -341,6 +345,13 @@ class Measurement {
                           [](float v) { return v >= kSaturated; });
   }
 
+  /// Makes sums over this process's part of the level those over all of it.
+  void merge_sums(std::initializer_list<numerics::ExactMoments*> moments, std::int64_t& count) const {
+    for (numerics::ExactMoments* part : moments)
+      numerics::ExactMoments::merge(std::span(part, 1), input_.raw.merge());
+    input_.raw.merge().sum(std::span(&count, 1));
+  }
+
   void finish_sums() {
     Worker all;
     for (const Worker& part : worker_) {
@@ -348,6 +359,7 @@ class Measurement {
       all.after.add(part.after);
       all.saturated += part.saturated;
     }
+    merge_sums({&all.before, &all.after}, all.saturated);
     out_.saturated_fraction = static_cast<double>(all.saturated) / static_cast<double>(shape_.volume());
     if (all.before.count() == 0) return;
     before_.foreground = all.before.moments();
@@ -383,6 +395,7 @@ class Measurement {
     });
     for (std::size_t i = 1; i < parts.size(); ++i)
       for (std::size_t k = 0; k < 2; ++k) parts[0][k].add(parts[i][k]);
+    for (Histogram& histogram : parts[0]) histogram.merge(input_.raw.merge());
     out_.entropy.before = parts[0][0].differential_entropy();
     if (!scales) return;
     out_.entropy.after = parts[0][1].differential_entropy();

@@ -46,7 +46,7 @@ std::vector<RankResult> percentiles_of_planes(LevelStream& level, const std::vec
       });
       search.add_found(found);
     });
-    search.end_pass();
+    search.end_pass(level.merge());
   }
   std::vector<RankResult> results;
   for (std::size_t line = 0; line < count; ++line)

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 
+#include "flatfield/core/merge.h"
 #include "flatfield/numerics/percentile.h"
 
 namespace flatfield::numerics {
@@ -14,6 +15,8 @@ class ExactMoments {
   void add(std::span<const float> values);
   void add(float value) { add(std::span<const float>(&value, 1)); }
   void add(const ExactMoments& other);
+  /// Makes each of them that of all processes which share the values.
+  static void merge(std::span<ExactMoments> parts, const Merge& merge);
 
   [[nodiscard]] std::int64_t count() const { return count_; }
   /// Of all that was added. Throws Error(kInternal) if there is nothing.
