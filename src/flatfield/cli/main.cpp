@@ -10,6 +10,7 @@
 #include "flatfield/config/basic_folder_config.h"
 #include "flatfield/config/option_document.h"
 #include "flatfield/config/run_config.h"
+#include "flatfield/config/s3_reading.h"
 #include "flatfield/config/synth_config.h"
 #include "flatfield/core/error.h"
 #include "flatfield/core/interruption.h"
@@ -22,6 +23,7 @@
 #include "flatfield/pipeline/plan.h"
 #include "flatfield/pipeline/run.h"
 #include "flatfield/pipeline/run_request.h"
+#include "flatfield/pipeline/s3_settings.h"
 #include "flatfield/pipeline/show_model.h"
 #include "flatfield/pipeline/verify.h"
 #include "flatfield/report/log.h"
@@ -72,20 +74,29 @@ int basic_command(config::BasicFolderConfig config) {
   return 0;
 }
 
-int inspect_command(const std::string& location, const pipeline::InspectOptions& options) {
-  std::fputs(pipeline::inspect(location, options).c_str(), stdout);
+/// For commands that only read.
+storage::StoreOpener reading_stores(const CommandOptions<config::RunConfig>& s3) {
+  return storage::StoreOpener(pipeline::s3_options(s3.read()));
+}
+
+int inspect_command(const std::string& location, const pipeline::InspectOptions& options,
+                    const CommandOptions<config::RunConfig>& s3) {
+  storage::StoreOpener stores = reading_stores(s3);
+  std::fputs(pipeline::inspect(location, options, stores).c_str(), stdout);
   return 0;
 }
 
-int show_model_command(const std::string& location, const std::string& plots, bool json) {
-  storage::StoreOpener stores;
+int show_model_command(const std::string& location, const std::string& plots, bool json,
+                       const CommandOptions<config::RunConfig>& s3) {
+  storage::StoreOpener stores = reading_stores(s3);
   std::fputs((json ? pipeline::show_model_json(location, stores) : pipeline::show_model(location, plots, stores)).c_str(),
              stdout);
   return 0;
 }
 
-int verify_command(const std::vector<std::string>& locations, const pipeline::VerifyOptions& options, int workers) {
-  storage::StoreOpener stores;
+int verify_command(const std::vector<std::string>& locations, const pipeline::VerifyOptions& options, int workers,
+                   const CommandOptions<config::RunConfig>& s3) {
+  storage::StoreOpener stores = reading_stores(s3);
   execution::ThreadPool pool(workers);
   bool good = true;
   for (const std::string& location : locations) {
@@ -134,6 +145,7 @@ int dispatch(std::vector<std::string> arguments) {
                       "Which metadata to read where those of both formats are there (default 3).")
       ->check(CLI::IsMember({2, 3}))
       ->type_name("N");
+  const CommandOptions<config::RunConfig> inspect_s3(*inspect, config::s3_reading_table());
 
   CLI::App* show = app.add_subcommand("show-model", "Say what a model file holds, and draw it.");
   std::string model;
@@ -142,6 +154,7 @@ int dispatch(std::vector<std::string> arguments) {
   show->add_option("model", model, "Model file that estimate has written.")->required();
   show->add_option("--plots", plots, "Folder for pictures of its curves and planes (PNG).");
   show->add_flag("--json", model_json, "Print its document instead.");
+  const CommandOptions<config::RunConfig> show_s3(*show, config::s3_reading_table());
 
   CLI::App* verify = app.add_subcommand("verify", "Check images that this program has written.");
   std::vector<std::string> images;
@@ -153,6 +166,7 @@ int dispatch(std::vector<std::string> arguments) {
   verify->add_option("--num-workers", verify_workers, "Number of worker threads (default 1).")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
+  const CommandOptions<config::RunConfig> verify_s3(*verify, config::s3_reading_table());
 
   CLI::App* options = app.add_subcommand("options", "Print the options of run as a Markdown table.");
   std::string document = "options";
@@ -184,9 +198,9 @@ int dispatch(std::vector<std::string> arguments) {
     std::fputs(text.c_str(), stdout);
     return 0;
   }
-  if (show->parsed()) return show_model_command(model, plots, model_json);
-  if (verify->parsed()) return verify_command(images, verify_options, verify_workers);
-  return inspect_command(location, inspect_options);
+  if (show->parsed()) return show_model_command(model, plots, model_json, show_s3);
+  if (verify->parsed()) return verify_command(images, verify_options, verify_workers, verify_s3);
+  return inspect_command(location, inspect_options, inspect_s3);
 }
 
 }  // namespace
