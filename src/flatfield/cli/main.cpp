@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "flatfield/core/interruption.h"
 #include "flatfield/execution/thread_pool.h"
 #include "flatfield/execution/allocator.h"
+#include "flatfield/execution/process_group.h"
 #include "flatfield/pipeline/basic_folder.h"
 #include "flatfield/pipeline/inspect.h"
 #include "flatfield/pipeline/json_file.h"
@@ -47,12 +49,15 @@ config::RunConfig resolved(const CommandOptions<config::RunConfig>& options) {
   return pipeline::resolve_run([&](config::RunConfig& over) { options.store(over); });
 }
 
-int run_command(const CommandOptions<config::RunConfig>& options, config::RunStep step) {
+int run_command(const CommandOptions<config::RunConfig>& options, config::RunStep step,
+                execution::ProcessGroup& processes) {
   catch_interruptions();
   const config::RunConfig config = resolved(options);
-  if (config.dry_run) return plan_command(config, config.log_format == "json");
-  report::Log log(report::log_level_from_name(config.log_level), config.log_format == "json");
-  return pipeline::run(config, log, step);
+  if (config.dry_run) return processes.is_first() ? plan_command(config, config.log_format == "json") : 0;
+  // Of several processes one speaks for all.
+  report::Log log(processes.is_first() ? report::log_level_from_name(config.log_level) : report::LogLevel::kCritical,
+                  config.log_format == "json");
+  return pipeline::run(config, log, processes, step);
 }
 
 int synth_command(const config::SynthConfig& config) {
@@ -112,7 +117,7 @@ int verify_command(const std::vector<std::string>& locations, const pipeline::Ve
   return good ? 0 : exit_code(ErrorCode::kBadInput);
 }
 
-int dispatch(std::vector<std::string> arguments) {
+int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& processes) {
   CLI::App app("Subtracts background and corrects illumination of light-sheet tiles in OME-Zarr.", kProgram);
   app.set_version_flag("--version", FLATFIELD_VERSION);
   app.require_subcommand(1);
@@ -182,10 +187,13 @@ int dispatch(std::vector<std::string> arguments) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     throw Error(ErrorCode::kUsage, error.what(), "", "see --help");
   }
-  if (run->parsed()) return run_command(run_options, config::RunStep::kRun);
-  if (estimate->parsed()) return run_command(estimate_options, config::RunStep::kEstimate);
-  if (apply->parsed()) return run_command(apply_options, config::RunStep::kApply);
-  if (finalize->parsed()) return run_command(finalize_options, config::RunStep::kFinalize);
+  if (run->parsed()) return run_command(run_options, config::RunStep::kRun, processes);
+  if (estimate->parsed()) return run_command(estimate_options, config::RunStep::kEstimate, processes);
+  if (apply->parsed()) return run_command(apply_options, config::RunStep::kApply, processes);
+  if (finalize->parsed()) return run_command(finalize_options, config::RunStep::kFinalize, processes);
+  if (processes.is_shared())
+    throw Error(ErrorCode::kUsage, "only run, estimate, apply and finalize can be done by several processes together",
+                "", "start this command without mpirun");
   if (plan->parsed()) return plan_command(resolved(plan_options), plan_json);
   if (synth->parsed()) return synth_command(synth_options.read());
   if (basic->parsed()) return basic_command(basic_options.read());
@@ -214,13 +222,21 @@ int main(int argc, char** argv) {
   const std::string program = argc > 0 ? argv[0] : "";
   if (program.substr(program.find_last_of('/') + 1) == flatfield::cli::kRunProgram)
     arguments.insert(arguments.begin(), "run");
+  std::unique_ptr<flatfield::execution::ProcessGroup> processes;
+  const auto say = [&](const char* what, const char* remedy) {
+    if (!processes || processes->is_first())
+      std::fprintf(stderr, "%s: error: %s%s\n", flatfield::cli::kProgram, what, remedy);
+  };
   try {
-    return flatfield::cli::dispatch(arguments);
+    processes = flatfield::execution::join_processes();
+    int exit = 0;
+    processes->together([&] { exit = flatfield::cli::dispatch(arguments, *processes); });
+    return exit;
   } catch (const flatfield::Error& error) {
-    std::fprintf(stderr, "%s: error: %s\n", flatfield::cli::kProgram, error.what());
+    say(error.what(), "");
     return flatfield::exit_code(error.code());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s: error: %s: please report this\n", flatfield::cli::kProgram, error.what());
+    say(error.what(), ": please report this");
     return flatfield::exit_code(flatfield::ErrorCode::kInternal);
   }
 }
