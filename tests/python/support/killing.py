@@ -13,7 +13,7 @@ STAGES = {
     "apply": {"item.object": 500},
     "between object and ledger": {"item.written": 20},
     "after the ledger": {"item.noted": 20},
-    "second stage": {"carry.object": 8, "carry.written": 1, "carry.noted": 1},
+    "second stage": {"carry.object": 6, "carry.written": 1, "carry.noted": 1},
     "finalize": {"finish.checksums": 2, "finish.attributes": 2},
 }
 
