@@ -63,7 +63,7 @@ class TilesFailedError(FlatfieldError):
     """Tiles of a batch failed; the others were corrected."""
 
 
-class InterruptedRunError(FlatfieldError):
+class InterruptedRunError(FlatfieldError, KeyboardInterrupt):
     """A run was asked to stop; the same call goes on with it."""
 
 

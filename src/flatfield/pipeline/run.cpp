@@ -68,9 +68,7 @@ void finish_batch(RunContext& context, RunReport& report, int exit) {
 
 int run_checked(config::RunConfig& config, config::RunStep step, report::Log& log) {
   const Share share = parse_share(config.part);
-  // Parts may run at the same time with the same options: each has results of its own.
-  if (share.parts > 1)
-    config.results_dir = join_location(config.results_dir, fmt::format("part_{}_of_{}", share.part, share.parts));
+  config.results_dir = results_folder(config.results_dir, share);
   RunSetup setup(config, log, step);
   setup.context().share = share;
   make_results_dir(config.results_dir);
@@ -119,7 +117,7 @@ int run(config::RunConfig config, report::Log& log, config::RunStep step) {
     with_errors([&] { exit = run_checked(config, step, log); });
     return exit;
   } catch (const Error& error) {
-    log.event(report::LogLevel::kError, "run_failed", error.what());
+    log.failure("run_failed", error);
     return exit_code(error.code());
   }
 }

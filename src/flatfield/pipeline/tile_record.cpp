@@ -108,7 +108,7 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
                           fmt::format("interrupted with {} of {} items done: start the same command again to go on",
                                       result.items.done + result.items.found, result.items.total));
       else
-        context.log.event(report::LogLevel::kError, "tile_failed", error.what());
+        context.log.failure("tile_failed", error);
     }
   }
   const double seconds =

@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,24 +30,49 @@ FrameStack frames_of(const Array<float>& images, const char* name) {
   return {images.data(), images.shape(0), {axes == 4 ? images.shape(1) : 1, images.shape(last - 1), images.shape(last)}};
 }
 
-/// BaSiC with the names of BaSiCPy: options at construction, results as attributes after fit().
+/// The options of BaSiCPy: those of the method without what concerns the pipeline around the fit.
+const config::OptionTable<config::BasicConfig>& class_table() {
+  static const config::OptionTable<config::BasicConfig> table = [] {
+    config::OptionTable<config::BasicConfig> rows = config::basic_table();
+    std::erase_if(rows, [](const auto& row) { return row.key == "autotune" || row.key == "max_frames"; });
+    return rows;
+  }();
+  return table;
+}
+
+/// BaSiC with the names of BaSiCPy: options as attributes, results as attributes after fit().
 class Basic {
  public:
   explicit Basic(const py::kwargs& options) {
     // The defaults are those of BaSiCPy, not those of this program's method "basicpy".
     static_cast<methods::BasicOptions&>(config_) = methods::BasicOptions{};
-    workers_ = options.contains("max_workers") ? take_workers(options) : 1;
-    config::read_object(config::basic_table(), to_json(options, "options"), "BaSiC", config_);
+    for (const auto& [key, value] : options) set(py::str(key), value);
   }
 
-  Basic& fit(const Array<float>& images, const std::optional<Array<float>>& fitting_weight) {
+  /// Sets an option. Throws Error(kUsage).
+  void set(const std::string& key, const py::handle& value) {
+    if (key == "max_workers") {
+      const Json workers = to_json(value, key);
+      require(workers.is_integer() && workers.as_double() >= 1 && workers.as_double() <= 1024,
+              "max_workers: expected 1 to 1024, found " + workers.dump());
+      workers_ = static_cast<int>(workers.as_int64());
+      return;
+    }
+    Json one = Json::object();
+    one[key] = to_json(value, key);
+    config::read_object(class_table(), one, "BaSiC", config_);
+  }
+  [[nodiscard]] int workers() const { return workers_; }
+  [[nodiscard]] const config::BasicConfig& config() const { return config_; }
+
+  void fit(const Array<float>& images, const std::optional<Array<float>>& fitting_weight) {
     const FrameStack frames = frames_of(images, "images");
     const std::optional<FrameStack> weights = weights_of(fitting_weight);
     fit_ = without_lock(workers_, [&](const ParallelFor& parallel_for) {
-      return methods::fit_basic(frames, weights, config_, methods::BasicOutput::kFieldsAndBaseline, parallel_for);
+      return std::make_shared<const BasicFit>(
+          methods::fit_basic(frames, weights, config_, methods::BasicOutput::kFieldsAndBaseline, parallel_for));
     });
     axes_ = static_cast<int>(images.ndim()) - 1;
-    return *this;
   }
 
   py::array_t<float> transform(const Array<float>& images, const std::variant<bool, std::string>& timelapse,
@@ -55,7 +81,8 @@ class Basic {
     const methods::Timelapse kind = timelapse_of(timelapse);
     py::array_t<float> out(std::vector<py::ssize_t>(images.shape(), images.shape() + images.ndim()));
     const std::span<float> values(out.mutable_data(), static_cast<std::size_t>(out.size()));
-    const BasicFit& fit = fitted();
+    const std::shared_ptr<const BasicFit> kept = fitted();
+    const BasicFit& fit = *kept;
     without_lock(workers_, [&](const ParallelFor& parallel_for) {
       methods::transform_basic(stack, fit, kind, frames.value_or(std::vector<std::int64_t>{}),
                                methods::Clipping::kNone, values, parallel_for);
@@ -93,24 +120,16 @@ class Basic {
     return candidates;
   }
 
-  [[nodiscard]] py::object settings() const { return from_json(config::to_json(config::basic_table(), config_)); }
-  [[nodiscard]] py::array_t<float> flatfield() const { return to_array(fitted().flatfield.clone(), axes_); }
-  [[nodiscard]] py::array_t<float> darkfield() const { return to_array(fitted().darkfield.clone(), axes_); }
-  [[nodiscard]] py::object baseline() const {
-    return fit_ ? py::object(to_array(fit_->baseline)) : py::none();
-  }
-  [[nodiscard]] const BasicFit& fitted() const {
+  [[nodiscard]] py::object settings() const { return from_json(config::to_json(class_table(), config_)); }
+  [[nodiscard]] py::array_t<float> flatfield() const { return shared_array(fitted()->flatfield, fitted(), axes_); }
+  [[nodiscard]] py::array_t<float> darkfield() const { return shared_array(fitted()->darkfield, fitted(), axes_); }
+  [[nodiscard]] py::object baseline() const { return fit_ ? py::object(to_array(fit_->baseline)) : py::none(); }
+  [[nodiscard]] const std::shared_ptr<const BasicFit>& fitted() const {
     if (!fit_) throw Error(ErrorCode::kUsage, "BaSiC: there is no fit yet", "", "call fit() first");
-    return *fit_;
+    return fit_;
   }
 
  private:
-  static int take_workers(const py::kwargs& options) {
-    const int workers = options["max_workers"].cast<int>();
-    options.attr("pop")("max_workers");
-    if (workers < 1) throw Error(ErrorCode::kUsage, "max_workers: expected at least 1");
-    return workers;
-  }
   static std::optional<FrameStack> weights_of(const std::optional<Array<float>>& weights) {
     if (!weights) return std::nullopt;
     return frames_of(*weights, "fitting_weight");
@@ -127,7 +146,7 @@ class Basic {
 
   config::BasicConfig config_;
   int workers_ = 1;
-  std::optional<BasicFit> fit_;
+  std::shared_ptr<const BasicFit> fit_;  ///< arrays that were handed out keep theirs
   int axes_ = 2;
 };
 
@@ -135,15 +154,21 @@ class Basic {
 
 void bind_basic(py::module_& module) {
   using namespace pybind11::literals;
-  py::class_<Basic>(module, "BaSiC",
+  py::class_<Basic> basic(module, "BaSiC",
                     R"(BaSiC: flatfield and darkfield of a stack of images (Peng et al. 2017), as BaSiCPy 1.2.0.
 
 frame_n = baseline_n * flatfield + darkfield + residual. Options are those of BaSiCPy with its defaults (settings shows
-them; docs/configuration.md describes them); an unknown one or one out of range raises UsageError. max_workers is the
-number of threads, default 1: results do not depend on it.)")
-      .def(py::init<const py::kwargs&>())
-      .def("fit", &Basic::fit, "images"_a, "fitting_weight"_a = py::none(), py::return_value_policy::reference_internal,
-           R"(Fits to images (t, y, x) or (t, z, y, x), converted to float32; returns self.
+them; docs/configuration.md describes them) and can be set as attributes; an unknown one or one out of range raises
+UsageError. max_workers is the number of threads, default 1: results do not depend on it.)");
+  basic.def(py::init<const py::kwargs&>())
+      .def(
+          "fit",
+          [](const py::object& self, const Array<float>& images, const std::optional<Array<float>>& fitting_weight) {
+            self.cast<Basic&>().fit(images, fitting_weight);
+            return self;
+          },
+          "images"_a, "fitting_weight"_a = py::none(),
+          R"(Fits to images (t, y, x) or (t, z, y, x), converted to float32; returns self.
 
 fitting_weight: of the shape of the images, how much each pixel counts (scaled to 0..1; all the same counts as ones).
 Raises BadInputError for values that are not finite, shapes that differ and a flatfield that comes out as zero.
@@ -165,14 +190,23 @@ Sets them in the settings and returns the candidates that were tried: a dict eac
       .def_property_readonly("darkfield", &Basic::darkfield, "Darkfield in intensity; zeros without get_darkfield.")
       .def_property_readonly("baseline", &Basic::baseline, "Brightness of each image, float32; None before fit().")
       .def_property_readonly(
-          "converged", [](const Basic& basic) { return basic.fitted().reweight_converged; },
+          "converged", [](const Basic& self) { return self.fitted()->reweight_converged; },
           "Whether the reweighting converged.")
       .def_property_readonly(
-          "warnings", [](const Basic& basic) { return basic.fitted().warnings; },
+          "warnings", [](const Basic& self) { return self.fitted()->warnings; },
           "What to know about the fit, e.g. solves that did not converge.")
       .def_property_readonly(
-          "score", [](const Basic& basic) { return basic.fitted().reweight_score; },
-          "Relative change by the last reweighting.");
+          "score", [](const Basic& self) { return self.fitted()->reweight_score; },
+          "Relative change by the last reweighting.")
+      .def_property(
+          "max_workers", &Basic::workers, [](Basic& self, const py::object& value) { self.set("max_workers", value); },
+          "Number of threads.");
+  for (const auto& row : class_table()) {
+    const std::string key = row.key;
+    basic.def_property(
+        key.c_str(), [&row](const Basic& self) { return from_json(row.get(self.config())); },
+        [key](Basic& self, const py::object& value) { self.set(key, value); }, row.help.c_str());
+  }
 }
 
 }  // namespace flatfield::python

@@ -10,7 +10,7 @@ namespace py = pybind11;
 
 void translate_errors(const py::module_& errors) {
   // Never destroyed: exceptions may be translated until the interpreter ends.
-  static const py::handle make = errors.attr("make_error").release();
+  static const py::handle make = py::object(errors.attr("make_error")).release();
   py::register_exception_translator([](std::exception_ptr pointer) {
     try {
       if (pointer) std::rethrow_exception(pointer);

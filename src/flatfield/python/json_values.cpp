@@ -10,7 +10,13 @@ namespace py = pybind11;
 Json to_json(const py::handle& value, const std::string& name) {
   if (value.is_none()) return {};
   if (py::isinstance<py::bool_>(value)) return value.cast<bool>();
-  if (py::isinstance<py::int_>(value)) return value.cast<std::int64_t>();
+  if (py::isinstance<py::int_>(value)) {
+    int overflow = 0;
+    const long long number = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
+    if (overflow != 0)
+      throw Error(ErrorCode::kUsage, name + ": the integer " + std::string(py::str(value)) + " is too large");
+    return static_cast<std::int64_t>(number);
+  }
   if (py::isinstance<py::float_>(value)) return value.cast<double>();
   if (py::isinstance<py::str>(value)) return value.cast<std::string>();
   if (py::isinstance<py::dict>(value)) {

@@ -9,5 +9,9 @@ PYBIND11_MODULE(_native, module) {
   module.attr("__version__") = FLATFIELD_VERSION;
   python::translate_errors(pybind11::module_::import("exaspim_flatfield.errors"));
   python::bind_numerics(module);
+  python::bind_methods(module);
   python::bind_basic(module);
+  python::bind_tile(module);
+  python::bind_model(module);
+  python::bind_run(module);
 }

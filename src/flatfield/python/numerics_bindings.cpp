@@ -7,7 +7,9 @@
 #include <variant>
 #include <vector>
 
+#include "flatfield/numerics/binary_regions.h"
 #include "flatfield/numerics/gaussian_filter.h"
+#include "flatfield/numerics/nearest_resize.h"
 #include "flatfield/numerics/percentile.h"
 #include "flatfield/numerics/plane_median.h"
 #include "flatfield/numerics/smoothing_spline.h"
@@ -21,10 +23,6 @@ namespace {
 
 using numerics::Spline;
 using numerics::WindowReducer;
-
-void require(bool holds, const std::string& what) {
-  if (!holds) throw Error(ErrorCode::kUsage, what);
-}
 
 void require_finite(const Array<double>& values, const char* name) {
   require(std::all_of(values.data(), values.data() + values.size(), [](double v) { return std::isfinite(v); }),
@@ -48,24 +46,27 @@ std::array<double, 3> sigmas(const std::variant<double, std::vector<double>>& si
   return out;
 }
 
-py::array_t<float> gaussian_filter(const Array<float>& volume, const std::variant<double, std::vector<double>>& sigma,
+py::array_t<float> gaussian_filter(const AnyArray& volume, const std::variant<double, std::vector<double>>& sigma,
                                    int workers) {
-  Block<float> out = copy_of(volume, "volume");
-  const auto sigma_voxels = sigmas(sigma, volume.ndim());
-  if (!out.empty())
+  const Extent3 shape = volume_shape(volume, "volume");
+  const auto sigma_voxels = sigmas(sigma, volume->ndim());
+  Array<float> out = float_copy(volume);
+  const BlockView<float> view(out.mutable_data(), shape);
+  if (!shape.empty())
     without_lock(workers, [&](const ParallelFor& parallel_for) {
-      numerics::gaussian_filter(out.view(), sigma_voxels, parallel_for);
+      numerics::gaussian_filter(view, sigma_voxels, parallel_for);
     });
-  return to_array(std::move(out), static_cast<int>(volume.ndim()));
+  return out;
 }
 
-double percentile(const Array<float>& values, double q) {
+double percentile(const AnyArray& values, double q) {
   require_percentile(q);
-  require(values.size() > 0, "values: there are none");
-  std::vector<float> copy(values.data(), values.data() + values.size());
-  require(std::none_of(copy.begin(), copy.end(), [](float v) { return std::isnan(v); }), "values: one is NaN");
+  require(values->size() > 0, "values: there are none");
+  Array<float> copy = float_copy(values);
+  const std::span<float> order(copy.mutable_data(), static_cast<std::size_t>(copy.size()));
+  require(std::none_of(order.begin(), order.end(), [](float v) { return std::isnan(v); }), "values: one is NaN");
   const py::gil_scoped_release unlocked;
-  return numerics::percentile(std::span(copy), q);
+  return numerics::percentile(order, q);
 }
 
 float weighted_percentile(const Array<float>& values, const Array<float>& weights, double q) {
@@ -133,14 +134,52 @@ py::array reduced(const py::array& volume, const WindowReducer& reducer) {
   return to_array(std::move(out));
 }
 
-py::array reduce_windows(const py::array& volume, const std::variant<int, std::string>& rank) {
-  require(volume.ndim() == 3, "volume: expected 3 axes (z, y, x)");
+py::array reduce_windows(const AnyArray& volume, const std::variant<int, std::string>& rank) {
+  require(volume->ndim() == 3, "volume: expected 3 axes (z, y, x)");
   const WindowReducer reducer = reducer_of(rank);
-  if (py::isinstance<py::array_t<std::uint8_t>>(volume)) return reduced<std::uint8_t>(volume, reducer);
-  if (py::isinstance<py::array_t<std::uint16_t>>(volume)) return reduced<std::uint16_t>(volume, reducer);
-  if (py::isinstance<py::array_t<float>>(volume)) return reduced<float>(volume, reducer);
+  if (py::isinstance<py::array_t<std::uint8_t>>(volume.array)) return reduced<std::uint8_t>(volume, reducer);
+  if (py::isinstance<py::array_t<std::uint16_t>>(volume.array)) return reduced<std::uint16_t>(volume, reducer);
+  if (py::isinstance<py::array_t<float>>(volume.array)) return reduced<float>(volume, reducer);
   throw Error(ErrorCode::kUsage, "volume: expected uint8, uint16 or float32, found " +
-                                     std::string(py::str(volume.dtype())));
+                                     std::string(py::str(volume->dtype())));
+}
+
+BitVolume bits_of(const py::array& mask, const char* name) {
+  const Array<std::uint8_t> bytes = mask_bytes(mask);
+  return BitVolume(view_of(bytes, name));
+}
+
+py::array_t<std::uint8_t> keep_largest_regions(const AnyArray& mask, int count) {
+  require(count >= 0, "count: expected at least 0, found " + std::to_string(count));
+  BitVolume bits = bits_of(mask, "mask");
+  {
+    const py::gil_scoped_release unlocked;
+    numerics::keep_largest_regions(bits, count);
+  }
+  return to_array(bits.expanded(), static_cast<int>(mask->ndim()));
+}
+
+py::array_t<std::uint8_t> fill_holes(const AnyArray& mask) {
+  require(mask->ndim() == 3, "mask: expected 3 axes (z, y, x), found " + std::to_string(mask->ndim()));
+  BitVolume bits = bits_of(mask, "mask");
+  {
+    const py::gil_scoped_release unlocked;
+    numerics::fill_holes(bits);
+  }
+  return to_array(bits.expanded());
+}
+
+py::array_t<std::uint8_t> nearest_resize(const AnyArray& mask, const std::vector<std::int64_t>& shape) {
+  require(mask->ndim() == 3 && mask->size() > 0, "mask: expected 3 axes (z, y, x) that are not empty");
+  require(shape.size() == 3 && *std::min_element(shape.begin(), shape.end()) >= 1,
+          "shape: expected three integers of at least 1");
+  const BitVolume bits = bits_of(mask, "mask");
+  BitVolume resized;
+  {
+    const py::gil_scoped_release unlocked;
+    resized = numerics::nearest_resize(bits.view(), {shape[0], shape[1], shape[2]});
+  }
+  return to_array(resized.expanded());
 }
 
 template <class T>
@@ -156,11 +195,11 @@ py::array_t<float> median_of(const py::array& planes) {
   return to_array(std::move(out), 2);
 }
 
-py::array_t<float> plane_median(const py::array& planes) {
-  require(planes.ndim() == 3 && planes.shape(0) >= 1, "planes: expected 3 axes (z, y, x) with at least one plane");
-  if (py::isinstance<py::array_t<std::uint8_t>>(planes)) return median_of<std::uint8_t>(planes);
-  if (py::isinstance<py::array_t<std::uint16_t>>(planes)) return median_of<std::uint16_t>(planes);
-  throw Error(ErrorCode::kUsage, "planes: expected uint8 or uint16, found " + std::string(py::str(planes.dtype())));
+py::array_t<float> plane_median(const AnyArray& planes) {
+  require(planes->ndim() == 3 && planes->shape(0) >= 1, "planes: expected 3 axes (z, y, x) with at least one plane");
+  if (py::isinstance<py::array_t<std::uint8_t>>(planes.array)) return median_of<std::uint8_t>(planes);
+  if (py::isinstance<py::array_t<std::uint16_t>>(planes.array)) return median_of<std::uint16_t>(planes);
+  throw Error(ErrorCode::kUsage, "planes: expected uint8 or uint16, found " + std::string(py::str(planes->dtype())));
 }
 
 }  // namespace
@@ -210,6 +249,19 @@ Returns float32 (height, width). Raises UsageError for values that are not finit
 
 volume: (z, y, x), uint8, uint16 or float32 without NaN. rank: index into the 8 sorted values, -8..7 (-2, the default, is
 the second brightest), or "mean" (rounded half to even), or "mode" (ties go to the smallest). Raises UsageError otherwise.)");
+  module.def("keep_largest_regions", &keep_largest_regions, "mask"_a, "count"_a,
+             R"(Keeps the `count` largest regions of a mask, of voxels that share faces, as scipy.ndimage.label finds them.
+
+mask: (y, x) or (z, y, x), any type; not 0 = foreground. Of regions of one size the first in C order wins.
+Returns uint8 of the same shape, 0 or 1. Raises UsageError for other shapes.)");
+  module.def("fill_holes", &fill_holes, "mask"_a,
+             R"(Fills what of the background does not touch the border, as scipy.ndimage.binary_fill_holes(mask).
+
+mask: (z, y, x), any type; not 0 = foreground. Where an axis has one or two voxels, all is border. Returns uint8 of the same shape, 0 or 1. Raises UsageError for other shapes.)");
+  module.def("nearest_resize", &nearest_resize, "mask"_a, "shape"_a,
+             R"(Resizes a mask (z, y, x) to a shape (z, y, x) by the nearest voxel, counted from voxel centres.
+
+Along each axis out[o] = in[min((2 o + 1) s // (2 S), s - 1)]. Returns uint8, 0 or 1. Raises UsageError for other shapes.)");
   module.def("plane_median", &plane_median, "planes"_a,
              R"(Median of each pixel over planes (z, y, x) of uint8 or uint16: float32 (y, x), as numpy.median(planes, 0).
 
