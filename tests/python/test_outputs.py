@@ -283,7 +283,8 @@ def test_run_report_says_how_the_tile_ended(tile, run):
     assert tile_report["tile"] == NAME and tile_report["status"] == "corrected" and tile_report["reason"] is None
     assert tile_report["seconds"] > 0 and tile_report["cpu_seconds"] > 0
     assert tile_report["peak_memory_bytes"] > read_volume(tile).nbytes
-    written = sum(len(content) for content in files_below(run.folder / "out").values())
+    # The checksums are written about the output, after what was written is counted.
+    written = sum(len(content) for name, content in files_below(run.folder / "out").items() if "checksums" not in str(name))
     assert written <= tile_report["bytes_written"] <= 1.2 * written
     read = sum(len(content) for content in files_below(tile / "0").values())
     assert read <= tile_report["bytes_read"] <= 3 * read
