@@ -13,7 +13,7 @@ TEST_PACKAGES="libgtest-dev libbenchmark-dev python3-pytest python3-numpy python
   python3-nbformat python3-nbclient python3-ipykernel python3-matplotlib"
 
 # To test it from a bare machine (scripts/test --long).
-LONG_PACKAGES="mmdebstrap"
+LONG_PACKAGES="mmdebstrap dpkg-dev"
 
 # For the fuzz targets (fuzz/run, fuzz/coverage, fuzz/mutations).
 FUZZ_PACKAGES="clang-14 libclang-rt-14-dev llvm-14"

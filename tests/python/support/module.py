@@ -1,7 +1,7 @@
 """The Python package that is tested: that of the build folder ($FLATFIELD_BUILD, default build/release), or with
 FLATFIELD_PACKAGE=installed the one that is installed.
 
-    from support.package import flatfield
+    from support.module import flatfield
 """
 import os
 import sys

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import zarr
 
-from support.package import flatfield
+from support.module import flatfield
 from support.program import read_json
 
-import exaspim_flatfield.dask as flatfield_dask  # noqa: E402  (the package's path is set by support.package)
+import exaspim_flatfield.dask as flatfield_dask  # noqa: E402  (the package's path is set by support.module)
 
 NAME = "tile_000000_ch_488.zarr"
 # A LocalCluster forgets a worker that does not come back in time; how fast it does is not what is tested.

@@ -10,7 +10,7 @@ from scipy import ndimage
 from scipy.interpolate import splev, splrep
 from skimage.transform import resize
 
-from support.package import flatfield
+from support.module import flatfield
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import zarr
 
-from support.package import flatfield
+from support.module import flatfield
 from support.program import call, read_json
 
 errors = flatfield.errors

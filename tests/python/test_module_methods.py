@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.basic_twin import Twin
-from support.package import flatfield
+from support.module import flatfield
 from support.program import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "golden"))
