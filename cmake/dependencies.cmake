@@ -38,3 +38,8 @@ endif()
 if(FLATFIELD_BUILD_BENCHMARKS)
   find_package(benchmark REQUIRED)
 endif()
+if(FLATFIELD_BUILD_PYTHON)
+  # The system's Python, not one that happens to come first in PATH: -DPython_EXECUTABLE=... chooses another.
+  find_package(Python 3.9 REQUIRED COMPONENTS Interpreter Development.Module)
+  find_package(pybind11 2.9 REQUIRED)
+endif()

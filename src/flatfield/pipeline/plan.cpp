@@ -34,7 +34,7 @@ int plan(config::RunConfig config, report::Log& log, bool json, std::string& doc
     with_errors([&] { document = plan_document(config, log, json); });
     return 0;
   } catch (const Error& error) {
-    log.event(report::LogLevel::kError, "plan_failed", error.what());
+    log.failure("plan_failed", error);
     return exit_code(error.code());
   }
 }

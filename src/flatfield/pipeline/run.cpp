@@ -90,9 +90,7 @@ bool any_interrupted(const execution::ProcessGroup& processes) {
 int run_checked(config::RunConfig& config, config::RunStep step, report::Log& log,
                 execution::ProcessGroup& processes) {
   const Share share = parse_share(config.part);
-  // Parts may run at the same time with the same options: each has results of its own.
-  if (share.parts > 1)
-    config.results_dir = join_location(config.results_dir, fmt::format("part_{}_of_{}", share.part, share.parts));
+  config.results_dir = results_folder(config.results_dir, share);
   RunSetup setup(config, log, processes, step);
   setup.context().share = share;
   processes.first_only([&] {
@@ -142,7 +140,7 @@ int run(config::RunConfig config, report::Log& log, execution::ProcessGroup& pro
     with_errors([&] { processes.together([&] { exit = run_checked(config, step, log, processes); }); });
     return exit;
   } catch (const Error& error) {
-    log.event(report::LogLevel::kError, "run_failed", error.what());
+    log.failure("run_failed", error);
     return exit_code(error.code());
   }
 }

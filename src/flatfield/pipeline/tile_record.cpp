@@ -153,7 +153,7 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
                         fmt::format("interrupted with {} of {} items done: start the same command again to go on",
                                     items_of_all.done + items_of_all.found, items_of_all.total));
     else
-      context.log.event(report::LogLevel::kError, "tile_failed", failure->what());
+      context.log.failure("tile_failed", *failure);
   }
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
