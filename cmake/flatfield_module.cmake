@@ -22,9 +22,14 @@ function(flatfield_module name)
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
 
   add_library(flatfield_${name} STATIC ${sources})
-  target_include_directories(flatfield_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_include_directories(flatfield_${name} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   list(TRANSFORM ARG_DEPENDS PREPEND flatfield_)
-  target_link_libraries(flatfield_${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_LINK} flatfield_options)
+  target_link_libraries(flatfield_${name} PUBLIC ${ARG_DEPENDS}
+    PRIVATE ${ARG_LINK} $<BUILD_INTERFACE:flatfield_options>)
+  set_target_properties(flatfield_${name} PROPERTIES EXPORT_NAME ${name})
+  install(TARGETS flatfield_${name} EXPORT exaspim_flatfield
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
   target_precompile_headers(flatfield_${name} PRIVATE ${FLATFIELD_STANDARD_HEADERS})
 
   if(FLATFIELD_BUILD_TESTS AND tests)

@@ -11,7 +11,7 @@ TEST_PACKAGES="libgtest-dev libbenchmark-dev python3-pytest python3-numpy python
   swift-proxy swift-account swift-container swift-object memcached"
 
 # To test it from a bare machine (scripts/test --long).
-LONG_PACKAGES="mmdebstrap"
+LONG_PACKAGES="mmdebstrap dpkg-dev"
 
 # For the fuzz targets (fuzz/run, fuzz/coverage, fuzz/mutations).
 FUZZ_PACKAGES="clang-14 libclang-rt-14-dev llvm-14"

@@ -94,16 +94,26 @@ def random_stack(random, shape):
     return (level * texture * flatfield + darkfield).astype(np.float32)
 
 
+def decided_fit(random, shape, weighted, options):
+    """A stack, its weights and the twin's fit, drawn again where one of the fit's decisions to stop is so close to its
+    tolerance that the rounding of float32 may take it the other way, and thus do another number of solves."""
+    for _ in range(50):
+        images = random_stack(random, shape)
+        weights = (random.uniform(size=images.shape) < 0.8).astype(np.float32)
+        fit = Twin(images, weights if weighted else None, **options).fit()
+        if fit.closest_call > 0.01:
+            return images, weights, fit
+    raise AssertionError("no stack of 50 has clear decisions")
+
+
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 @pytest.mark.parametrize("sort", [False, True], ids=["", "sorted"])
 @pytest.mark.parametrize("dark", [False, True], ids=["", "darkfield"])
 @pytest.mark.parametrize("mode, planes", [("ladmap", 1), ("ladmap", 3), ("approximate", 1)])
 def test_fit_follows_its_equations(random, mode, planes, dark, sort, weighted):
-    images = random_stack(random, (9, planes, 21, 18))
-    weights = (random.uniform(size=images.shape) < 0.8).astype(np.float32)
     options = dict(fitting_mode=mode, get_darkfield=dark, sort_intensity=sort,
                    smoothness_flatfield=0.1, smoothness_darkfield=1.0, sparse_cost_darkfield=0.02)
-    expected = Twin(images, weights if weighted else None, **options).fit()
+    images, weights, expected = decided_fit(random, (9, planes, 21, 18), weighted, options)
     found = probe("basic_fit", {"images": images, "weights": weights}, weighted=weighted, baseline=True, threads=2,
                   config={**options, "working_size": None})
     assert list(found["iterations"]) == expected.iterations

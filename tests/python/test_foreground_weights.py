@@ -79,8 +79,8 @@ def test_percentile_weights_are_those_of_the_reference(random, options):
         found = foreground_weight(volume, volume > 0, planes, **options)
         expected = reference.foreground_weights(volume, planes, reference.Settings(**options))
         apart = ulp_distance(found, expected)
-        # The exponential is up to 2 ulp from numpy's; where weights are far below 1 they show it.
-        assert apart.max() <= (3 if options.get("probability_smooth_sigma", 1) == 0 else 2)
+        # The exponential is up to 2 ulp from numpy's, and the sum and the quotient after it may each round to a neighbour.
+        assert apart.max() <= 4
         different += np.count_nonzero(apart)
         total += apart.size
     if "probability_ramp_nu" not in options:  # numpy's float32 power depends on the CPU

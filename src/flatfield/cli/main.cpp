@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "flatfield/cli/command_options.h"
+#include "flatfield/cli/manual.h"
 #include "flatfield/config/basic_folder_config.h"
 #include "flatfield/config/option_document.h"
 #include "flatfield/config/run_config.h"
@@ -195,8 +196,11 @@ int dispatch(std::vector<std::string> arguments) {
       ->type_name("N");
 
   CLI::App* options = app.add_subcommand("options", "Print the options of run as a Markdown table.");
-  bool keys = false;
-  options->add_flag("--keys", keys, "Print the keys of the configuration files instead.");
+  std::string document = "options";
+  options->add_flag("--keys{keys}", document, "Print the keys of the configuration files instead.");
+  options->add_flag("--exit-codes{exit-codes}", document, "Print the exit codes instead.");
+  options->add_flag("--manual{manual}", document, "Print the manual page instead: man -l FILE.");
+  options->add_flag("--completion{completion}", document, "Print the script for bash instead: source FILE.");
 
   try {
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes its vector from the back
@@ -215,7 +219,12 @@ int dispatch(std::vector<std::string> arguments) {
   if (synth->parsed()) return synth_command(synth_options.read());
   if (basic->parsed()) return basic_command(basic_options.read());
   if (options->parsed()) {
-    std::fputs((keys ? config::configuration_document() : config::option_document()).c_str(), stdout);
+    const std::string text = document == "keys"         ? config::configuration_document()
+                             : document == "exit-codes" ? config::exit_code_document()
+                             : document == "manual"     ? manual_page(app, FLATFIELD_VERSION)
+                             : document == "completion" ? bash_completion(app)
+                                                        : config::option_document();
+    std::fputs(text.c_str(), stdout);
     return 0;
   }
   if (show->parsed()) return show_model_command(model, plots, model_json);

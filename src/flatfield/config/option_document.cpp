@@ -58,4 +58,10 @@ std::string configuration_document() {
          table_text(basic_table(), "key", {OptionUse::kEverywhere}, false);
 }
 
+std::string exit_code_document() {
+  std::string out = "| code | meaning |\n|---|---|\n";
+  for (const ExitStatus& status : exit_statuses()) out += fmt::format("| {} | {} |\n", status.code, status.meaning);
+  return out;
+}
+
 }  // namespace flatfield::config

@@ -11,4 +11,7 @@ namespace flatfield::config {
 /// The keys of the configuration files, made the same way. docs/configuration.md holds this text.
 [[nodiscard]] std::string configuration_document();
 
+/// The exit codes of the program. The README holds this text.
+[[nodiscard]] std::string exit_code_document();
+
 }  // namespace flatfield::config

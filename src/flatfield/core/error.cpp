@@ -1,6 +1,7 @@
 #include "flatfield/core/error.h"
 
 #include <algorithm>
+#include <array>
 
 namespace flatfield {
 namespace {
@@ -20,6 +21,50 @@ std::string join(std::string_view what, std::string_view where, std::string_view
   return line;
 }
 
+struct Row {
+  ErrorCode code;
+  std::string_view name;
+  ExitStatus exit;
+};
+
+using enum ErrorCode;
+constexpr std::array kRows{
+    Row{kInternal, "internal", {1, "internal error: a defect of this program"}},
+    Row{kUsage, "usage", {2, "an option or a configuration key is unknown, missing or out of range"}},
+    Row{kNotFound, "not_found", {3, "an input that was named does not exist, or a step before this one was not done"}},
+    Row{kBadInput,
+        "bad_input",
+        {4, "an input is corrupt, or is not what it claims to be; `verify`: an image is damaged"}},
+    Row{kUnsupported,
+        "unsupported",
+        {5, "an input uses a feature that is not supported (named in the message)"}},
+    Row{kOutputExists,
+        "output_exists",
+        {6, "the output is there already, or was begun otherwise, and `--overwrite` was not given"}},
+    Row{kWriteFailed, "write_failed", {7, "the output cannot be written: no space, no permission, I/O error"}},
+    Row{kReadFailed, "read_failed", {8, "an existing input cannot be read: permission, I/O error"}},
+    Row{kMemory, "memory", {9, "the work does not fit into the memory"}},
+    Row{kQualityFailed,
+        "quality_failed",
+        {10, "the quality numbers of the tile failed, with `--on-qc-fail error`"}},
+    Row{kTilesFailed,
+        "tiles_failed",
+        {11, "tiles of a batch failed: `run_report.json` says which and why; the others were corrected"}},
+    // EX_TEMPFAIL: starting again is the remedy
+    Row{kInterrupted,
+        "interrupted",
+        {75, "interrupted by SIGINT or SIGTERM, between two items: the same command goes on"}},
+};
+
+constexpr const Row& row_of(ErrorCode code) noexcept { return kRows[static_cast<std::size_t>(code)]; }
+
+constexpr bool rows_stand_in_the_order_of_the_codes() {
+  for (std::size_t i = 0; i < kRows.size(); ++i)
+    if (kRows[i].code != static_cast<ErrorCode>(i)) return false;
+  return kRows.back().code == kInterrupted;
+}
+static_assert(rows_stand_in_the_order_of_the_codes());
+
 }  // namespace
 
 Error::Error(ErrorCode code, std::string_view what, std::string_view where, std::string_view remedy)
@@ -29,40 +74,17 @@ Error::Error(ErrorCode code, std::string_view what, std::string_view where, std:
       where_(one_line(where)),
       remedy_(one_line(remedy)) {}
 
-std::string_view error_code_name(ErrorCode code) noexcept {
-  switch (code) {
-    case ErrorCode::kInternal: return "internal";
-    case ErrorCode::kUsage: return "usage";
-    case ErrorCode::kNotFound: return "not_found";
-    case ErrorCode::kBadInput: return "bad_input";
-    case ErrorCode::kUnsupported: return "unsupported";
-    case ErrorCode::kOutputExists: return "output_exists";
-    case ErrorCode::kWriteFailed: return "write_failed";
-    case ErrorCode::kReadFailed: return "read_failed";
-    case ErrorCode::kMemory: return "memory";
-    case ErrorCode::kQualityFailed: return "quality_failed";
-    case ErrorCode::kTilesFailed: return "tiles_failed";
-    case ErrorCode::kInterrupted: return "interrupted";
-  }
-  return "internal";
-}
+std::string_view error_code_name(ErrorCode code) noexcept { return row_of(code).name; }
 
-int exit_code(ErrorCode code) noexcept {
-  switch (code) {
-    case ErrorCode::kInternal: return 1;
-    case ErrorCode::kUsage: return 2;
-    case ErrorCode::kNotFound: return 3;
-    case ErrorCode::kBadInput: return 4;
-    case ErrorCode::kUnsupported: return 5;
-    case ErrorCode::kOutputExists: return 6;
-    case ErrorCode::kWriteFailed: return 7;
-    case ErrorCode::kReadFailed: return 8;
-    case ErrorCode::kMemory: return 9;
-    case ErrorCode::kQualityFailed: return 10;
-    case ErrorCode::kTilesFailed: return 11;
-    case ErrorCode::kInterrupted: return 75;  // EX_TEMPFAIL: starting again is the remedy
-  }
-  return 1;
+int exit_code(ErrorCode code) noexcept { return row_of(code).exit.code; }
+
+std::span<const ExitStatus> exit_statuses() noexcept {
+  static constexpr auto statuses = [] {
+    std::array<ExitStatus, kRows.size() + 1> all{{{0, "every tile was corrected, or was finished already"}}};
+    for (std::size_t i = 0; i < kRows.size(); ++i) all[i + 1] = kRows[i].exit;
+    return all;
+  }();
+  return statuses;
 }
 
 }  // namespace flatfield

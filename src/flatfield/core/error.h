@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -48,7 +49,16 @@ class Error : public std::runtime_error {
 /// Short stable name of a code, e.g. "bad_input"; used in JSON events and reports.
 [[nodiscard]] std::string_view error_code_name(ErrorCode code) noexcept;
 
-/// Process exit code for an error, 1..127. The table in the README lists them.
+/// Process exit code for an error, 1..127.
 [[nodiscard]] int exit_code(ErrorCode code) noexcept;
+
+/// One way in which the command line ends.
+struct ExitStatus {
+  int code;
+  std::string_view meaning;
+};
+
+/// Every exit code of the command line, success included, in rising order; the README and the man page hold them.
+[[nodiscard]] std::span<const ExitStatus> exit_statuses() noexcept;
 
 }  // namespace flatfield

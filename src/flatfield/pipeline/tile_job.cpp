@@ -8,16 +8,15 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/fail_point.h"
-#include "flatfield/numerics/spline_resize.h"
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/correct_stage.h"
 #include "flatfield/pipeline/curve_plots.h"
-#include "flatfield/pipeline/learn_quality.h"
-#include "flatfield/pipeline/learn_stage.h"
+#include "flatfield/pipeline/image_streaming.h"
+#include "flatfield/pipeline/learn_tile.h"
+#include "flatfield/pipeline/low_resolution_mask.h"
 #include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/provenance.h"
 #include "flatfield/pipeline/results.h"
-#include "flatfield/pipeline/s3_settings.h"
 #include "flatfield/pipeline/tile_fingerprint.h"
 #include "flatfield/pipeline/tile_memory.h"
 #include "flatfield/pipeline/tile_model.h"
@@ -25,7 +24,6 @@
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/pipeline/tile_places.h"
 #include "flatfield/pipeline/tile_portrait.h"
-#include "flatfield/report/progress.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
@@ -55,6 +53,7 @@ class Job {
         places_(context, location_, outputs_),
         parameters_(parameters),
         result_(result),
+        streaming_(context, result.items),
         started_(report::utc_timestamp()),
         estimates_(context.step == RunStep::kEstimate || (context.step == RunStep::kRun && config_.model.empty())),
         applies_(context.step == RunStep::kRun || context.step == RunStep::kApply),
@@ -95,22 +94,14 @@ class Job {
   /// A finished output is left as it is.
   bool is_finished() {
     if (!places_.is_finished()) return false;
-    if (context_.masks) restore_mask_of_earlier_run();
+    // Other channels of the tile share the mask of the first one, also where that was corrected by an earlier run.
+    if (context_.masks)
+      if (const auto mask = read_low_resolution_mask(low_mask_location(), context_.stores))
+        context_.masks->adopt(name_, *mask);
     context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
     result_.status = TileStatus::kSkipped;
     result_.reason = "the output was finished already";
     return true;
-  }
-
-  /// Other channels of the tile share the mask of the first one, also where that was corrected by an earlier run.
-  void restore_mask_of_earlier_run() {
-    const auto store = context_.stores.open(join_location(config_.results_dir, name_ + "_mask_low_res.zarr"));
-    if (output_state(*store) != OutputState::kFinished) return;
-    const ome::Volume volume(zarr::Array::open(store, "0"), {0, 0});
-    Block<std::uint8_t> mask(volume.shape());
-    zarr::ChunkScratch scratch;
-    volume.read<std::uint8_t>({{0, 0, 0}, mask.shape()}, mask.view(), scratch);
-    context_.masks->adopt(name_, BitVolume(std::as_const(mask).view()));
   }
 
   /// Every place that this run may write to, so that all are known to be free before anything is written.
@@ -131,24 +122,14 @@ class Job {
 
   [[nodiscard]] std::vector<execution::MemoryBudget::Reservation> reserve_memory() const {
     const zarr::Array estimation = tile_->open_array(levels_.estimation);
-    const MemoryFacts memory = memory_facts(input_->metadata(), estimation.metadata());
+    MemoryFacts memory{config_, input_->metadata(), estimation.metadata(), plans_, context_.pool.workers(), fits_,
+                       refines_};
+    note_remote_places(memory, location_, context_.memory.limit_bytes());
     execution::check_needs(tile_needs(memory), context_.memory.limit_bytes());
     std::vector<execution::MemoryBudget::Reservation> held;
     for (const execution::MemoryNeed& need : standing_needs(memory))
       held.push_back(context_.memory.reserve(need.consumer, need.bytes));
     return held;
-  }
-
-  [[nodiscard]] MemoryFacts memory_facts(const zarr::ArrayMetadata& input,
-                                         const zarr::ArrayMetadata& estimation) const {
-    MemoryFacts facts{config_, input, estimation, plans_, context_.pool.workers(), fits_, refines_, 0, 0};
-    if (storage::is_remote(config_.output)) {
-      const storage::S3Options options = s3_options(config_, context_.memory.limit_bytes());
-      facts.part_bytes = static_cast<std::int64_t>(options.part_bytes);
-      facts.queue_bytes = static_cast<std::int64_t>(options.queue_bytes);
-    }
-    facts.is_input_remote = storage::is_remote(location_);
-    return facts;
   }
 
   // -------------------------------------------------------------------------------------------
@@ -239,7 +220,6 @@ class Job {
     if (context_.step == RunStep::kEstimate) result_.status = TileStatus::kEstimated;
   }
 
-  /// What is learnt from each volume, judged and kept: everything that can go wrong before a voxel is written.
   void learn_all() {
     model_.emplace();
     model_->tile = location_;
@@ -248,37 +228,15 @@ class Job {
     model_->configuration = parameters_;
     model_->input = identity_.is_null() ? tile_identity(*tile_, levels_) : identity_;
     model_->levels = levels_;
-    for (std::int64_t t = 0; t < plans_.corrected.volumes.t; ++t)
-      for (std::int64_t c = 0; c < plans_.corrected.volumes.c; ++c) {
-        ModelVolume volume;
-        volume.id = {t, c};
-        volume.learned = learn(
-            {*tile_, location_, name_, volume.id, levels_, plans_.corrected.volumes != ome::VolumeId{1, 1}}, context_);
-        volume.reason = volume.learned.fallback;
-        volume.has_probability = volume.learned.weights != nullptr;
-        volume.quality = quality_json(volume.learned, levels_, config_.skip_bkg_sub ? config_.pedestal : 0.0);
-        if (!volume.quality.is_null()) result_.quality[label(volume.id)] = volume.quality;
-        if (config_.save_outputs) save_results(volume);
-        if (!config_.dump_learned.empty()) dump_learned(config_.dump_learned, volume.learned);
-        picture(volume);
-        pass_gate(volume);
-        model_->volumes.push_back(std::move(volume));
-      }
+    model_->volumes = learn_tile({*tile_, location_, name_, levels_, plans_.corrected.volumes}, context_,
+                                 [&](const ModelVolume& volume) {
+                                   if (!volume.quality.is_null()) result_.quality[label(volume.id)] = volume.quality;
+                                   if (config_.save_outputs) save_results(volume);
+                                   if (!config_.dump_learned.empty())
+                                     dump_learned(config_.dump_learned, volume.learned);
+                                   picture(volume);
+                                 });
     note_model();
-  }
-
-  /// --on-qc-fail: what becomes of a correction whose quality numbers fail. They are in the result already.
-  void pass_gate(ModelVolume& volume) {
-    const auto& quality = volume.learned.quality;
-    if (!quality || quality->verdict != methods::Verdict::kFail) return;
-    const std::string reason = "quality: " + quality->reasons.front();
-    if (config_.on_qc_fail == "error")
-      throw Error(ErrorCode::kQualityFailed, reason, location_,
-                  "mend its cause, or choose another --on-qc-fail; nothing was written");
-    if (config_.on_qc_fail != "background-only") return;
-    context_.log.warning(reason + ": background subtraction only");
-    volume.gated = true;
-    volume.reason = reason;
   }
 
   /// --report: what it shows of a volume.
@@ -299,7 +257,7 @@ class Job {
       if (!volume.learned.weights) continue;
       const ForegroundWeights& weights = *volume.learned.weights;
       const ome::Volume estimation = tile_->open_volume(levels_.estimation, volume.id);
-      first_pass(*foreground_source(weights, estimation, volume.learned.correction, context_.pool),
+      streaming_.first_pass(*foreground_source(weights, estimation, volume.learned.correction, context_.pool),
                  probability().target(volume.id, "probability"), plans_.probability, {},
                  foreground_source_bytes(weights, estimation, plans_.probability));
       volume.learned.weights.reset();
@@ -316,12 +274,12 @@ class Job {
       const methods::CorrectionKernel kernel(volume.learned.correction);
       const auto source =
           corrected_source(tile_->open_volume(levels_.target, volume.id), kernel, context_.pool.workers());
-      first_pass(*source, corrected().target(volume.id, "corrected"), plans_.corrected, context_.share,
+      streaming_.first_pass(*source, corrected().target(volume.id, "corrected"), plans_.corrected, context_.share,
                  corrected_source_bytes(input_->metadata(), plans_.corrected, storage::is_remote(location_)));
     }
     if (const ModelVolume* masked = masked_volume()) {
       const methods::CorrectionKernel kernel(masked->learned.correction);
-      first_pass(*mask_source(kernel), mask().target({}, "mask"), plans_.mask, context_.share, 0);
+      streaming_.first_pass(*mask_source(kernel), mask().target({}, "mask"), plans_.mask, context_.share, 0);
     }
     if (context_.step == RunStep::kApply) result_.status = TileStatus::kApplied;
   }
@@ -353,15 +311,18 @@ class Job {
 
   void finalize() {
     const bool has_mask = masked_volume() != nullptr;
-    if (has_mask) later_passes<std::uint8_t>(mask().target({}, "mask"), plans_.mask);
+    if (has_mask) streaming_.later_passes<std::uint8_t>(mask().target({}, "mask"), plans_.mask);
     bool has_probability = false;
     for (ModelVolume& volume : model_->volumes) {
-      later_passes<std::uint16_t>(corrected().target(volume.id, "corrected"), plans_.corrected);
+      streaming_.later_passes<std::uint16_t>(corrected().target(volume.id, "corrected"), plans_.corrected);
       if (!refines_ || !volume.has_probability) continue;
-      later_passes<float>(probability().target(volume.id, "probability"), plans_.probability);
+      streaming_.later_passes<float>(probability().target(volume.id, "probability"), plans_.probability);
       has_probability = true;
     }
-    if (has_mask) save_low_resolution_mask(*masked_volume()->learned.correction.mask);
+    // A model that was learnt from another tile has another shape.
+    if (has_mask)
+      if (const BitVolume& low = *masked_volume()->learned.correction.mask; low.shape() == plans_.low_mask.shape)
+        write_low_resolution_mask(low_mask_location(), context_.stores, low, plans_.low_mask, streaming_);
     if (context_.step == RunStep::kFinalize && config_.save_outputs) save_results();
 
     const Json record = save_provenance();
@@ -370,31 +331,20 @@ class Job {
     corrected().finish(tile_->attributes(), record);
     places_.release();
     // A tile of several volumes lies beside itself: overlaps are those of tiles of one.
-    if (model_->volumes.size() == 1) note_place();
+    if (model_->volumes.size() == 1) {
+      make_applicable(model_->volumes.front(), shape(), context_.pool.as_parallel_for());
+      PlacedTile placed;
+      placed.name = name_;
+      placed.channel = tile_channel(name_).value_or("");
+      placed.input = location_;
+      placed.output = outputs_.corrected;
+      context_.placed.push_back(placed_tile(std::move(placed), *tile_, levels_.estimation,
+                                            model_->volumes.front().learned.correction.background,
+                                            context_.pool.as_parallel_for()));
+    }
     context_.log.info("written: " + outputs_.corrected);
     if (has_mask) context_.log.info("written: " + outputs_.mask);
     if (has_probability) context_.log.info("written: " + outputs_.probability);
-  }
-
-  void note_place() {
-    make_applicable(model_->volumes.front(), shape(), context_.pool.as_parallel_for());
-    const methods::Correction& correction = model_->volumes.front().learned.correction;
-    const ome::Level& level = tile_->level(levels_.estimation);
-    const std::vector<double> scale = tile_->output_scale(level);
-    const std::vector<double> translation = tile_->output_translation(level);
-    PlacedTile placed;
-    placed.name = name_;
-    placed.channel = tile_channel(name_).value_or("");
-    placed.input = location_;
-    placed.output = outputs_.corrected;
-    placed.level = levels_.estimation;
-    placed.scale = {scale[2], scale[3], scale[4]};
-    placed.translation = {translation[2], translation[3], translation[4]};
-    placed.shape = tile_->spatial_shape(levels_.estimation);
-    if (correction.background)
-      placed.background = numerics::resize_plane(correction.background->view(), placed.shape.y, placed.shape.x,
-                                                 context_.pool.as_parallel_for());
-    context_.placed.push_back(std::move(placed));
   }
 
   // -------------------------------------------------------------------------------------------
@@ -404,6 +354,9 @@ class Job {
   OutputImage& mask() { return places_.mask(plans_); }
   OutputImage& probability() { return places_.probability(plans_); }
 
+  [[nodiscard]] std::string low_mask_location() const {
+    return low_resolution_mask_location(config_.results_dir, name_);
+  }
   [[nodiscard]] std::string label(ome::VolumeId id) const { return volume_label(name_, id, volume_counts()); }
 
   /// --save-outputs: what was learnt, for people.
@@ -414,56 +367,6 @@ class Job {
     save_learned(config_.results_dir, label(volume.id), volume.learned);
     save_curve_plots(join_location(config_.results_dir, label(volume.id)), label(volume.id), volume.learned,
                      context_.log);
-  }
-
-  /// TILE_mask_low_res.zarr of the results directory: the mask as it was learnt with.
-  void save_low_resolution_mask(const BitVolume& low) {
-    const auto store =
-        context_.stores.open(join_location(config_.results_dir, name_ + "_mask_low_res.zarr"));
-    clear_place(*store);
-    OutputPlan plan = plans_.low_mask;
-    if (plan.shape != low.shape()) return;  // of a model that was learnt from another tile
-    OutputImage image(store, plan);
-    const PyramidTarget target = image.target({}, "low-resolution mask");
-    const auto source = bit_source(low);
-    const Streaming streaming(*this, plan, 0);
-    write_pyramid(*source, target, context_.pool, streaming.items_bytes, {});
-    image.finish(Json(), Json());
-  }
-
-  /// Memory that is held while a pyramid is written. `source_bytes` is what its source holds per worker.
-  struct Streaming {
-    Streaming(Job& job, const OutputPlan& plan, std::int64_t source_bytes)
-        : memory(stream_memory(plan, source_bytes, job.context_.pool.workers(), job.part_bytes())),
-          workers(job.context_.memory.reserve("workers", memory.workers_bytes)),
-          items(job.context_.memory.reserve("items", memory.items_bytes(job.context_.memory.free_bytes()))),
-          items_bytes(memory.without_uploads(items.bytes())) {}
-    StreamMemory memory;
-    execution::MemoryBudget::Reservation workers;
-    execution::MemoryBudget::Reservation items;
-    std::int64_t items_bytes;
-  };
-
-  [[nodiscard]] std::int64_t part_bytes() const {
-    if (!storage::is_remote(config_.output)) return 0;
-    return static_cast<std::int64_t>(s3_options(config_, context_.memory.limit_bytes()).part_bytes);
-  }
-
-  template <class T>
-  void first_pass(VoxelSource<T>& source, const PyramidTarget& target, const OutputPlan& plan, const Share& share,
-                  std::int64_t source_bytes) {
-    const Streaming streaming(*this, plan, source_bytes);
-    std::optional<report::Progress> progress;
-    write_first_pass(source, target, share,
-                     {context_.pool, streaming.items_bytes, result_.items,
-                      [&](std::int64_t bytes) { progress.emplace(context_.log, target.name, bytes); },
-                      [&](const execution::WorkItem& item) { progress->advance(item.voxel_bytes()); }});
-  }
-
-  template <class T>
-  void later_passes(const PyramidTarget& target, const OutputPlan& plan) {
-    const Streaming streaming(*this, plan, 0);
-    write_later_passes<T>(target, {context_.pool, streaming.items_bytes, result_.items, {}, {}});
   }
 
   Json save_provenance() {
@@ -487,6 +390,7 @@ class Job {
   TilePlaces places_;
   const Json& parameters_;
   TileResult& result_;
+  ImageStreaming streaming_;
   std::string started_;
   bool estimates_;
   bool applies_;

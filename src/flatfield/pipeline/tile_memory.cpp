@@ -5,6 +5,8 @@
 
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/pipeline/pass_memory.h"
+#include "flatfield/pipeline/s3_settings.h"
+#include "flatfield/storage/open_store.h"
 #include "flatfield/zarr/codec_memory.h"
 
 namespace flatfield::pipeline {
@@ -79,6 +81,14 @@ std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t free_limit
 }
 
 }  // namespace
+
+void note_remote_places(MemoryFacts& facts, const std::string& tile_location, std::int64_t limit_bytes) {
+  facts.is_input_remote = storage::is_remote(tile_location);
+  if (!storage::is_remote(facts.config.output)) return;
+  const storage::S3Options options = s3_options(facts.config, limit_bytes);
+  facts.part_bytes = static_cast<std::int64_t>(options.part_bytes);
+  facts.queue_bytes = static_cast<std::int64_t>(options.queue_bytes);
+}
 
 MemoryNeed process_need(int workers) { return {"process", kProcessBytes + workers * kThreadBytes}; }
 

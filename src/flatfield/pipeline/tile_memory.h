@@ -27,6 +27,9 @@ struct MemoryFacts {
   bool is_input_remote = false;
 };
 
+/// Fills in what the memory depends on where the tile or the outputs are remote; `limit_bytes` may be used in all.
+void note_remote_places(MemoryFacts& facts, const std::string& tile_location, std::int64_t limit_bytes);
+
 /// Memory of the process before it does anything: code, libraries, stacks.
 [[nodiscard]] execution::MemoryNeed process_need(int workers);
 

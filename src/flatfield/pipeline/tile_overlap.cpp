@@ -6,7 +6,7 @@
 #include "flatfield/methods/background.h"
 #include "flatfield/methods/overlap_residual.h"
 #include "flatfield/numerics/percentile.h"
-#include "flatfield/ome/tile.h"
+#include "flatfield/numerics/spline_resize.h"
 #include "flatfield/pipeline/level_reader.h"
 #include "flatfield/storage/open_store.h"
 
@@ -61,6 +61,19 @@ Json median_or_null(std::vector<double> values) {
 }
 
 }  // namespace
+
+PlacedTile placed_tile(PlacedTile placed, const ome::Tile& tile, const std::string& level,
+                       const std::optional<Block<float>>& background, const ParallelFor& parallel_for) {
+  const std::vector<double> scale = tile.output_scale(tile.level(level));
+  const std::vector<double> translation = tile.output_translation(tile.level(level));
+  placed.level = level;
+  placed.scale = {scale[2], scale[3], scale[4]};
+  placed.translation = {translation[2], translation[3], translation[4]};
+  placed.shape = tile.spatial_shape(level);
+  if (background)
+    placed.background = numerics::resize_plane(background->view(), placed.shape.y, placed.shape.x, parallel_for);
+  return placed;
+}
 
 std::vector<TileOverlap> find_overlaps(const std::vector<PlacedTile>& tiles) {
   std::vector<TileOverlap> overlaps;

@@ -7,7 +7,9 @@
 
 #include "flatfield/core/block.h"
 #include "flatfield/core/json.h"
+#include "flatfield/core/parallel.h"
 #include "flatfield/execution/thread_pool.h"
+#include "flatfield/ome/tile.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
@@ -16,14 +18,19 @@ namespace flatfield::pipeline {
 struct PlacedTile {
   std::string name;
   std::string channel;
-  std::string input;                    ///< location of the tile
-  std::string output;                   ///< location of the corrected tile
-  std::string level;                    ///< of the input that overlaps are measured on
-  std::array<double, 3> scale{};        ///< of that level, micrometers, axes z, y, x
+  std::string input;   ///< location of the tile
+  std::string output;  ///< location of the corrected tile
+  std::string level;   ///< of the input that overlaps are measured on
+  std::array<double, 3> scale{};  ///< of that level, micrometers, axes z, y, x
   std::array<double, 3> translation{};
   Extent3 shape;
   std::optional<Block<float>> background;  ///< (1, y, x) at that level; none = nothing was subtracted
 };
+
+/// Completes `placed`, which says what the tile is called and where it is: overlaps are measured on its level `level`, and
+/// `background`, of any size, was subtracted from it.
+[[nodiscard]] PlacedTile placed_tile(PlacedTile placed, const ome::Tile& tile, const std::string& level,
+                                     const std::optional<Block<float>>& background, const ParallelFor& parallel_for);
 
 /// Where two tiles of a channel overlap: the same box of the one and of the other, in voxels of their level.
 struct TileOverlap {

@@ -137,13 +137,8 @@ class Planner {
 
   [[nodiscard]] MemoryFacts memory_facts() const {
     MemoryFacts facts{config_, input_.metadata(), estimation_.metadata(), outputs_, context_.pool.workers(), fits_,
-                      refines_, 0, 0};
-    if (storage::is_remote(config_.output)) {
-      const storage::S3Options options = s3_options(config_, context_.memory.limit_bytes());
-      facts.part_bytes = static_cast<std::int64_t>(options.part_bytes);
-      facts.queue_bytes = static_cast<std::int64_t>(options.queue_bytes);
-    }
-    facts.is_input_remote = storage::is_remote(location_);
+                      refines_};
+    note_remote_places(facts, location_, context_.memory.limit_bytes());
     return facts;
   }
 

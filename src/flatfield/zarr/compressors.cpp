@@ -42,6 +42,9 @@ std::size_t check_blosc_header(ConstBytes encoded) {
   if (blosc_cbuffer_validate(encoded.data(), encoded.size(), &size) != 0)
     fail_corrupt(
         fmt::format("the {} bytes of the chunk are not a valid blosc buffer", encoded.size()));
+  // The reserved bit of the flags: blosc refuses it when it decodes a whole buffer, but not a part of one.
+  if ((std::to_integer<int>(encoded[2]) & 0x08) != 0)
+    fail_corrupt("the blosc data of the chunk are of a later format, or corrupt");
   return size;
 }
 

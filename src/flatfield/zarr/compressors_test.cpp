@@ -4,6 +4,7 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <random>
 
@@ -252,6 +253,32 @@ TEST(DecodeBloscParts, leave_what_is_not_made_of_whole_elements_of_the_writer) {
   EXPECT_TRUE(std::equal(part.begin(), part.end(), raw.data() + 10));
   EXPECT_FALSE(decode_blosc_parts(encode({"blosc", 1}, raw, 7), 2000, parts, block));
   EXPECT_THROW((void)decode_blosc_parts(encode({"blosc", 1}, raw, 8), 2008, parts, block), Error);
+}
+
+TEST(DecodeBloscParts, refuse_what_the_whole_is_refused_for) {
+  Bytes noise(300);  // which blosc stores as it is
+  std::mt19937 random(14);
+  for (std::byte& byte : noise) byte = static_cast<std::byte>(random());
+  for (const Bytes& raw : {image_bytes(150, 15), noise}) {
+    for (const int shuffle : {0, 1, 2}) {
+      const Bytes sound = encode({"blosc", 5, "zstd", shuffle, 64}, raw);
+      for (std::size_t bit = 0; bit < 8 * 16; ++bit) {  // of the header
+        Bytes damaged = sound;
+        damaged[bit / 8] ^= std::byte{1} << static_cast<int>(bit % 8);
+        Bytes halves(raw.size());
+        const std::array<BytePart, 2> parts{
+            {{0, std::span(halves).first(148)}, {148, std::span(halves).subspan(148)}}};
+        Buffer block;
+        try {
+          if (!decode_blosc_parts(damaged, raw.size(), parts, block)) continue;
+        } catch (const Error&) {
+          continue;
+        }
+        ASSERT_EQ(refusal("blosc", damaged, raw.size()), "none") << "bit " << bit;
+        EXPECT_EQ(decode("blosc", damaged, raw.size()), halves) << "bit " << bit;
+      }
+    }
+  }
 }
 
 TEST(CheckCompressor, refuses_what_cannot_encode_and_names_it) {

@@ -19,6 +19,7 @@ class Fit:
     darkfield: np.ndarray
     baseline: np.ndarray
     iterations: list
+    closest_call: float  # the smallest |log(value / tolerance)| of all decisions to go on or to stop
 
 
 def shrink(x, threshold):
@@ -62,6 +63,12 @@ class Twin:
             self.l_d = self.l_s * o["smoothness_darkfield"] / 2.5
             self.l_sp = self.l_d * o["sparse_cost_darkfield"] * 100
         self.norm = norm(self.I)
+        self.closest_call = np.inf
+
+    def exceeds(self, value, tolerance):
+        if value > 0:
+            self.closest_call = min(self.closest_call, abs(np.log(value / tolerance)))
+        return value > tolerance
 
     def iterate(self, step):
         """Calls step(mu) -> (F, change) until a solve ends; returns the number of iterations."""
@@ -69,8 +76,9 @@ class Twin:
         while True:
             misfit, change, mu = step(mu)
             k += 1
-            if not (k < o["max_iterations"] and (norm(misfit) / self.norm > o["optimization_tol"]
-                                                 or change / self.norm > o["optimization_tol_diff"])):
+            far = self.exceeds(norm(misfit) / self.norm, o["optimization_tol"])
+            moving = self.exceeds(change / self.norm, o["optimization_tol_diff"])
+            if not (k < o["max_iterations"] and (far or moving)):
                 return k
 
     def next_mu(self, mu):
@@ -185,7 +193,7 @@ class Twin:
                 score = np.abs(S - before[0]).sum() / np.abs(before[0]).sum()
                 if o["get_darkfield"]:
                     score = max(score, np.abs(D - before[1]).sum() / max(np.abs(before[1]).sum(), 1))
-                if score <= o["reweighting_tol"]:
+                if not self.exceeds(score, o["reweighting_tol"]):
                     break
             before = S, D
         if o["sort_intensity"]:
@@ -199,4 +207,4 @@ class Twin:
                 else:
                     W = 1 / (np.abs(model.mean(axis=(1, 2, 3), keepdims=True) / (v["E"] + 1e-6)) + eps)
                 W = W / W.mean() * self.unsorted_weights
-        return Fit(S, D, B, iterations)
+        return Fit(S, D, B, iterations, self.closest_call)

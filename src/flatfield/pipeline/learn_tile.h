@@ -1,0 +1,29 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "flatfield/core/json.h"
+#include "flatfield/ome/tile.h"
+#include "flatfield/pipeline/run_context.h"
+#include "flatfield/pipeline/tile_levels.h"
+#include "flatfield/pipeline/tile_model.h"
+
+namespace flatfield::pipeline {
+
+/// A tile that is to be learnt from.
+struct LearnRequest {
+  const ome::Tile& tile;
+  const std::string& location;
+  const std::string& name;
+  const TileLevels& levels;
+  ome::VolumeId volumes;  ///< how many it has
+};
+
+/// What is learnt from each volume of a tile, judged: everything that can go wrong before a voxel is written. `on_learned`
+/// is told of each volume before --on-qc-fail decides what becomes of a correction whose quality numbers fail. Throws
+/// Error, with kQualityFailed where that says so.
+[[nodiscard]] std::vector<ModelVolume> learn_tile(const LearnRequest& request, RunContext& context,
+                                                  const std::function<void(const ModelVolume&)>& on_learned);
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "flatfield/core/bit_volume.h"
+#include "flatfield/pipeline/image_streaming.h"
+#include "flatfield/pipeline/output_image.h"
+#include "flatfield/storage/open_store.h"
+
+namespace flatfield::pipeline {
+
+/// TILE_mask_low_res.zarr of the results directory: the mask as it was learnt with.
+[[nodiscard]] std::string low_resolution_mask_location(const std::string& results_dir, const std::string& tile_name);
+
+/// The mask that an earlier run left there; none if it has not finished it.
+[[nodiscard]] std::optional<BitVolume> read_low_resolution_mask(const std::string& location,
+                                                                storage::StoreOpener& stores);
+
+/// Writes a mask of the shape of `plan`, in place of what is there.
+void write_low_resolution_mask(const std::string& location, storage::StoreOpener& stores, const BitVolume& mask,
+                               const OutputPlan& plan, ImageStreaming& streaming);
+
+}  // namespace flatfield::pipeline

@@ -1,0 +1,80 @@
+"""What is installed: the program with its manual and completion, and a library that other programs find."""
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from support.program import PROGRAM, REPOSITORY, read_json, read_levels
+from support.tiles import phantom_tile
+
+NAME = "tile_000001_ch_488.zarr"
+BUILD = pathlib.Path(PROGRAM).parents[3]
+
+
+def done(*command, **options):
+    answer = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    prefix = tmp_path_factory.mktemp("prefix")
+    done("cmake", "--install", BUILD, "--prefix", prefix)
+    return prefix
+
+
+def completed(installed, *words):
+    """What bash offers for the last of the words."""
+    script = installed / "share/bash-completion/completions/exaspim-flatfield"
+    program = (f"source {script}; COMP_WORDS=({' '.join(repr(word) for word in words)}); COMP_CWORD={len(words) - 1}; "
+               "_exaspim_flatfield; echo \"${COMPREPLY[@]}\"")
+    return done("bash", "-c", program).split()
+
+
+def test_installed_program_runs_under_both_names(installed):
+    version = done(installed / "bin/exaspim-flatfield", "--version")
+    assert version == done(PROGRAM, "--version")
+    assert "--num-workers" in done(installed / "bin/exaspim-flatfield-run", "--help")
+
+
+def test_manual_has_every_command_with_its_options_and_every_exit_code(installed):
+    page = (installed / "share/man/man1/exaspim-flatfield.1").read_text()
+    for command in ["run", "estimate", "apply", "finalize", "plan", "verify", "inspect", "synth", "basic"]:
+        assert f"\n.SS {command}\n" in page
+        for option in completed(installed, "exaspim-flatfield", command, "--"):
+            assert option == "--help" or option.replace("-", "\\-") in page, option
+    assert "\n.TP\n75\n" in page
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff")
+def test_manual_is_troff_without_warnings(installed):
+    answer = subprocess.run(["groff", "-man", "-Tutf8", "-ww", installed / "share/man/man1/exaspim-flatfield.1"],
+                            capture_output=True, text=True)
+    assert answer.returncode == 0 and answer.stderr == "" and len(answer.stdout) > 10000
+
+
+@pytest.mark.parametrize("words, offered", [
+    (["exaspim-flatfield", "ver"], {"verify"}),
+    (["exaspim-flatfield", "run", "--num"], {"--num-workers"}),
+    (["exaspim-flatfield-run", "--num"], {"--num-workers"}),
+    (["exaspim-flatfield", "run", "--method", ""], {"reference", "basicpy", "fitting"}),
+    (["exaspim-flatfield", "run", "--on-qc-fail", "b"], {"background-only"}),
+    (["exaspim-flatfield", "run", "--zarr", ""], set()),  # bash offers files
+    (["exaspim-flatfield", "verify", "--q"], {"--quick"})])
+def test_completion_offers_what_fits(installed, words, offered):
+    assert set(completed(installed, *words)) == offered
+
+
+def test_program_of_its_own_finds_the_library_and_corrects_a_tile(installed, tmp_path):
+    source = tmp_path / "example"
+    shutil.copytree(REPOSITORY / "examples/cpp", source)
+    environment = {**os.environ, "CMAKE_PREFIX_PATH": str(installed)}
+    done("cmake", "-S", source, "-B", tmp_path / "build", "-G", "Ninja", env=environment)
+    done("cmake", "--build", tmp_path / "build")
+    tile = phantom_tile(tmp_path / "in", (48, 64, 80), (16, 32, 32), n_levels=4, name=NAME)
+    done(tmp_path / "build/correct_tile", tile, tmp_path / "in" / "masks", tmp_path / "out", tmp_path / "results")
+    assert len(read_levels(tmp_path / "out" / NAME)) == 3
+    assert read_json(tmp_path / "results/run_report.json")["exit_code"] == 0
