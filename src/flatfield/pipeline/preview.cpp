@@ -42,10 +42,14 @@ class RegionSource : public VoxelSource<std::uint16_t> {
   Extent3 origin_;
 };
 
-std::string place_name(const std::string& tile) {
-  const std::string stem = tile.substr(0, tile.find(".ome.zarr"));
-  return (stem.ends_with(".zarr") ? stem.substr(0, stem.size() - 5) : stem) + "_preview.zarr";
+constexpr std::string_view kEnding = "_preview.zarr";
+
+std::string stem(const std::string& tile) {
+  const std::string name = tile.substr(0, tile.find(".ome.zarr"));
+  return name.ends_with(".zarr") ? name.substr(0, name.size() - 5) : name;
 }
+
+std::string page_name(const std::string& tile) { return stem(tile) + "_preview.html"; }
 
 /// Two channels for each of the tile, before and after, at the contrast of the page.
 Json display(std::int64_t channels, const std::vector<Json>& contrasts) {
@@ -84,7 +88,7 @@ class Preview {
   void run() {
     const auto start = std::chrono::steady_clock::now();
     choose_region();
-    const std::string place = join_location(config_.output, place_name(name_));
+    const std::string place = join_location(config_.output, preview_name(name_));
     const auto store = context_.stores.open(place);
     check_place(*store, config_.overwrite);
     TileModel model = config_.model.empty() ? learn_all() : read_given_model();
@@ -154,7 +158,7 @@ class Preview {
     TileLevels levels = levels_;
     levels.target = level_;
     OutputPlan plan = plan_tile_outputs(tile_, name_, levels, input, config_, context_.log).corrected;
-    plan.name = place_name(name_);
+    plan.name = preview_name(name_);
     plan.volumes.c *= 2;
     plan.shape = region_.shape;
     plan.chunk_shape = min(plan.chunk_shape, plan.shape);
@@ -204,7 +208,7 @@ class Preview {
     Json facts;
     facts["region"] = options_.roi.empty() ? "the whole level" : options_.roi + " (z, y, x; voxels of level 0)";
     facts["correction"] = config_.model.empty() ? "learnt from level " + levels_.estimation + " alone" : config_.model;
-    write_tile_page({"Preview", name_, place_name(name_).substr(0, place_name(name_).size() - 5) + ".html", record,
+    write_tile_page({"Preview", name_, page_name(name_), record,
                      config::resolved_config(config_), facts, std::move(pictures)},
                     config_, context_.log);
   }
@@ -233,6 +237,10 @@ void preview_all(config::RunConfig& config, const PreviewOptions& options, repor
 }
 
 }  // namespace
+
+std::string preview_name(const std::string& tile_name) { return stem(tile_name) + std::string(kEnding); }
+
+bool is_preview(const std::string& location) { return location.ends_with(kEnding); }
 
 std::array<AxisPart, 3> parse_region(const std::string& roi) {
   std::array<AxisPart, 3> region;

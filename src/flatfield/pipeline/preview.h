@@ -23,6 +23,10 @@ struct AxisPart {
   std::optional<std::int64_t> last;
 };
 
+/// Name of the preview of a tile, and whether an image is one by its name.
+[[nodiscard]] std::string preview_name(const std::string& tile_name);
+[[nodiscard]] bool is_preview(const std::string& location);
+
 /// Reads "z0:z1,y0:y1,x0:x1"; either end of a part may be left out. Throws Error(kUsage).
 [[nodiscard]] std::array<AxisPart, 3> parse_region(const std::string& roi);
 

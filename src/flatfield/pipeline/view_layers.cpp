@@ -13,6 +13,7 @@
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/level_reader.h"
 #include "flatfield/pipeline/output_place.h"
+#include "flatfield/pipeline/preview.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/storage/uri_text.h"
 
@@ -73,7 +74,7 @@ std::vector<std::string> images_in(const std::string& folder, storage::StoreOpen
 
 /// Smallest and largest value that are told apart, of one channel.
 std::pair<double, double> contrast(const ome::Tile& image, ome::VolumeId id, LayerKind kind) {
-  if (kind != LayerKind::kGrey) return {0.0, 1.0};
+  if (kind == LayerKind::kMask || kind == LayerKind::kProbability) return {0.0, 1.0};
   const ome::Volume volume = image.open_volume(image.multiscale().levels.back().path, id);
   const Extent3 grid = ceil_div(volume.shape(), volume.chunk_shape());
   const std::int64_t chunks = std::min(grid.volume(), kMostChunks);
@@ -110,10 +111,11 @@ Json layer_json(const ViewLayer& layer, const ome::Tile& image, std::int64_t cha
                 const std::string& url) {
   const auto [lo, hi] = contrast(image, {0, channel}, layer.kind);
   std::string name = layer.name;
-  if (channels > 1) {
-    const std::string label = channel_label(image.attributes(), channel);
+  const std::string label = channel_label(image.attributes(), channel);
+  if (channels > 1 && layer.kind == LayerKind::kPreview)
+    name = label;
+  else if (channels > 1)
     name += " " + (label.empty() ? fmt::format("channel {}", channel) : label);
-  }
   Json json;
   json["type"] = "image";
   json["source"] = fmt::format("zarr://{}/{}/", url, storage::encode_path(layer.route));
@@ -125,7 +127,7 @@ Json layer_json(const ViewLayer& layer, const ome::Tile& image, std::int64_t cha
   }
   json["shader"] = shader_of(layer.kind);
   json["shaderControls"]["normalized"]["range"] = numbers({lo, hi});
-  json["opacity"] = layer.kind == LayerKind::kGrey ? 1.0 : 0.35;
+  json["opacity"] = layer.kind == LayerKind::kMask || layer.kind == LayerKind::kProbability ? 0.35 : 1.0;
   json["blend"] = "default";
   json["visible"] = layer.visible;
   return json;
@@ -138,6 +140,10 @@ void add_output(const std::string& location, const std::string& input, bool seve
   const auto add = [&](const std::string& what, const std::string& where, LayerKind kind, bool visible) {
     layers.push_back({prefix + what, name + "/" + what, where, kind, visible});
   };
+  if (is_preview(location)) {
+    add("preview", location, LayerKind::kPreview, true);
+    return;
+  }
   const std::optional<std::string> from = input.empty() ? input_of(location, stores) : std::optional(input);
   if (from && is_image(*from, stores))
     add("input", *from, LayerKind::kGrey, false);

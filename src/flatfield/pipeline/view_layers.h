@@ -11,7 +11,7 @@
 namespace flatfield::pipeline {
 
 /// How an image is shown.
-enum class LayerKind : std::uint8_t { kGrey, kMask, kProbability };
+enum class LayerKind : std::uint8_t { kGrey, kPreview, kMask, kProbability };
 
 /// An image that is shown: a part of the answer to "view".
 struct ViewLayer {
