@@ -14,6 +14,7 @@
 #include "flatfield/pipeline/artifacts.h"
 #include "flatfield/pipeline/item_share.h"
 #include "flatfield/pipeline/local_copy.h"
+#include "flatfield/pipeline/report_pages.h"
 #include "flatfield/pipeline/run_report.h"
 #include "flatfield/pipeline/run_setup.h"
 #include "flatfield/pipeline/tile_paths.h"
@@ -108,6 +109,7 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
 
   int exit = 0;
   bool interrupted = false;
+  std::vector<Json> entries;  // of the page of the batch
   for (std::size_t i = 0; i < tiles.size(); ++i) {
     if (tiles.size() > 1) log.info(fmt::format("tile {} of {}: {}", i + 1, tiles.size(), tiles[i]));
     if (context.masks) context.masks->expect(std::span(tiles).subspan(i + 1));
@@ -116,12 +118,21 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
       exit = tiles.size() > 1 ? exit_code(ErrorCode::kTilesFailed) : record.exit_code;
     interrupted = any_interrupted(processes);
     if (interrupted) exit = exit_code(ErrorCode::kInterrupted);
-    processes.first_only([&] { report.add(std::move(record.report), exit); });
+    processes.first_only([&] {
+      report.add(std::move(record.report), exit);
+      if (tiles.size() > 1 && !record.batch_entry.is_null()) {
+        entries.push_back(std::move(record.batch_entry));
+        write_batch_page(report.document(), entries, context.config.results_dir, log);
+      }
+    });
     if (interrupted) break;
     if (context.masks) context.masks->forget_all_but(std::span(tiles).subspan(i + 1));
   }
   processes.first_only([&] {
-    if (tiles.size() > 1 && !interrupted) finish_batch(context, report, exit);
+    if (tiles.size() > 1 && !interrupted) {
+      finish_batch(context, report, exit);
+      if (!entries.empty()) write_batch_page(report.document(), entries, context.config.results_dir, log);
+    }
     if (uploads) upload_results(context, artifacts, exit);
   });
   return exit;

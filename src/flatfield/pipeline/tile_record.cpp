@@ -5,12 +5,14 @@
 #include <chrono>
 #include <exception>
 #include <optional>
+#include <vector>
 
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/execution/memory_ceiling.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/plan_report.h"
+#include "flatfield/pipeline/report_pages.h"
 #include "flatfield/pipeline/tile_job.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/pipeline/tile_plan.h"
@@ -85,8 +87,7 @@ void write_tile_configs(const config::RunConfig& config, const std::string& tile
 }
 
 /// The plan that a tile is compared with; none where nothing is to be done, or by several processes, as a plan is that of
-/// one, or where it cannot be made, which the
-/// correction will say itself. Nothing is said here: warnings would come twice.
+/// one, or where it cannot be made, which the correction will say itself. Nothing is said here: warnings would come twice.
 std::optional<TilePlan> plan_before(RunContext& context, const std::string& tile) {
   if (context.processes.is_shared()) return std::nullopt;
   if (context.step != config::RunStep::kRun || !context.config.model.empty()) return std::nullopt;
@@ -105,6 +106,16 @@ std::optional<TilePlan> plan_before(RunContext& context, const std::string& tile
   }
 }
 
+/// The page of a tile. What is to be warned of then is in the record, but not in the page.
+void write_page(RunContext& context, const std::string& name, const Json& resolved,
+                std::vector<report::VolumePictures> pictures, Json& record) {
+  const bool is_estimate = context.step == config::RunStep::kEstimate;
+  write_tile_page({is_estimate ? "Report of an estimated correction" : "Report of a correction", name, report_name(name),
+                   record, resolved, Json(), std::move(pictures)},
+                  context.config, context.log);
+  for (const std::string& warning : context.log.take_warnings()) record["warnings"].push_back(warning);
+}
+
 }  // namespace
 
 TileRecord run_tile(RunContext& context, const std::string& tile) {
@@ -116,6 +127,7 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
   StageTotals& totals = measured.stages;
   int exit = 0;
   TileResult result;
+  const Json resolved = tile_config(context.config, tile);
   Json record;
   record["tile"] = name;
   record["status"] = "failed";
@@ -126,7 +138,6 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
     try {
       with_errors([&] {
         context.processes.together([&] {
-          const Json resolved = tile_config(context.config, tile);
           if (context.processes.is_first()) write_tile_configs(context.config, tile, resolved);
           correct_tile(context, tile, resolved, result);
         });
@@ -179,6 +190,10 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
     record["plan"] = comparison_json(*plan, actual);
     context.log.info(name + ": " + comparison_text(*plan, actual));
   }
+  const bool reports = config::writes_report(context.config) && context.step != config::RunStep::kApply &&
+                       context.processes.is_first();
+  // A tile that is skipped has the report of the run that corrected it.
+  if (reports && result.status != TileStatus::kSkipped) write_page(context, name, resolved, result.pictures, record);
   Json fields;
   fields["tile"] = name;
   fields["status"] = *record.find("status");
@@ -190,7 +205,7 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
                                 static_cast<double>(totals.bytes_written.load()) / 1e6,
                                 static_cast<double>(measured.peak_memory_bytes) / 1e6),
                     fields);
-  return {std::move(record), exit};
+  return {std::move(record), exit, reports ? batch_entry(name, result.pictures, context.config.results_dir) : Json()};
 }
 
 }  // namespace flatfield::pipeline
