@@ -247,7 +247,7 @@ class Job {
 
   /// --report: what it shows of a volume.
   void picture(const ModelVolume& volume) {
-    if (!config::writes_report(config_) || context_.step == RunStep::kApply) return;
+    if (!is_first() || !config::writes_report(config_) || context_.step == RunStep::kApply) return;
     try {
       result_.pictures.push_back(report::draw_pictures(take_portrait(
           {*tile_, levels_.estimation, levels_.target, volume.id, label(volume.id)}, volume.learned, context_)));
