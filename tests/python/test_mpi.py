@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import tifffile
 
+from support.killing import noted_items
 from support.processes import ENVIRONMENT, has_mpi, mpirun
 from support.program import BAD_INPUT, OUTPUT_EXISTS, PROGRAM, USAGE, call, files_below, read_json, read_levels
 from support.tiles import phantom, phantom_tile, write_mask, write_tile
 from test_invariance import FREE_OPTIONS, NAME, fixed_log, without_free_facts
 
 RANKS = [1, 2, 3]
-SCRATCH = ".exaspim_flatfield_scratch"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,7 +56,7 @@ def fixed(path, content):
     if name == "run_report.json":
         return fixed_report(content)
     if name == "exaspim_flatfield.log":
-        return [line for line in fixed_log(content) if not re.search(r"the estimation level is streamed|MB read", line)]
+        return [line for line in fixed_log(content) if not re.search(r"the estimation level is |MB read", line)]
     if name in (".zattrs", "zarr.json"):
         return fixed_attributes(content)
     if name.startswith("flatfield_data_process_"):
@@ -146,11 +146,14 @@ def test_processes_make_what_one_process_makes(kind, tile, tmp_path):
     for ranks in RANKS if kind == "fitting" else RANKS[1:]:
         folder = tmp_path / str(ranks)
         folder.mkdir()
-        shared = mpirun(ranks, "run", *options, "--num-workers", 1 + ranks % 2, cwd=folder)
+        # As many as the memory is for, where that is tight.
+        workers = 2 if kind == "streamed" else 1 + ranks % 2
+        shared = mpirun(ranks, "run", *options, "--num-workers", workers, cwd=folder)
         assert shared.code == 0, shared.err
         assert_same(alone, folder)
         (record,) = read_json(folder / "results/run_report.json")["tiles"]
         assert record["processes"] == ranks
+        assert ("the estimation level is streamed" in shared.err) == (kind == "streamed")
         # Only one of them speaks.
         assert sum("tile_finished" in line or ": corrected in" in line for line in shared.err.splitlines()) <= 1
 
@@ -212,7 +215,7 @@ def test_processes_that_were_killed_are_gone_on_with_by_any_number_of_them(point
     shared.mkdir()
     killed = mpirun(3, "run", *options, cwd=shared, env={**os.environ, "FLATFIELD_KILL_AT": point})
     assert killed.code != 0
-    noted = len(list(shared.glob(f"out/**/{SCRATCH}/items/*/*/*.json")))
+    noted = noted_items(shared)
     result = mpirun(2, "run", *options, cwd=shared)
     assert result.code == 0, result.err
     (record,) = read_json(shared / "results/run_report.json")["tiles"]
@@ -255,16 +258,18 @@ def test_what_is_there_and_what_is_wrong_is_told_once(tile, tmp_path):
     assert result.code == 0, result.err
 
 
-def test_a_signal_ends_all_processes_between_items(tile, tmp_path):
+def test_after_a_signal_to_mpirun_the_run_is_gone_on_with(tmp_path):
+    tile = phantom_tile(tmp_path / "in", (100, 80, 90), (8, 8, 8), n_levels=4, name=NAME)  # 36 items
     options = common(tile, "--mask-dir", tile.parent / "masks")
     words = ["mpirun", "-n", "2", PROGRAM, "run", *options]
     with subprocess.Popen([str(word) for word in words], cwd=tmp_path, text=True, stderr=subprocess.PIPE,
                           env={**os.environ, **ENVIRONMENT}) as process:
-        while not list(tmp_path.glob(f"out/**/{SCRATCH}/items/*/*/*.json")) and process.poll() is None:
+        while noted_items(tmp_path) == 0 and process.poll() is None:
             time.sleep(0.002)
         process.send_signal(signal.SIGTERM)
         process.communicate()
-    assert process.returncode != 0
+    if process.returncode == 0 or list(tmp_path.glob("out/*/*/.zattrs")):
+        pytest.skip("the run was over before the signal came")
     result = mpirun(2, "run", *options, cwd=tmp_path)
     assert result.code == 0, result.err
     assert read_json(tmp_path / "results/run_report.json")["tiles"][0]["items"]["found"] > 0
