@@ -8,6 +8,8 @@
 #include <memory>
 
 #include "flatfield/core/error.h"
+#include "flatfield/core/translate_errors.h"
+#include "flatfield/execution/process_group.h"
 #include "flatfield/execution/memory_ceiling.h"
 #include "flatfield/pipeline/correct_stage.h"
 #include "flatfield/pipeline/item_geometry.h"
@@ -20,7 +22,6 @@
 #include "flatfield/pipeline/tile_outputs.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/pipeline/tile_portrait.h"
-#include "flatfield/pipeline/translate_errors.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -226,7 +227,8 @@ class Preview {
 
 void preview_all(config::RunConfig& config, const PreviewOptions& options, report::Log& log) {
   static_cast<void>(parse_region(options.roi));
-  RunSetup setup(config, log);
+  execution::ProcessGroup alone;  // a preview is the work of one process
+  RunSetup setup(config, log, alone);
   std::error_code error;
   std::filesystem::create_directories(config.results_dir, error);
   if (error)

@@ -19,7 +19,7 @@
 #include "flatfield/pipeline/s3_settings.h"
 #include "flatfield/pipeline/tile_model.h"
 #include "flatfield/pipeline/tile_paths.h"
-#include "flatfield/pipeline/translate_errors.h"
+#include "flatfield/core/translate_errors.h"
 #include "flatfield/pipeline/verify.h"
 #include "flatfield/python/arrays.h"
 #include "flatfield/python/bindings.h"
