@@ -2,6 +2,8 @@
 import base64
 import io
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import PIL.Image
@@ -9,7 +11,7 @@ import pytest
 import tifffile
 
 from support.browser import Browser, data_of
-from support.program import QUALITY_FAILED, attempt, call, correct, read_volume
+from support.program import QUALITY_FAILED, REPOSITORY, attempt, call, correct, read_volume
 from support.tiles import phantom, phantom_tile, write_mask, write_tile
 
 SHAPE = (64, 96, 96)
@@ -329,3 +331,33 @@ def test_the_page_of_a_batch_lists_the_worst_tiles_first_and_leads_to_their_repo
     browser.run("document.querySelector('#tiles tbody tr:last-child a').click()")
     browser.settle()
     assert browser.run("return document.querySelector('h1').textContent") == names[0]
+
+
+# ---------------------------------------------------------------------------------------------
+# The build
+
+
+def fetch_library(folder, npm):
+    """What the build says, and the library that it has then. `npm` is a script in place of npm; none = there is none."""
+    tools = folder / "bin"
+    tools.mkdir(parents=True)
+    if npm:
+        (tools / "npm").write_text("#!/bin/sh\n" + npm)
+        (tools / "npm").chmod(0o755)
+    done = subprocess.run([shutil.which("cmake"), f"-DPROJECT_SOURCE_DIR={REPOSITORY}", f"-DPROJECT_BINARY_DIR={folder}", "-P",
+                           REPOSITORY / "cmake/chart_library.cmake"], env={"PATH": str(tools)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, (folder / "chart_library/library.js").read_text()
+
+
+def test_a_build_without_npm_or_without_its_registry_says_so_and_goes_on(tmp_path):
+    said, library = fetch_library(tmp_path / "none", None)
+    assert "still pictures, because npm is not installed" in said and library == ""
+    said, library = fetch_library(tmp_path / "offline", "echo 'npm ERR! network is down' >&2; exit 1\n")
+    assert "still pictures, because npm could not fetch it: npm ERR! network is down" in said and library == ""
+
+
+def test_a_build_with_npm_takes_the_library_with_its_licence(tmp_path):
+    said, library = fetch_library(tmp_path, "m=node_modules/uplot; /bin/mkdir -p $m/dist; echo 'A licence' > $m/LICENSE; "
+                                            "echo 'var uPlot = 1;' > $m/dist/uPlot.iife.min.js; echo > $m/dist/uPlot.min.css\n")
+    assert "with uPlot" in said and "A licence" in library and "var uPlot = 1;" in library

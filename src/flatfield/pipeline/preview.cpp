@@ -90,6 +90,8 @@ class Preview {
     const auto start = std::chrono::steady_clock::now();
     choose_region();
     const std::string place = join_location(config_.output, preview_name(name_));
+    if (lies_within(place, location_) || lies_within(location_, place))
+      throw Error(ErrorCode::kUsage, "the preview would lie in the tile", place, "choose another --output");
     const auto store = context_.stores.open(place);
     check_place(*store, config_.overwrite);
     TileModel model = config_.model.empty() ? learn_all() : read_given_model();
@@ -142,9 +144,14 @@ class Preview {
   }
 
   [[nodiscard]] std::vector<report::VolumePictures> draw(TileModel& model) {
+    const Extent3 shape = tile_.spatial_shape(level_);
     std::vector<report::VolumePictures> pictures;
     for (ModelVolume& volume : model.volumes) {
-      make_applicable(volume, tile_.spatial_shape(level_), context_.pool.as_parallel_for());
+      // Up to three planes, and what the resizing of one holds.
+      const Extent3& learnt = volume.learned.correction.shape;
+      held_.push_back(context_.memory.reserve("correction", 3 * shape.y * shape.x * static_cast<std::int64_t>(sizeof(float)) +
+                                                                learnt.y * learnt.x * static_cast<std::int64_t>(sizeof(double))));
+      make_applicable(volume, shape, context_.pool.as_parallel_for());
       report::VolumePortrait portrait =
           take_portrait({tile_, level_, level_, volume.id, volume_key(volume.id), region_}, volume.learned, context_);
       if (level_ != levels_.estimation) portrait.background_planes.clear();  // they are planes of that level
@@ -190,7 +197,7 @@ class Preview {
     image.finish(display(volume_counts().c, contrasts), Json());
   }
 
-  void write_page(const TileModel& model, std::vector<report::VolumePictures> pictures, double seconds) {
+  void write_page(const TileModel& model, const std::vector<report::VolumePictures>& pictures, double seconds) {
     Json record;
     record["tile"] = name_;
     record["status"] = "previewed";
@@ -210,7 +217,7 @@ class Preview {
     facts["region"] = options_.roi.empty() ? "the whole level" : options_.roi + " (z, y, x; voxels of level 0)";
     facts["correction"] = config_.model.empty() ? "learnt from level " + levels_.estimation + " alone" : config_.model;
     write_tile_page({"Preview", name_, page_name(name_), record,
-                     config::resolved_config(config_), facts, std::move(pictures)},
+                     config::resolved_config(config_), facts, pictures},
                     config_, context_.log);
   }
 
@@ -223,6 +230,7 @@ class Preview {
   TileLevels levels_;
   std::string level_;
   Box3 region_;
+  std::vector<execution::MemoryBudget::Reservation> held_;
 };
 
 void preview_all(config::RunConfig& config, const PreviewOptions& options, report::Log& log) {

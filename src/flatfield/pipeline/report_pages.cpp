@@ -14,7 +14,8 @@ namespace {
 
 /// Keys of a configuration that are not at their default.
 std::vector<std::string> changed_keys(const Json& configuration) {
-  const Json defaults = config::resolved_config(config::RunConfig{});
+  const config::RunConfig usual_config;
+  const Json defaults = config::resolved_config(usual_config);
   std::vector<std::string> changed;
   for (const auto& [key, value] : configuration.as_object()) {
     const Json* usual = defaults.find(key);
@@ -48,7 +49,7 @@ void write_tile_page(const TilePage& page, const config::RunConfig& config, repo
   }
 }
 
-Json batch_entry(const std::string& tile, const std::vector<report::VolumePictures>& pictures,
+Json batch_entry(const std::string& tile, std::span<const report::VolumePictures> pictures,
                  const std::string& results_dir) {
   Json entry;
   std::error_code unknown;

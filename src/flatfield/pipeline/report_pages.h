@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ struct TilePage {
   Json record;       ///< of the run report
   Json configuration;
   Json facts;        ///< more lines for its head
-  std::vector<report::VolumePictures> pictures;
+  std::span<const report::VolumePictures> pictures;
 };
 
 /// "TILE_report.html".
@@ -28,7 +29,7 @@ struct TilePage {
 void write_tile_page(const TilePage& page, const config::RunConfig& config, report::Log& log);
 
 /// What the page of a batch shows of a tile: its page, if there is one, and its middle plane.
-[[nodiscard]] Json batch_entry(const std::string& tile, const std::vector<report::VolumePictures>& pictures,
+[[nodiscard]] Json batch_entry(const std::string& tile, std::span<const report::VolumePictures> pictures,
                                const std::string& results_dir);
 
 /// Writes index.html, the page of a batch, from the run report and an entry for each of its tiles. As above.

@@ -254,6 +254,8 @@ class Job {
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kInterrupted) throw;
       context_.log.warning(std::string("the report has no pictures: ") + error.what());
+    } catch (const std::exception& error) {
+      context_.log.warning(std::string("the report has no pictures: ") + error.what());
     }
   }
 

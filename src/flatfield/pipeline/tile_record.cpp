@@ -5,7 +5,7 @@
 #include <chrono>
 #include <exception>
 #include <optional>
-#include <vector>
+#include <span>
 
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/execution/memory_ceiling.h"
@@ -108,10 +108,10 @@ std::optional<TilePlan> plan_before(RunContext& context, const std::string& tile
 
 /// The page of a tile. What is to be warned of then is in the record, but not in the page.
 void write_page(RunContext& context, const std::string& name, const Json& resolved,
-                std::vector<report::VolumePictures> pictures, Json& record) {
+                std::span<const report::VolumePictures> pictures, Json& record) {
   const bool is_estimate = context.step == config::RunStep::kEstimate;
   write_tile_page({is_estimate ? "Report of an estimated correction" : "Report of a correction", name, report_name(name),
-                   record, resolved, Json(), std::move(pictures)},
+                   record, resolved, Json(), pictures},
                   context.config, context.log);
   for (const std::string& warning : context.log.take_warnings()) record["warnings"].push_back(warning);
 }

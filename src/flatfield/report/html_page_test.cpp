@@ -58,7 +58,8 @@ TEST(HtmlPage, PagesThatAreCompiledInHoldEveryMarkerOnceAndNameNoServer) {
 
 TEST(QualityGuide, ExplainsEachNumberOnce) {
   std::vector<std::string> names;
-  for (const Json& question : quality_guide().as_array())
+  const Json guide = quality_guide();
+  for (const Json& question : guide.as_array())
     for (const Json& number : question.find("numbers")->as_array()) {
       names.push_back(number.find("name")->as_string());
       EXPECT_FALSE(number.find("meaning")->as_string().empty());

@@ -295,9 +295,9 @@ function keyFigures(numbers) {
     el("div", {}, el("div", { class: "what" }, what), el("div", { class: "value" }, text, " ", el("small", {}, unit)))));
 }
 
-/** A name that may be broken after its underscores. */
-function nameNode(name) {
-  return { kind: "name", text: el("span", {}, name.split("_").flatMap((part, i) => (i === 0 ? [part] : ["_", el("wbr", {}), part]))) };
+/** A text whose names may be broken after their underscores. */
+function breakable(text) {
+  return el("span", {}, (text || "").split("_").flatMap((part, i) => (i === 0 ? [part] : ["_", el("wbr", {}), part])));
 }
 
 function qualityNode(block, guide) {
@@ -308,8 +308,8 @@ function qualityNode(block, guide) {
     known.add(name);
     if (!number || number.verdict === "not measured") return null;
     const kind = { fail: "fail", warn: "warn" }[number.verdict] || (number.verdict === "context" ? "quiet" : null);
-    return { kind, cells: [meaning, nameNode(name), { text: numberText(number.value) + (unit === "%" ? " %" : ""), kind: "number" }, verdictNode(number.verdict),
-      { text: number.warn, kind: "threshold" }, { text: number.fail, kind: "threshold" }] };
+    return { kind, cells: [meaning, { text: breakable(name), kind: "name" }, { text: numberText(number.value) + (unit === "%" ? " %" : ""), kind: "number" }, verdictNode(number.verdict),
+      { text: breakable(number.warn), kind: "threshold" }, { text: breakable(number.fail), kind: "threshold" }] };
   };
   const heads = ["what it is", "number", { text: "value", kind: "number" }, "verdict", "warns if", "fails if"];
   const parts = [];
