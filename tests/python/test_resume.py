@@ -52,7 +52,7 @@ def noted_items(folder):
 
 def outputs(folder):
     """Every file of an output and of its results, but for those that tell how it came about."""
-    told = ("exaspim_flatfield.log", "run_report.json")
+    told = ("exaspim_flatfield.log", "run_report.json", "_report.html")
     return {path: content for path, content in files_below(folder).items() if not path.endswith(told)}
 
 

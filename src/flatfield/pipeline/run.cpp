@@ -12,6 +12,7 @@
 #include "flatfield/pipeline/artifacts.h"
 #include "flatfield/pipeline/item_share.h"
 #include "flatfield/pipeline/local_copy.h"
+#include "flatfield/pipeline/report_pages.h"
 #include "flatfield/pipeline/run_report.h"
 #include "flatfield/pipeline/run_setup.h"
 #include "flatfield/pipeline/tile_paths.h"
@@ -85,6 +86,7 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
   RunReport report(config.results_dir + "/run_report.json", log.take_warnings());
 
   int exit = 0;
+  std::vector<Json> entries;  // of the page of the batch
   for (std::size_t i = 0; i < tiles.size(); ++i) {
     if (tiles.size() > 1) log.info(fmt::format("tile {} of {}: {}", i + 1, tiles.size(), tiles[i]));
     if (context.masks) context.masks->expect(std::span(tiles).subspan(i + 1));
@@ -93,10 +95,17 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
       exit = tiles.size() > 1 ? exit_code(ErrorCode::kTilesFailed) : record.exit_code;
     if (interruption_requested()) exit = exit_code(ErrorCode::kInterrupted);
     report.add(std::move(record.report), exit);
+    if (tiles.size() > 1 && !record.batch_entry.is_null()) {
+      entries.push_back(std::move(record.batch_entry));
+      write_batch_page(report.document(), entries, config.results_dir, log);
+    }
     if (interruption_requested()) break;
     if (context.masks) context.masks->forget_all_but(std::span(tiles).subspan(i + 1));
   }
-  if (tiles.size() > 1 && !interruption_requested()) finish_batch(context, report, exit);
+  if (tiles.size() > 1 && !interruption_requested()) {
+    finish_batch(context, report, exit);
+    if (!entries.empty()) write_batch_page(report.document(), entries, config.results_dir, log);
+  }
   if (uploads) {
     log.info("the results directory is uploaded to " + artifacts);
     try {

@@ -23,6 +23,7 @@
 #include "flatfield/pipeline/tile_outputs.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/pipeline/tile_places.h"
+#include "flatfield/pipeline/tile_portrait.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
@@ -163,6 +164,7 @@ class Job {
       context_.log.warning(fmt::format("the model was learnt at {}, the tile has {}: it is resized",
                                        to_string(model_->shape), to_string(shape())));
     note_model();
+    for (const ModelVolume& volume : model_->volumes) picture(volume);
   }
 
   [[nodiscard]] ome::VolumeId volume_counts() const { return tile_->volume_counts(*input_); }
@@ -232,8 +234,23 @@ class Job {
                                    if (config_.save_outputs) save_results(volume);
                                    if (!config_.dump_learned.empty())
                                      dump_learned(config_.dump_learned, volume.learned);
+                                   picture(volume);
                                  });
     note_model();
+  }
+
+  /// --report: what it shows of a volume.
+  void picture(const ModelVolume& volume) {
+    if (!config::writes_report(config_) || context_.step == RunStep::kApply) return;
+    try {
+      result_.pictures.push_back(report::draw_pictures(take_portrait(
+          {*tile_, levels_.estimation, levels_.target, volume.id, label(volume.id)}, volume.learned, context_)));
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kInterrupted) throw;
+      context_.log.warning(std::string("the report has no pictures: ") + error.what());
+    } catch (const std::exception& error) {
+      context_.log.warning(std::string("the report has no pictures: ") + error.what());
+    }
   }
 
   /// The probability is made of what was learnt and is not in the model, so it is written before that.

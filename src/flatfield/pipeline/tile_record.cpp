@@ -5,12 +5,14 @@
 #include <chrono>
 #include <exception>
 #include <optional>
+#include <span>
 
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/execution/memory_ceiling.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/plan_report.h"
+#include "flatfield/pipeline/report_pages.h"
 #include "flatfield/pipeline/tile_job.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/pipeline/tile_plan.h"
@@ -73,6 +75,16 @@ std::optional<TilePlan> plan_before(RunContext& context, const std::string& tile
   }
 }
 
+/// The page of a tile. What is to be warned of then is in the record, but not in the page.
+void write_page(RunContext& context, const std::string& name, const Json& resolved,
+                std::span<const report::VolumePictures> pictures, Json& record) {
+  const bool is_estimate = context.step == config::RunStep::kEstimate;
+  write_tile_page({is_estimate ? "Report of an estimated correction" : "Report of a correction", name, report_name(name),
+                   record, resolved, Json(), pictures},
+                  context.config, context.log);
+  for (const std::string& warning : context.log.take_warnings()) record["warnings"].push_back(warning);
+}
+
 }  // namespace
 
 TileRecord run_tile(RunContext& context, const std::string& tile) {
@@ -83,6 +95,7 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
   StageTotals totals;
   int exit = 0;
   TileResult result;
+  const Json resolved = tile_config(context.config, tile);
   Json record;
   record["tile"] = name;
   record["status"] = "failed";
@@ -91,7 +104,6 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
     const StageBinding binding(totals, Stage::kArithmetic);
     try {
       with_errors([&] {
-        const Json resolved = tile_config(context.config, tile);
         write_tile_configs(context.config, tile, resolved);
         correct_tile(context, tile, resolved, result);
         record["status"] = status_name(result.status);
@@ -134,6 +146,9 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
     record["plan"] = comparison_json(*plan, actual);
     context.log.info(name + ": " + comparison_text(*plan, actual));
   }
+  const bool reports = config::writes_report(context.config) && context.step != config::RunStep::kApply;
+  // A tile that is skipped has the report of the run that corrected it.
+  if (reports && result.status != TileStatus::kSkipped) write_page(context, name, resolved, result.pictures, record);
   Json fields;
   fields["tile"] = name;
   fields["status"] = *record.find("status");
@@ -145,7 +160,7 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
                                 static_cast<double>(totals.bytes_written.load()) / 1e6,
                                 static_cast<double>(execution::peak_resident_bytes()) / 1e6),
                     fields);
-  return {std::move(record), exit};
+  return {std::move(record), exit, reports ? batch_entry(name, result.pictures, context.config.results_dir) : Json()};
 }
 
 }  // namespace flatfield::pipeline
