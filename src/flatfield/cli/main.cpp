@@ -20,10 +20,12 @@
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/phantom.h"
 #include "flatfield/pipeline/plan.h"
+#include "flatfield/pipeline/preview.h"
 #include "flatfield/pipeline/run.h"
 #include "flatfield/pipeline/run_request.h"
 #include "flatfield/pipeline/show_model.h"
 #include "flatfield/pipeline/verify.h"
+#include "flatfield/pipeline/view.h"
 #include "flatfield/report/log.h"
 
 namespace flatfield::cli {
@@ -51,6 +53,28 @@ int run_command(const CommandOptions<config::RunConfig>& options, config::RunSte
   if (config.dry_run) return plan_command(config, config.log_format == "json");
   report::Log log(report::log_level_from_name(config.log_level), config.log_format == "json");
   return pipeline::run(config, log, step);
+}
+
+int preview_command(const config::RunConfig& config, const pipeline::PreviewOptions& options) {
+  catch_interruptions();
+  report::Log log(report::log_level_from_name(config.log_level), config.log_format == "json");
+  return pipeline::preview(config, options, log);
+}
+
+int view_command(const pipeline::ViewOptions& options, bool state) {
+  if (state) {
+    std::vector<std::string> notes;
+    const std::string text = pipeline::view_state(options, notes);
+    for (const std::string& note : notes) std::fprintf(stderr, "%s: note: %s\n", kProgram, note.c_str());
+    std::fputs(text.c_str(), stdout);
+    return 0;
+  }
+  catch_interruptions();
+  pipeline::view(options, [](const std::string& line) {
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+  });
+  return 0;
 }
 
 int synth_command(const config::SynthConfig& config) {
@@ -119,6 +143,12 @@ int dispatch(std::vector<std::string> arguments) {
   const CommandOptions<config::RunConfig> plan_options(*plan, config::run_table());
   bool plan_json = false;
   plan->add_flag("--json", plan_json, "Print the plan as a JSON document.");
+  CLI::App* preview = app.add_subcommand("preview", "Correct a region or a level of a tile, to choose options by.");
+  const CommandOptions<config::RunConfig> preview_options(*preview, config::run_table());
+  pipeline::PreviewOptions region;
+  preview->add_option("--roi", region.roi, "Region z0:z1,y0:y1,x0:x1 in voxels of level 0 (default: everything).");
+  preview->add_option("--level", region.level,
+                      "Level of the tile that is shown (default: 0 with --roi, else the level that is learnt from).");
   CLI::App* synth = app.add_subcommand("synth", "Make a phantom tile with known illumination.");
   const CommandOptions<config::SynthConfig> synth_options(*synth, config::synth_table());
   CLI::App* basic = app.add_subcommand("basic", "Fit BaSiC to a folder of 2-D images, and correct them.");
@@ -142,6 +172,17 @@ int dispatch(std::vector<std::string> arguments) {
   show->add_option("model", model, "Model file that estimate has written.")->required();
   show->add_option("--plots", plots, "Folder for pictures of its curves and planes (PNG).");
   show->add_flag("--json", model_json, "Print its document instead.");
+
+  CLI::App* view = app.add_subcommand("view", "Serve a corrected tile to Neuroglancer on this machine.");
+  pipeline::ViewOptions view_options;
+  bool view_state = false;
+  view->add_option("output", view_options.output, "Corrected tile, or a folder of such.")->required();
+  view->add_option("--input", view_options.input, "The tile that it was made of (default: where its provenance says).");
+  view->add_option("--port", view_options.port, "Port on 127.0.0.1 (default 8900; 0 = any that is free).")
+      ->check(CLI::Range(0, 65535))
+      ->type_name("N");
+  view->add_option("--neuroglancer", view_options.neuroglancer, "Neuroglancer that the link opens, and that may read the data.");
+  view->add_flag("--state", view_state, "Print the state of Neuroglancer as JSON, and serve nothing.");
 
   CLI::App* verify = app.add_subcommand("verify", "Check images that this program has written.");
   std::vector<std::string> images;
@@ -173,6 +214,8 @@ int dispatch(std::vector<std::string> arguments) {
   if (apply->parsed()) return run_command(apply_options, config::RunStep::kApply);
   if (finalize->parsed()) return run_command(finalize_options, config::RunStep::kFinalize);
   if (plan->parsed()) return plan_command(resolved(plan_options), plan_json);
+  if (preview->parsed()) return preview_command(resolved(preview_options), region);
+  if (view->parsed()) return view_command(view_options, view_state);
   if (synth->parsed()) return synth_command(synth_options.read());
   if (basic->parsed()) return basic_command(basic_options.read());
   if (options->parsed()) {
