@@ -14,7 +14,8 @@ namespace {
 
 /// Keys of a configuration that are not at their default.
 std::vector<std::string> changed_keys(const Json& configuration) {
-  const Json defaults = config::resolved_config(config::RunConfig{});
+  const config::RunConfig usual_config;
+  const Json defaults = config::resolved_config(usual_config);
   std::vector<std::string> changed;
   for (const auto& [key, value] : configuration.as_object()) {
     const Json* usual = defaults.find(key);
