@@ -178,7 +178,7 @@ py::str synthesize(const py::object& output, const py::dict& options) {
   config::SynthConfig config;
   config::read_object(config::synth_table(), values, "", config);
   const py::gil_scoped_release unlocked;
-  pipeline::with_errors([&] { pipeline::synthesize(config); });
+  with_errors([&] { pipeline::synthesize(config); });
   const py::gil_scoped_acquire locked;
   return py::str(config.output + "/" + config.name);
 }
