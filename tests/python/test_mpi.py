@@ -65,6 +65,8 @@ def fixed(path, content):
         return {key: value for key, value in json.loads(content).items() if key not in FREE_OPTIONS}
     if name.endswith("_checksums.npz"):
         return checksums(content)
+    if name.endswith("_report.html"):  # its pictures and charts
+        return json.loads(content.decode().split('id="report-data">', 1)[1].split("</script>", 1)[0])["volumes"]
     return content
 
 
