@@ -7,7 +7,7 @@ BUILD_PACKAGES="g++ cmake ninja-build pkg-config libblosc-dev libzstd-dev liblz4
 
 # To test it: frameworks, and the programs whose answers it is held against.
 TEST_PACKAGES="libgtest-dev libbenchmark-dev python3-pytest python3-numpy python3-scipy
-  python3-skimage python3-sklearn python3-zarr python3-tifffile python3-jsonschema python3-venv
+  python3-skimage python3-sklearn python3-zarr python3-tifffile python3-jsonschema python3-venv groff-base
   swift-proxy swift-account swift-container swift-object memcached"
 
 # To test it from a bare machine (scripts/test --long).
