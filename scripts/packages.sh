@@ -11,7 +11,7 @@ MPI_PACKAGES="libopenmpi-dev openmpi-bin"
 
 # To test it: frameworks, and the programs whose answers it is held against.
 TEST_PACKAGES="libgtest-dev libbenchmark-dev python3-pytest python3-numpy python3-scipy
-  python3-skimage python3-sklearn python3-zarr python3-tifffile python3-jsonschema python3-venv
+  python3-skimage python3-sklearn python3-zarr python3-tifffile python3-jsonschema python3-venv groff-base
   python3-pil chromium chromium-driver python3-selenium
   swift-proxy swift-account swift-container swift-object memcached
   pybind11-dev libpython3-dev python3-hypothesis python3-dask python3-distributed
