@@ -179,10 +179,10 @@ def test_processes_share_a_batch_of_tiles_of_several_channels(tmp_path):
     shared = mpirun(3, "run", "--config", tmp_path / "run.json", cwd=tmp_path / "shared")
     assert alone.code == shared.code == 11, shared.err
     assert len(shared.error_lines) == len(alone.error_lines)
-    # How far the tile that failed came is not told.
+    # How far the tile that failed came is not told, nor are seconds and megabytes (the page of the batch has both).
     unfinished = "tile_000001_ch_561.zarr"
     for path, content in files_below(tmp_path / "alone").items():
-        if unfinished in path or path.endswith(("run_report.json", ".log")):
+        if unfinished in path or path.endswith(("run_report.json", ".log", "results/index.html")):
             continue
         assert fixed(path, (tmp_path / "shared" / path).read_bytes()) == fixed(path, content), path
     reports = [read_json(tmp_path / where / "results/run_report.json") for where in ("alone", "shared")]
