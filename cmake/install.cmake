@@ -36,4 +36,7 @@ set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libexaspim-flatfield-dev)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_DEPENDS
   "cmake, pkg-config, libblosc-dev, libzstd-dev, liblz4-dev, zlib1g-dev, libbz2-dev, liblzma-dev, libssl-dev, libcurl4-openssl-dev, libexpat1-dev, libtiff-dev, libeigen3-dev, libhwy-dev, nlohmann-json3-dev, libspdlog-dev, libfmt-dev, libcairo2-dev")
+if(FLATFIELD_MPI_LIBRARY)
+  string(APPEND CPACK_DEBIAN_LIBRARY_PACKAGE_DEPENDS ", libopenmpi-dev")
+endif()
 include(CPack)

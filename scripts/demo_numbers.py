@@ -32,6 +32,7 @@ def main():
     print(f"  corrected  {out / 'corrected' / tile}")
     print(f"  mask       {out / 'mask' / 'corrected' / tile}")
     print(f"  results    {out / 'results'}  (run_report.json, background image, curves, log)")
+    print(f"  report     {out / 'results' / f'{tile}_report.html'}  (open it in a browser)")
 
 
 if __name__ == "__main__":

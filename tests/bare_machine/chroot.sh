@@ -26,3 +26,8 @@ in_bare_system() {
   chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
     ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} "$@"
 }
+
+# install_in_bare_system PACKAGE|/FILE.deb...: a pattern is one of that system.
+install_in_bare_system() {
+  in_bare_system sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends $*" >/dev/null
+}

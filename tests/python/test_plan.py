@@ -44,6 +44,16 @@ def test_bytes_and_objects_are_those_of_the_run(tile, tmp_path, options):
     assert compared["planned"]["peak_memory_bytes"] > 0
 
 
+@pytest.mark.parametrize("level", [("--is-binned",), ("--estimation-res", "1")], ids=" ".join)
+def test_the_pictures_of_a_report_are_planned(tile, tmp_path, level):
+    planned = plan(tile, tmp_path, *level, "--report")
+    report = correct(tile, tmp_path / "run", "--n-levels", 4, *level, "--report").report
+    assert planned["total"]["bytes_read"] == pytest.approx(report["bytes_read"], rel=0.05)
+    (stage,) = [stage for stage in planned["stages"] if stage["name"] == "report"]
+    assert stage["bytes_read"] > 0 and stage["cpu_seconds"] > 0
+    assert "report" not in [stage["name"] for stage in plan(tile, tmp_path, *level)["stages"]]
+
+
 def test_nothing_is_left_behind(tile, tmp_path):
     before = sorted(tile.parent.rglob("*"))
     assert plan(tile, tmp_path)["is_probed"]

@@ -215,6 +215,14 @@ def looks_right(browser, page, width, kind):
     broken = browser.run("return [...document.images].filter((i) => !i.complete || i.naturalWidth === 0).map((i) => i.alt)")
     assert broken == []
     assert browser.run("return document.images.length") == 13
+    sizes = browser.run("return [...document.querySelectorAll('.pictures')].map((row) => [...row.querySelectorAll('.picture')]"
+                        ".map((p) => `${p.clientWidth}x${p.clientHeight}`))")
+    assert [len(set(row)) for row in sizes] == [1, 1, 1]
+    # What stands on a picture or below it is not cut off by its edges.
+    assert browser.run("""return [...document.querySelectorAll('.picture')].filter((p) => {
+        const scale = p.querySelector('.scale').getBoundingClientRect(), box = p.getBoundingClientRect();
+        return !p.classList.contains('thin') && (scale.top < box.top || scale.right > box.right || scale.bottom > box.bottom);
+      }).length""") == 0
     assert browser.run("return document.documentElement.scrollWidth") <= width
 
 
@@ -229,6 +237,14 @@ def test_a_browser_draws_the_whole_report_and_asks_for_nothing_else(browser, goo
 @pytest.mark.parametrize("width", [1280, 800])
 def test_without_the_chart_library_every_chart_is_a_still_picture(browser, good, tmp_path, width):
     looks_right(browser, without_library(page_of(good), tmp_path / "still.html"), width, "svg.still")
+
+
+def test_the_scale_of_a_picture_of_few_planes_is_below_it(browser, tmp_path):
+    run = correct(phantom_tile(tmp_path / "in", (6, 96, 96), (6, 32, 32), name=NAME), tmp_path, "--is-binned", "--report")
+    looks_right(browser, page_of(run), 1280, "canvas" if has_library(page_of(run)) else "svg.still")
+    below = browser.run("return [...document.querySelectorAll('.cut .picture.thin')].map((p) => "
+                        "p.querySelector('.scale').getBoundingClientRect().top >= p.getBoundingClientRect().bottom)")
+    assert below == [True] * 8  # xz and yz
 
 
 def test_charts_can_be_zoomed_and_read_off(browser, good):
@@ -321,7 +337,7 @@ def test_the_page_of_a_batch_lists_the_worst_tiles_first_and_leads_to_their_repo
     browser.open(results / "index.html", width)
     assert browser.complaints() == []
     assert browser.requests() == [(results / "index.html").resolve().as_uri()]
-    assert "2 of 3 tiles failed" in browser.run("return document.querySelector('.banner').textContent")
+    assert browser.run("return document.querySelector('.banner').textContent") == "✕2 of 3 tiles failed (1 in quality, 1 stopped by an error)"
     rows = browser.run("return [...document.querySelectorAll('#tiles tbody tr')].map((r) => [r.className, r.querySelector('a').textContent])")
     assert [kind for kind, _ in rows] == ["fail", "fail", ""]
     assert rows[2][1] == names[0]

@@ -191,6 +191,13 @@ def test_every_method_has_a_model(tile, tmp_path, method):
     assert all((steps / "plots" / name).read_bytes().startswith(b"\x89PNG") for name in drawn)
 
 
+def test_the_curves_of_a_model_are_drawn_as_a_run_draws_them(model, whole, tmp_path):
+    assert_good(call("show-model", model, "--plots", "plots", cwd=tmp_path))
+    for axis, plane in (("x", "xy"), ("y", "xz"), ("z", "yz")):
+        drawn = (tmp_path / "plots" / f"t0_c0_curve_{axis}.png").read_bytes()
+        assert drawn == (whole.results / f"{NAME}_corr_{plane}.png").read_bytes()
+
+
 def test_refinement_in_steps_writes_the_probability_too(tile, tmp_path):
     (tmp_path / "fit.json").write_text(json.dumps({"enable_gmm_refinement": True}))
     options = ["--fitting-config", tmp_path / "fit.json"]

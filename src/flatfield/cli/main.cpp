@@ -1,4 +1,7 @@
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -15,6 +18,7 @@
 #include "flatfield/config/synth_config.h"
 #include "flatfield/core/error.h"
 #include "flatfield/core/interruption.h"
+#include "flatfield/core/object_reader.h"
 #include "flatfield/execution/thread_pool.h"
 #include "flatfield/execution/allocator.h"
 #include "flatfield/execution/process_group.h"
@@ -141,6 +145,23 @@ int verify_command(const std::vector<std::string>& locations, const pipeline::Ve
   return good ? 0 : exit_code(ErrorCode::kBadInput);
 }
 
+/// Refuses arguments whose first is no command.
+void require_command(const CLI::App& app, const std::vector<std::string>& arguments) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(command->get_name());
+  if (arguments.empty()) throw Error(ErrorCode::kUsage, "no command is named", "", fmt::format("one of {}; see --help", fmt::join(names, ", ")));
+  const std::string& word = arguments.front();
+  if (word.rfind("-", 0) == 0 || std::find(names.begin(), names.end(), word) != names.end()) return;
+  const std::string_view near = nearest_word(word, std::vector<std::string_view>(names.begin(), names.end()));
+  throw Error(ErrorCode::kUsage, "there is no command " + word, "", near.empty() ? "see --help" : fmt::format("did you mean {}? Else see --help", near));
+}
+
+constexpr const char* kExamples = R"(
+Correct a tile, and write a report to look at (RESULTS/TILE_report.html):
+  exaspim-flatfield run --zarr DIR/tile_000001_ch_488.zarr --output OUT --mask-dir MASKS --results-dir RESULTS --n-levels 7 --save-outputs
+The options of a command: exaspim-flatfield COMMAND --help. All of them, and the exit codes: man exaspim-flatfield, README.md.)";
+
 int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& processes) {
   CLI::App app("Subtracts background and corrects illumination of light-sheet tiles in OME-Zarr.", kProgram);
   app.set_version_flag("--version", FLATFIELD_VERSION);
@@ -221,6 +242,8 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
   options->add_flag("--manual{manual}", document, "Print the manual page instead: man -l FILE.");
   options->add_flag("--completion{completion}", document, "Print the script for bash instead: source FILE.");
 
+  app.footer(kExamples);  // after the commands, which would inherit it
+  require_command(app, arguments);
   try {
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes its vector from the back
     app.parse(arguments);

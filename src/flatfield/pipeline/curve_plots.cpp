@@ -19,11 +19,13 @@ struct Axis {
 };
 constexpr std::array<Axis, 3> kAxes{{{"x", "xy", 2}, {"y", "xz", 1}, {"z", "yz", 0}}};
 
-report::LinePlot curve_plot(const Axis& axis, const std::string& title_name,
-                            const std::vector<float>& curve, const methods::AxisProfile& fit) {
+}  // namespace
+
+report::LinePlot curve_plot(const std::string& axis, const std::string& title_name, const std::vector<float>& curve,
+                            const methods::AxisProfile& fit) {
   report::LinePlot plot;
-  plot.title = fmt::format("{}: correction curve along {}", title_name, axis.name);
-  plot.x_label = fmt::format("{} (voxels of the corrected level)", axis.name);
+  plot.title = fmt::format("{}: correction curve along {}", title_name, axis);
+  plot.x_label = fmt::format("{} (voxels of the corrected level)", axis);
   plot.y_label = "brightness relative to the tile's global level";
 
   const auto last = static_cast<double>(curve.size() - 1);
@@ -51,8 +53,6 @@ report::LinePlot curve_plot(const Axis& axis, const std::string& title_name,
   return plot;
 }
 
-}  // namespace
-
 void save_curve_plots(const std::string& prefix, const std::string& title_name,
                       const Learned& learned, report::Log& log) {
   if (!learned.correction.curves || !learned.fit) return;
@@ -63,7 +63,7 @@ void save_curve_plots(const std::string& prefix, const std::string& title_name,
     if (curve.empty()) continue;
     const std::string path = fmt::format("{}_corr_{}.png", prefix, axis.file);
     try {
-      write_result_file(path, report::draw_png(curve_plot(axis, title_name, curve,
+      write_result_file(path, report::draw_png(curve_plot(axis.name, title_name, curve,
                                                           learned.fit->axes[axis.index])));
     } catch (const std::exception& error) {
       log.warning(

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <memory>
 
+#include "flatfield/config/run_config.h"
+#include "flatfield/core/error.h"
 #include "flatfield/methods/axis_fit.h"
 #include "flatfield/numerics/spline_resize.h"
 #include "flatfield/pipeline/correct_stage.h"
@@ -14,6 +16,8 @@
 #include "flatfield/pipeline/learn_stage.h"
 #include "flatfield/pipeline/local_folders.h"
 #include "flatfield/pipeline/tile_paths.h"
+#include "flatfield/pipeline/tile_portrait.h"
+#include "flatfield/report/volume_portrait.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -196,6 +200,15 @@ Probe probe_tile(RunContext& context, const ome::Tile& tile, const std::string& 
     const auto source = foreground_source(*learned.weights, estimation, correction, context.pool);
     probe.probability = write_sample(context, *source, estimation.shape(), outputs.probability,
                                      outputs.probability.level_count, scratch);
+  }
+  if (config::writes_report(context.config)) {
+    try {
+      probe.report = measure([&] {
+        static_cast<void>(report::draw_pictures(take_portrait({tile, probe.learn_level, probe.learn_level, {}, name}, learned, context)));
+      });
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kMemory) throw;  // a run's report has no pictures then
+    }
   }
   return probe;
 }

@@ -33,6 +33,7 @@ struct Probe {
   Measured corrected;         ///< the sample, with the level after it
   Measured mask;
   Measured probability;  ///< of the whole small level
+  Measured report;       ///< the pictures of the small level
 };
 
 /// Learns from a small level, corrects a sample of the target level with that, and writes it to `scratch`, which is

@@ -154,7 +154,7 @@ Json comparison_json(const TilePlan& plan, const ActualCost& actual) {
 std::string comparison_text(const TilePlan& plan, const ActualCost& actual) {
   const StagePlan total = plan.total();
   const auto pair = [](const std::string& what, bool is_known, const std::string& planned, const std::string& found) {
-    return fmt::format("{} {} ({})", what, found, is_known ? "planned " + planned : "not planned");
+    return fmt::format("{} {}{}", what, found, is_known ? fmt::format(" (planned {})", planned) : "");
   };
   return fmt::format(
       "{}, {}, {}, {}, {}",

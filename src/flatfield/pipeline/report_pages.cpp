@@ -43,7 +43,9 @@ void write_tile_page(const TilePage& page, const config::RunConfig& config, repo
     report.changed = changed_keys(page.configuration);
     report.facts = page.facts;
     for (const report::VolumePictures& pictures : page.pictures) report.volumes.push_back(pictures.portrait);
-    write_page(join_location(config.results_dir, page.file), report::tile_report_html(report));
+    const std::string path = join_location(config.results_dir, page.file);
+    write_page(path, report::tile_report_html(report));
+    log.info("report: " + path);
   } catch (const std::exception& error) {
     log.warning(std::string("the report is not written: ") + error.what());
   }
@@ -63,8 +65,9 @@ Json batch_entry(const std::string& tile, std::span<const report::VolumePictures
 void write_batch_page(const Json& run_report, const std::vector<Json>& entries, const std::string& results_dir,
                       report::Log& log) {
   try {
-    write_page(join_location(results_dir, "index.html"),
-               report::batch_index_html(run_report, entries, report::utc_timestamp()));
+    const std::string path = join_location(results_dir, "index.html");
+    write_page(path, report::batch_index_html(run_report, entries, report::utc_timestamp()));
+    log.info("report of all tiles: " + path);
   } catch (const std::exception& error) {
     log.warning(std::string("the page of the batch is not written: ") + error.what());
   }

@@ -7,8 +7,10 @@
 #include <filesystem>
 
 #include "flatfield/core/error.h"
+#include "flatfield/pipeline/curve_plots.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/tile_model.h"
+#include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/report/line_plot.h"
 #include "flatfield/report/plane_picture.h"
 
@@ -61,38 +63,28 @@ std::string volume_text(const ModelVolume& volume) {
   return text;
 }
 
-std::vector<std::byte> curve_png(const ModelVolume& volume, std::size_t axis, const std::string& title) {
-  const std::vector<float>& curve = curve_of(*volume.learned.correction.curves, axis);
-  report::LinePlot plot;
-  plot.title = title;
-  plot.x_label = fmt::format("{} (voxels of the corrected level)", kAxes[axis]);
-  plot.y_label = "brightness relative to the tile's global level";
-  report::Series series{"curve (voxels are divided by it)", report::SeriesStyle::kLine, {}};
-  for (std::size_t i = 0; i < curve.size(); ++i) series.points.emplace_back(static_cast<double>(i), double{curve[i]});
-  plot.series.push_back(std::move(series));
-  return report::draw_png(plot);
-}
-
-void draw(const ModelVolume& volume, const std::string& folder, const std::string& tile) {
+/// Draws the volume that the titles name `title_name`.
+void draw(const ModelVolume& volume, const std::string& folder, const std::string& title_name) {
   const std::string key = volume_key(volume.id);
   const auto save = [&](const std::string& name, const std::vector<std::byte>& png) {
     write_result_file(fmt::format("{}/{}_{}.png", folder, key, name), png);
   };
-  const auto plane = [&](const std::string& name, const std::optional<Block<float>>& from, const std::string& unit) {
-    if (from) save(name, report::draw_plane_png(from->view(), fmt::format("{}: {} of {}", tile, name, key), unit));
+  const auto plane = [&](const std::string& name, const Block<float>& from, const std::string& unit) {
+    save(name, report::draw_plane_png(from.view(), fmt::format("{}: {}", title_name, name), unit));
   };
   const methods::Correction& correction = volume.learned.correction;
-  plane("background", correction.background, "counts");
+  if (correction.background) plane("background", *correction.background, "counts");
   if (correction.image) {
-    save("flatfield", report::draw_plane_png(correction.image->flatfield.view(),
-                                             fmt::format("{}: flatfield of {}", tile, key), "relative"));
-    plane("darkfield", correction.image->darkfield, "counts");
+    plane("flatfield", correction.image->flatfield, "relative");
+    if (correction.image->darkfield) plane("darkfield", *correction.image->darkfield, "counts");
   }
   if (!correction.curves) return;
-  for (std::size_t axis = 0; axis < 3; ++axis)
-    if (!curve_of(*correction.curves, axis).empty())
-      save(fmt::format("curve_{}", kAxes[axis]),
-           curve_png(volume, axis, fmt::format("{}: correction along {} of {}", tile, kAxes[axis], key)));
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const std::vector<float>& curve = curve_of(*correction.curves, axis);
+    if (curve.empty()) continue;
+    save(fmt::format("curve_{}", kAxes[axis]),
+         report::draw_png(curve_plot(kAxes[axis], title_name, curve, volume.learned.fit->axes[axis])));
+  }
 }
 
 }  // namespace
@@ -108,7 +100,9 @@ std::string show_model(const std::string& location, const std::string& plots, st
   std::error_code error;
   std::filesystem::create_directories(plots, error);
   if (error) throw Error(ErrorCode::kWriteFailed, "cannot make the folder: " + error.message(), plots, "choose another");
-  for (const ModelVolume& volume : model.volumes) draw(volume, plots, model.tile);
+  const std::string name = location_name(model.tile);
+  for (const ModelVolume& volume : model.volumes)
+    draw(volume, plots, model.volumes.size() > 1 ? fmt::format("{}_{}", name, volume_key(volume.id)) : name);
   return text;
 }
 

@@ -99,7 +99,7 @@ class Planner {
     plan.smallest_limit_bytes = execution::smallest_limit(least);
     const std::int64_t most = storage::is_remote(location_) ? kMostSizesRemote : kMostSizesLocal;
     level_0_ = stored_size(input_, most, config_.s3_concurrency);
-    if (learns_) low_ = stored_size(estimation_, most, config_.s3_concurrency);
+    if (learns_ || config::writes_report(config_)) low_ = stored_size(estimation_, most, config_.s3_concurrency);
     plan.level_0_bytes = level_0_.bytes;
     plan.memory = expected_needs(memory, plan.memory_limit_bytes, std::min(1.0, stored_share()));
     plan.sizes_are_estimates = level_0_.is_estimate || low_.is_estimate;
@@ -108,6 +108,7 @@ class Planner {
       plan.is_probed = true;
     }
     if (learns_) add_learning(plan);
+    if (config::writes_report(config_)) add_report(plan);
     add_correcting(plan);
     if (fits_) add_mask(plan);
     if (refines_) add_probability(plan);
@@ -212,6 +213,21 @@ class Planner {
         stage.cpu_seconds += cpu;
         stage.wall_seconds += cpu / plan.workers;
       }
+    }
+    plan.stages.push_back(stage);
+  }
+
+  /// The pictures of the report: one more pass over the estimation level.
+  void add_report(TilePlan& plan) {
+    StagePlan stage;
+    stage.name = "report";
+    stage.objects_read = low_.objects;
+    stage.bytes_read = low_.bytes;
+    stage.requests_read = chunk_count(estimation_.metadata());
+    if (probe_) {
+      const double factor = volumes() / probe_->learn_share;
+      stage.cpu_seconds = probe_->report.cpu_seconds * factor;
+      stage.wall_seconds = probe_->report.wall_seconds * factor;
     }
     plan.stages.push_back(stage);
   }

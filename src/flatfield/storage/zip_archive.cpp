@@ -249,7 +249,7 @@ void ZipWriter::finish() {
 ZipReader::ZipReader(std::shared_ptr<const Store> store, std::string key)
     : store_(std::move(store)), key_(std::move(key)) {
   const auto size = store_->size(key_);
-  if (!size) throw Error(ErrorCode::kNotFound, "there is no such file", describe());
+  if (!size) throw Error(ErrorCode::kNotFound, "there is no such file", describe(), "check the name");
   size_ = *size;
   if (size_ < kTailBytes) fail("it is too short to be an archive of this program");
   Buffer bytes;

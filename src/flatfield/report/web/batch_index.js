@@ -33,13 +33,17 @@ function show({ run, pages, created }) {
   const bad = rows.filter((row) => row.kind === "fail").length;
   const doubtful = rows.filter((row) => row.kind === "warn").length;
   const state = bad > 0 ? "fail" : doubtful > 0 ? "warn" : "pass";
-  const text = bad + doubtful === 0 ? `All ${rows.length} tiles are good`
-    : `${bad} of ${rows.length} tiles failed, ${doubtful} more should be looked at`;
+  const stopped = run.counts.failed;
+  const how = [[bad - stopped, "in quality"], [stopped, "stopped by an error"]].filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`).join(", ");
+  const parts = [bad > 0 ? `${bad} of ${rows.length} tiles failed (${how})` : null,
+    doubtful > 0 ? (bad > 0 ? `${doubtful} more should be looked at` : `${doubtful} of ${rows.length} tiles should be looked at`) : null].filter((part) => part !== null);
+  const text = parts.join("; ") || `All ${rows.length} tiles are good`;
+  const statusNames = { failed: "stopped by an error" };
   document.getElementById("head").append(
     el("p", { class: "kind" }, "Corrected tiles"),
     el("h1", {}, `${rows.length} tiles`),
     el("p", { class: `banner ${state}` }, el("span", { class: "mark" }, marks[state]), el("b", {}, text)),
-    facts([...Object.entries(run.counts).map(([name, count]) => [name.replace("_", " "), count]), ["written", created.slice(0, 19).replace("T", " ") + " UTC"]]));
+    facts([...Object.entries(run.counts).map(([name, count]) => [statusNames[name] || name.replace("_", " "), count]), ["written", created.slice(0, 19).replace("T", " ") + " UTC"]]));
   content("warnings").append(warningList(run.warnings.map((warning) => ["warn", warning])));
   rows.sort((a, b) => a.order - b.order);
   content("tiles").append(table(["tile", "verdict", "before, after", "variation", { text: "warnings", kind: "number" }, { text: "time", kind: "number" }, { text: "peak memory", kind: "number" }], rows));

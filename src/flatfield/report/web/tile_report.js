@@ -15,6 +15,12 @@ function isDrawn(chart) {
   return chart.series.some((series) => series.y.some((value) => value !== null));
 }
 
+/** Places of values without a neighbour: a line does not show them. */
+function loneValues(y) {
+  const isValue = (i) => y[i] !== null && y[i] !== undefined;
+  return [...y.keys()].filter((i) => isValue(i) && !isValue(i - 1) && !isValue(i + 1));
+}
+
 function drawWithLibrary(chart, box) {
   // Series have places of their own along x: joined, what a series lacks is left out.
   const data = uPlot.join(chart.series.map((series) => [series.x, series.y]));
@@ -35,13 +41,14 @@ function drawWithLibrary(chart, box) {
         values: (_, ticks) => ticks.map((tick) => (tick === null ? null : isLog ? powerText(tick) : tickText(tick))) },
     ],
     series: [{ label: chart.x_label.split(" ")[0], value: (_, value) => numberText(value) },
-      ...chart.series.map(({ name, style }) => ({
+      ...chart.series.map(({ name, style, x, y }) => ({
         label: name,
         stroke: strokes[style].stroke,
         width: style === "points" ? 0 : strokes[style].width,
         dash: strokes[style].dash,
         paths: style === "points" ? () => null : undefined,
-        points: style === "points" ? { show: true, size: 6, width: 1, fill: "#fff", stroke: strokes.points.stroke } : { show: false },
+        points: style === "points" ? { show: true, size: 6, width: 1, fill: "#fff", stroke: strokes.points.stroke }
+          : { show: loneValues(y).length > 0, size: 5, fill: strokes[style].stroke, filter: () => loneValues(y).map((i) => data[0].indexOf(x[i])) },
         value: (_, value) => numberText(value),
       }))],
   };
@@ -138,6 +145,8 @@ function drawStill(chart, box) {
       if (point !== null) path += `${isOpen ? "L" : "M"}${placeX(point[0]).toFixed(1)} ${placeY(point[1]).toFixed(1)}`;
       isOpen = point !== null;
     }
+    for (const i of loneValues(points[k]))
+      image.append(svg("circle", { cx: placeX(points[k][i][0]).toFixed(1), cy: placeY(points[k][i][1]).toFixed(1), r: 2.5, fill: stroke }));
     image.append(svg("path", { d: path, fill: "none", stroke, "stroke-width": width, "stroke-dasharray": dash.join(" ") }));
   });
   box.append(image, el("div", { class: "legend" },
@@ -174,7 +183,10 @@ function pictureNode(picture, alt, size) {
   const scale = el("span", { class: "scale" }, lengthText(bar.length), el("i", {}));
   const node = el("div", { class: "picture", style: { aspectRatio: `${size.width} / ${size.height}`, maxHeight: "70vh", maxWidth: "100%" } },
     image, row, column, scale);
-  const fit = () => { scale.querySelector("i").style.width = `${bar.share * node.clientWidth}px`; };
+  const fit = () => {
+    scale.querySelector("i").style.width = `${bar.share * node.clientWidth}px`;
+    node.classList.toggle("thin", node.clientHeight < 48);
+  };
   new ResizeObserver(fit).observe(node);
   return { node, image, row, column };
 }
@@ -237,7 +249,7 @@ function cutNode(cut, volume) {
   return el("div", { class: "cut" },
     el("h3", {}, `${cut.axes}, at ${cut.normal} = ${lengthText(cut.position)} (plane ${cut.index})`),
     el("div", { class: "pictures" }, entries.map((entry) =>
-      el("figure", {}, el("figcaption", {}, entry.name, " ", el("small", {}, entry.what), el("small", { class: "range" }, `${numberText(entry.range[0])} to ${numberText(entry.range[1])}`)), entry.node))),
+      el("figure", {}, el("figcaption", {}, el("span", {}, entry.name, " ", el("small", {}, entry.what)), el("small", { class: "range" }, `${numberText(entry.range[0])} to ${numberText(entry.range[1])}`)), entry.node))),
     readout);
 }
 
