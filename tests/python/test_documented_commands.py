@@ -105,7 +105,6 @@ def test_the_commands_of_the_readme_run_as_they_are_written_one_after_another(pl
 def test_the_command_for_s3_runs_as_it_is_written(place, tmp_path):
     folder, environment = place
     (command,) = [command for _, command in shown() if command.startswith(S3)]
-    (tmp_path / "masks").symlink_to(folder / "MASKS")
     with serve() as server:
         stored = tmp_path / "stored"
         shutil.copytree(folder / "DIR", stored / "in")

@@ -300,6 +300,17 @@ def test_the_report_of_a_bad_correction_says_so_first(browser, bad):
     assert browser.run("return document.querySelectorAll('#quality .verdict.fail').length") >= 1
 
 
+def test_a_bad_correction_is_seen_in_print_without_backgrounds(browser, bad):
+    browser.open(page_of(bad))
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        for part in (".banner", "#quality .verdict.fail"):
+            style = browser.run("const s = getComputedStyle(document.querySelector(arguments[0])); return [s.color, s.borderTopWidth]", part)
+            assert sum(int(number) for number in re.findall(r"\d+", style[0])[:3]) < 200 and float(style[1].removesuffix("px")) >= 3, part
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 def test_a_tile_of_several_channels_has_a_part_for_each(browser, tmp_path):
     counts = np.stack([phantom((16, 24, 24), seed)[0] for seed in (1, 2)])
     mask = phantom((16, 24, 24))[1]
@@ -342,6 +353,7 @@ def test_the_page_of_a_batch_lists_the_worst_tiles_first_and_leads_to_their_repo
     assert [kind for kind, _ in rows] == ["fail", "fail", ""]
     assert rows[2][1] == names[0]
     assert browser.run("return document.documentElement.scrollWidth") <= width
+    assert browser.run("const { scrollWidth, clientWidth } = document.querySelector('#tiles table').parentElement; return scrollWidth <= clientWidth")
     links = browser.run("return [...document.querySelectorAll('#tiles a')].map((a) => a.href)")
     assert sorted(links) == [(results / f"{name}_report.html").resolve().as_uri() for name in names]
     browser.run("document.querySelector('#tiles tbody tr:last-child a').click()")
