@@ -35,10 +35,11 @@ def environment():
 
 def test_swift_passes_the_exam_of_stores(environment):
     program = PROGRAM.parents[1] / "storage" / "flatfield_storage_test"
+    assert program.exists(), "build the target flatfield_storage_test first"
     # While an object is overwritten, Swift now and then says that there is none (its object server removes the old
     # file between finding and opening it): the question about that is left to servers that promise more.
-    done = subprocess.run([program, "--gtest_filter=ForeignS3/*-*a_reader_never_sees_half_an_object*"], env=environment, capture_output=True, text=True,
-                          timeout=300)
+    done = subprocess.run([program, "--gtest_filter=ForeignS3/*-*a_reader_never_sees_half_an_object*"], env=environment,
+                          capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-5000:]
     assert "[  PASSED  ] 0 tests" not in done.stdout and "[  PASSED  ]" in done.stdout
 
