@@ -150,11 +150,14 @@ void require_command(const CLI::App& app, const std::vector<std::string>& argume
   std::vector<std::string> names;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
     names.push_back(command->get_name());
-  if (arguments.empty()) throw Error(ErrorCode::kUsage, "no command is named", "", fmt::format("one of {}; see --help", fmt::join(names, ", ")));
+  if (arguments.empty())
+    throw Error(ErrorCode::kUsage, "no command is named", "",
+                fmt::format("one of {}; see --help", fmt::join(names, ", ")));
   const std::string& word = arguments.front();
   if (word.rfind("-", 0) == 0 || std::find(names.begin(), names.end(), word) != names.end()) return;
   const std::string_view near = nearest_word(word, std::vector<std::string_view>(names.begin(), names.end()));
-  throw Error(ErrorCode::kUsage, "there is no command " + word, "", near.empty() ? "see --help" : fmt::format("did you mean {}? Else see --help", near));
+  throw Error(ErrorCode::kUsage, "there is no command " + word, "",
+              near.empty() ? "see --help" : fmt::format("did you mean {}? Else see --help", near));
 }
 
 constexpr const char* kExamples = R"(
