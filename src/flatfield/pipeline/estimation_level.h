@@ -20,6 +20,7 @@ struct LearnFacts {
   int workers = 1;
   const config::RunConfig& config;
   bool fits = false;  ///< with curves, and so with a mask
+  bool is_target = false;  ///< its planes have the size of those that are corrected
 };
 
 /// How a level is learnt from with so much memory.
@@ -37,7 +38,8 @@ struct LearnPlan {
 class EstimationLevel {
  public:
   /// Throws Error(kMemory) if the level can not be learnt from in the free memory.
-  EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits);
+  /// `target` is the shape of what is corrected.
+  EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const Extent3& target);
 
   /// Leaves the memory of its passes to another, until `take_back`; a level that is kept in memory stays.
   void lend(RunContext& context);

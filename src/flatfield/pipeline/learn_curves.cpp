@@ -23,7 +23,8 @@ void complete_mask(methods::LevelStream& v_low, const std::vector<std::int64_t>&
                    methods::GlobalLevelCount& count) {
   const methods::FitMask fit_mask(std::as_const(mask).view(), left_out);
   std::vector<std::vector<std::uint8_t>> memory(static_cast<std::size_t>(v_low.workers()));
-  v_low.visit({}, [&](const methods::LevelBlock& block) {
+  const auto wants = [&](const Box3& box) { return fit_mask.may_hold(box); };
+  v_low.visit({{}, 0, {}, wants}, [&](const methods::LevelBlock& block) {
     // Boxes begin at words of the mask, so no two visits write to the same one.
     mask.clear_where_zero(block.box.origin, block.values);
     std::vector<std::uint8_t>& mine = memory[static_cast<std::size_t>(block.worker)];

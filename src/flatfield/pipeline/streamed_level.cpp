@@ -12,10 +12,11 @@
 namespace flatfield::pipeline {
 namespace {
 
-/// Reads a box of a volume into `into`, chunk by chunk, by all workers.
+/// Reads a box of a volume into `into`, chunk by chunk, by all workers. Parts of chunks that `wants` (empty = all) does not
+/// want are left as they are.
 template <class T>
 void read_box(const ome::Volume& volume, const Box3& box, BlockView<T> into, execution::ThreadPool& pool,
-              std::vector<zarr::ChunkScratch>& scratches) {
+              std::vector<zarr::ChunkScratch>& scratches, const std::function<bool(const Box3&)>& wants) {
   if (box.empty()) return;
   const Extent3& chunk = volume.chunk_shape();
   const Extent3 first = floor_div(box.origin, chunk);
@@ -28,6 +29,7 @@ void read_box(const ome::Volume& volume, const Box3& box, BlockView<T> into, exe
       const Extent3 index = first + unravel(i, grid);
       const Box3 whole = tile_box(index, chunk, volume.shape());
       const Box3 part = intersect(whole, box);
+      if (wants && !wants(part)) continue;
       const BlockView<T> target = into.sub({part.origin - box.origin, part.shape});
       if (part.shape.z == whole.shape.z) {
         volume.read<T>(part, target, scratch);
@@ -45,6 +47,15 @@ void read_box(const ome::Volume& volume, const Box3& box, BlockView<T> into, exe
   });
 }
 
+constexpr std::int64_t kRowsAhead = 8;
+
+/// Begins to fetch a row from memory.
+template <class T>
+void fetch(const T* row, std::int64_t n) {
+  constexpr auto kLine = static_cast<std::int64_t>(64 / sizeof(T));
+  for (std::int64_t x = 0; x < n; x += kLine) __builtin_prefetch(row + x);
+}
+
 }  // namespace
 
 /// One visit of all boxes of a level whose voxels are T.
@@ -56,11 +67,14 @@ class StreamedLevel::Pass {
       : level_(level),
         shape_(level.shape()),
         halo_(pass.halo),
+        wants_(pass.wants),
         geometry_(geometry),
         visitor_(visitor),
         scratches_(static_cast<std::size_t>(level.pool_.workers())),
         volumes_(static_cast<std::size_t>(level.pool_.workers())),
-        volume_count_(static_cast<std::size_t>(1 + pass.spare_volumes)) {}
+        volume_count_(static_cast<std::size_t>(1 + pass.spare_volumes)) {
+    if (wants_) reads_ = [this](const Box3& part) { return wants_(grown(part, halo_, shape_)); };
+  }
 
   void visit_resident(const Block<T>& voxels, const methods::PlaneRange& range) {
     visit_boxes({{range.first, 0, 0}, {range.last - range.first, shape_.y, shape_.x}}, voxels.view(), {});
@@ -107,7 +121,7 @@ class StreamedLevel::Pass {
       read_box<T>(level_.volume_, {{first, rows.first, 0}, {last - first, rows.last - rows.first, shape_.x}},
                   window.sub({{first - oldest, rows.first - kept, 0},
                               {last - first, rows.last - rows.first, shape_.x}}),
-                  level_.pool_, scratches_);
+                  level_.pool_, scratches_, reads_);
       level_.pool_.parallel_for(last - first, [&](std::int64_t i) {
         const std::int64_t z = first + i;
         T* const known = kept_rows_.empty() ? nullptr : kept_rows_.plane(z - planes.first).data;
@@ -140,6 +154,7 @@ class StreamedLevel::Pass {
         for (std::int64_t i = next++; i < grid.volume(); i = next++) {
           Box3 tile = tile_box(unravel(i, grid), geometry_.tile, box.shape);
           tile.origin = tile.origin + box.origin;
+          if (wants_ && !wants_(tile)) continue;
           visit_box(tile, voxels, origin, worker);
         }
       } catch (...) {
@@ -165,14 +180,19 @@ class StreamedLevel::Pass {
     block.spare = std::span(views).subspan(1);
     const BlockView<const T> from = voxels.sub({block.seen.origin - origin, block.seen.shape});
     for (std::int64_t z = 0; z < from.shape.z; ++z)
-      for (std::int64_t y = 0; y < from.shape.y; ++y)
+      for (std::int64_t y = 0; y < from.shape.y; ++y) {
+        // Rows of a box lie far apart in the window: the CPU does not foresee them.
+        if (y + kRowsAhead < from.shape.y) fetch(from.row(z, y + kRowsAhead), from.shape.x);
         std::copy_n(from.row(z, y), from.shape.x, block.values.row(z, y));
+      }
     visitor_(block);
   }
 
   StreamedLevel& level_;
   const Extent3 shape_;
   const Extent3 halo_;
+  const std::function<bool(const Box3&)> wants_;
+  std::function<bool(const Box3&)> reads_;  ///< the same of what is read for it
   const StreamGeometry geometry_;
   const Visitor& visitor_;
   std::vector<zarr::ChunkScratch> scratches_;
@@ -220,7 +240,7 @@ void StreamedLevel::visit(const methods::LevelPass& pass, const Visitor& visitor
     if (resident && !std::holds_alternative<Block<T>>(level_)) {
       Block<T> voxels(shape());
       std::vector<zarr::ChunkScratch> scratches(static_cast<std::size_t>(workers()));
-      read_box<T>(volume_, {{0, 0, 0}, shape()}, voxels.view(), pool_, scratches);
+      read_box<T>(volume_, {{0, 0, 0}, shape()}, voxels.view(), pool_, scratches, {});
       level_ = std::move(voxels);
     }
     for (const methods::PlaneRange& range : pass.planes.empty() ? whole : pass.planes)

@@ -44,10 +44,12 @@ StageNeeds stage_of(const std::string& name, const StreamMemory& stream, std::ve
   return {name, std::move(standing)};
 }
 
+bool same_planes(const Extent3& a, const Extent3& b) { return a.y == b.y && a.x == b.x; }
+
 LearnPlan learning_with(const MemoryFacts& facts, std::int64_t free_bytes) {
   return plan_learning({spatial(facts.estimation.shape), spatial(facts.estimation.chunk_shape),
-                        static_cast<std::int64_t>(size_of(facts.estimation.dtype)), facts.workers,
-                        facts.config, facts.fits},
+                        static_cast<std::int64_t>(size_of(facts.estimation.dtype)), facts.workers, facts.config, facts.fits,
+                        same_planes(spatial(facts.estimation.shape), spatial(facts.input.shape))},
                        free_bytes);
 }
 
