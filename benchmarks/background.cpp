@@ -55,8 +55,9 @@ void decode_whole(const ome::Volume& volume, const std::vector<std::int64_t>& pl
 bool measure(const char* name, const ome::Volume& volume, const std::vector<std::int64_t>& planes, int workers,
              const ParallelFor& parallel_for) {
   const auto median = [&](std::int64_t budget) {
+    execution::ProcessGroup alone;
     return pipeline::median_of_planes(volume, planes, pipeline::plan_median(volume, planes, workers, budget),
-                                      parallel_for);
+                                      parallel_for, alone);
   };
   decode_whole(volume, planes, parallel_for);  // from here on the files are in the page cache
   Block<float> ample;

@@ -10,15 +10,10 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/exaspim_flatfield-config-
   COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/exaspim_flatfield-config.cmake
   ${PROJECT_BINARY_DIR}/exaspim_flatfield-config-version.cmake DESTINATION ${package_folder} COMPONENT library)
-foreach(component IN ITEMS exaspim-flatfield libexaspim-flatfield-dev)
-  if(component MATCHES "-dev$")
-    set(of_component library)
-  else()
-    set(of_component program)
-  endif()
-  install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${component}
-    RENAME copyright COMPONENT ${of_component})
-endforeach()
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/exaspim-flatfield
+  RENAME copyright COMPONENT program)
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libexaspim-flatfield-dev
+  RENAME copyright COMPONENT library)
 install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/CHANGELOG.md
   DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/exaspim-flatfield COMPONENT program)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/exaspim-flatfield

@@ -1,14 +1,21 @@
 # Debian/Ubuntu packages of this project, and how they are installed. Sourced by demo and test.
 
-# To build and run the program.
+# To build and run the program. Where npm is there too, the build fetches the library that the charts of the report can be
+# zoomed with; else they are still pictures.
 BUILD_PACKAGES="g++ cmake ninja-build pkg-config libblosc-dev libzstd-dev liblz4-dev zlib1g-dev
   libbz2-dev liblzma-dev libssl-dev libcurl4-openssl-dev libexpat1-dev libtiff-dev libeigen3-dev
   libhwy-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libcairo2-dev fonts-dejavu-core python3"
 
+# To run it in several processes on several machines (optional).
+MPI_PACKAGES="libopenmpi-dev openmpi-bin"
+
 # To test it: frameworks, and the programs whose answers it is held against.
 TEST_PACKAGES="libgtest-dev libbenchmark-dev python3-pytest python3-numpy python3-scipy
-  python3-skimage python3-sklearn python3-zarr python3-tifffile python3-jsonschema python3-venv
-  swift-proxy swift-account swift-container swift-object memcached"
+  python3-skimage python3-sklearn python3-zarr python3-tifffile python3-jsonschema python3-venv groff-base
+  python3-pil chromium chromium-driver python3-selenium
+  swift-proxy swift-account swift-container swift-object memcached
+  pybind11-dev libpython3-dev python3-hypothesis python3-dask python3-distributed
+  python3-nbformat python3-nbclient python3-ipykernel python3-matplotlib"
 
 # To test it from a bare machine (scripts/test --long).
 LONG_PACKAGES="mmdebstrap dpkg-dev"

@@ -29,7 +29,7 @@ def test_program_has_the_name_that_pipelines_call(tile, tmp_path):
 def test_help_lists_every_command(tmp_path):
     result = call("--help", cwd=tmp_path)
     assert result.code == 0 and result.err == ""
-    for command in ("run", "synth", "inspect"):
+    for command in ("run", "synth", "inspect", "preview", "view"):
         assert re.search(rf"^  {command} +\w", result.out, re.M), result.out
 
 

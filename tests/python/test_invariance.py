@@ -61,6 +61,12 @@ def fixed_report(content):
     return {key: value for key, value in tile.items() if key not in measured}
 
 
+def fixed_page(content):
+    """The pictures and charts."""
+    data = content.decode().split('id="report-data">', 1)[1].split("</script>", 1)[0]
+    return json.loads(data)["volumes"]
+
+
 def fixed_configuration(content):
     return {key: value for key, value in json.loads(content).items() if key not in FREE_OPTIONS}
 
@@ -84,6 +90,7 @@ CATEGORIES = {
     rf"results/{re.escape(NAME)}_mask_low_res\.zarr/.*": bytes,
     rf"results/config_{re.escape(NAME)}\.json": fixed_configuration,
     rf"results/flatfield_data_process_{re.escape(NAME)}\.json": lambda content: without_free_facts(json.loads(content)),
+    rf"results/{re.escape(NAME)}_report\.html": fixed_page,
     r"results/run_report\.json": fixed_report,
     r"results/exaspim_flatfield\.log": fixed_log,
 }

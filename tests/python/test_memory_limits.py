@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from support.browser import data_of
 from support.peak_memory import peak_resident_bytes
 from support.program import PROGRAM, call, correct, files_below
 from support.tiles import phantom_tile
@@ -29,6 +30,8 @@ def learned_and_written(run):
     """Everything that a run has learnt, measured and written."""
     files = {path: content for path, content in files_below(run.folder).items()
              if not path.endswith((".zattrs", "_checksums.npz", ".json", ".log"))}
+    page = f"results/{run.tile}_report.html"
+    files[page] = data_of(run.folder / page)["volumes"]  # the pictures and charts
     return files, run.quality
 
 

@@ -42,7 +42,7 @@ REPORTS = {"exaspim_flatfield.log", "run_report.json", f"config_{NAME}.json", f"
 def test_results_directory_holds_the_files_of_the_contract(run):
     assert {path.name for path in run.results.iterdir()} == {
         *REPORTS, f"{NAME}_bkg.tif", f"{NAME}_bkg_slice_indices.json", f"{NAME}_corr_curves.json",
-        f"{NAME}_corr_xy.png", f"{NAME}_corr_xz.png", f"{NAME}_corr_yz.png"}
+        f"{NAME}_corr_xy.png", f"{NAME}_corr_xz.png", f"{NAME}_corr_yz.png", f"{NAME}_report.html"}
 
 
 def test_nothing_is_saved_that_was_not_asked_for(tile, tmp_path):

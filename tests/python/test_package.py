@@ -42,7 +42,7 @@ def test_installed_program_runs_under_both_names(installed):
 
 def test_manual_has_every_command_with_its_options_and_every_exit_code(installed):
     page = (installed / "share/man/man1/exaspim-flatfield.1").read_text()
-    for command in ["run", "estimate", "apply", "finalize", "plan", "verify", "inspect", "synth", "basic"]:
+    for command in ["run", "estimate", "apply", "finalize", "plan", "verify", "inspect", "synth", "basic", "preview", "view"]:
         assert f"\n.SS {command}\n" in page
         for option in completed(installed, "exaspim-flatfield", command, "--"):
             assert option == "--help" or option.replace("-", "\\-") in page, option

@@ -10,7 +10,8 @@ import time
 import numpy as np
 import pytest
 
-from support.killing import STAGES, check_items, fixed_output, kill_after, random_point, start
+from support.killing import (SCRATCH, STAGES, check_items, fixed_output, kill_after, noted_items, random_point,
+                             start)
 from support.program import (BAD_INPUT, OUTPUT_EXISTS, PROGRAM, USAGE, WRITE_FAILED, call, correct, files_below,
                              looks_finished, read_json,
                              read_levels)
@@ -23,7 +24,6 @@ LONG = bool(os.environ.get("FLATFIELD_LONG"))
 WORKERS = 2
 OPTIONS = ["--n-levels", 6, "--num-workers", WORKERS, "--save-outputs"]
 SEED = int(os.environ.get("FLATFIELD_SEED", "0")) or random.SystemRandom().randrange(1, 10 ** 6)
-SCRATCH = ".exaspim_flatfield_scratch"
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +45,9 @@ def words(tile, *options, levels=6, workers=WORKERS, results="results"):
             tile.parent / "masks", "--save-outputs", "--n-levels", levels, "--num-workers", workers, *options]
 
 
-def noted_items(folder):
-    """Entries of the ledgers of an output."""
-    return len(list(folder.glob(f"out/**/{SCRATCH}/items/*/*/*.json")))
-
-
 def outputs(folder):
     """Every file of an output and of its results, but for those that tell how it came about."""
-    told = ("exaspim_flatfield.log", "run_report.json")
+    told = ("exaspim_flatfield.log", "run_report.json", "_report.html")
     return {path: content for path, content in files_below(folder).items() if not path.endswith(told)}
 
 

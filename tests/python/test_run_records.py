@@ -73,7 +73,8 @@ def test_keys_that_the_schema_forbids_are_replaced(tile, tmp_path):
 def test_resolved_configuration_holds_every_option(tile, run, tmp_path):
     configuration = read_json(run.results / f"config_{NAME}.json")
     flags = {"--" + key.replace("_", "-") for key in configuration} - {"--fitting", "--basic", "--tile-paths"}
-    assert flags == set(options_of_the_help("run", tmp_path)) - {"--help", "--version", "--config", "--part", "--dry-run"}
+    assert flags == set(options_of_the_help("run", tmp_path)) - {"--help", "--version", "--config", "--part", "--dry-run",
+                                                               "--no-report"}
     assert configuration["zarr"] == str(tile) and configuration["output"] == "out/SPIM.ome.zarr"
     assert configuration["n_levels"] == 3 and configuration["save_outputs"] is True
     assert configuration["num_workers"] == 2 and configuration["corrected_rank"] == -2

@@ -112,6 +112,25 @@ def test_a_run_with_shards_and_a_probability_gives_the_same_bytes_as_a_local_one
     assert not [key for key in keys if "probe" in key or "scratch" in key] and server.state["uploads"] == 0
 
 
+def test_what_only_reads_takes_the_options_of_s3_too(server, asset, tmp_path):
+    """Without an endpoint in the environment."""
+    root = loaded(server, asset, "data")
+    assert run_on(server, root, tmp_path).code == 0
+    made = server.call("estimate", "--zarr", f"{root}/{INPUT}", "--mask-dir", f"{root}/denoised/SPIM.ome.zarr/masks/",
+                       "--results-dir", "estimated", "--model", f"{root}/m.npz", cwd=tmp_path)
+    assert made.code == 0, made.err
+    environment = {name: value for name, value in server.environment().items() if name != "AWS_ENDPOINT_URL_S3"}
+    options = ["--s3-endpoint", server.url, "--s3-region", "us-east-1", "--s3-concurrency", 4, "--s3-max-attempts", 3]
+    for words in (["verify", f"{root}/{CORRECTED}"], ["show-model", f"{root}/m.npz", "--json"],
+                  ["inspect", f"{root}/{CORRECTED}", "--json"]):
+        asked = call(*words, *options, cwd=tmp_path, env=environment)
+        assert asked.code == 0, asked.err
+        wrong = call(*words, "--s3-endpont", server.url, cwd=tmp_path, env=environment)
+        assert wrong.code == USAGE and "did you mean --s3-endpoint?" in wrong.err
+        # What concerns writing is no option of theirs.
+        assert call(*words, "--s3-acl", "private", cwd=tmp_path, env=environment).code == USAGE
+
+
 def test_credentials_are_in_no_log_error_or_report(server, asset, tmp_path):
     root = loaded(server, asset, "data")
     keys = {**KEYS, "AWS_SESSION_TOKEN": "a-token-that-nobody-knows"}

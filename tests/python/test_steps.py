@@ -46,7 +46,7 @@ def assert_good(*results):
 
 def outputs(folder, without=()):
     """The images and the results, but for what tells how they came about."""
-    told = ("exaspim_flatfield.log", "run_report.json", *without)
+    told = ("exaspim_flatfield.log", "run_report.json", "_report.html", *without)
     return {path: content for path, content in files_below(folder).items()
             if not path.endswith(told) and "results/part_" not in path}
 

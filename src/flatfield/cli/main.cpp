@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,20 +11,25 @@
 #include "flatfield/config/basic_folder_config.h"
 #include "flatfield/config/option_document.h"
 #include "flatfield/config/run_config.h"
+#include "flatfield/config/s3_reading.h"
 #include "flatfield/config/synth_config.h"
 #include "flatfield/core/error.h"
 #include "flatfield/core/interruption.h"
 #include "flatfield/execution/thread_pool.h"
 #include "flatfield/execution/allocator.h"
+#include "flatfield/execution/process_group.h"
 #include "flatfield/pipeline/basic_folder.h"
 #include "flatfield/pipeline/inspect.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/phantom.h"
 #include "flatfield/pipeline/plan.h"
+#include "flatfield/pipeline/preview.h"
 #include "flatfield/pipeline/run.h"
 #include "flatfield/pipeline/run_request.h"
+#include "flatfield/pipeline/s3_settings.h"
 #include "flatfield/pipeline/show_model.h"
 #include "flatfield/pipeline/verify.h"
+#include "flatfield/pipeline/view.h"
 #include "flatfield/report/log.h"
 
 namespace flatfield::cli {
@@ -45,12 +51,37 @@ config::RunConfig resolved(const CommandOptions<config::RunConfig>& options) {
   return pipeline::resolve_run([&](config::RunConfig& over) { options.store(over); });
 }
 
-int run_command(const CommandOptions<config::RunConfig>& options, config::RunStep step) {
+int run_command(const CommandOptions<config::RunConfig>& options, config::RunStep step,
+                execution::ProcessGroup& processes) {
   catch_interruptions();
   const config::RunConfig config = resolved(options);
-  if (config.dry_run) return plan_command(config, config.log_format == "json");
+  if (config.dry_run) return processes.is_first() ? plan_command(config, config.log_format == "json") : 0;
+  // Of several processes one speaks for all.
+  report::Log log(processes.is_first() ? report::log_level_from_name(config.log_level) : report::LogLevel::kCritical,
+                  config.log_format == "json");
+  return pipeline::run(config, log, processes, step);
+}
+
+int preview_command(const config::RunConfig& config, const pipeline::PreviewOptions& options) {
+  catch_interruptions();
   report::Log log(report::log_level_from_name(config.log_level), config.log_format == "json");
-  return pipeline::run(config, log, step);
+  return pipeline::preview(config, options, log);
+}
+
+int view_command(const pipeline::ViewOptions& options, bool state) {
+  if (state) {
+    std::vector<std::string> notes;
+    const std::string text = pipeline::view_state(options, notes);
+    for (const std::string& note : notes) std::fprintf(stderr, "%s: note: %s\n", kProgram, note.c_str());
+    std::fputs(text.c_str(), stdout);
+    return 0;
+  }
+  catch_interruptions();
+  pipeline::view(options, [](const std::string& line) {
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+  });
+  return 0;
 }
 
 int synth_command(const config::SynthConfig& config) {
@@ -72,20 +103,29 @@ int basic_command(config::BasicFolderConfig config) {
   return 0;
 }
 
-int inspect_command(const std::string& location, const pipeline::InspectOptions& options) {
-  std::fputs(pipeline::inspect(location, options).c_str(), stdout);
+/// For commands that only read.
+storage::StoreOpener reading_stores(const CommandOptions<config::RunConfig>& s3) {
+  return storage::StoreOpener(pipeline::s3_options(s3.read()));
+}
+
+int inspect_command(const std::string& location, const pipeline::InspectOptions& options,
+                    const CommandOptions<config::RunConfig>& s3) {
+  storage::StoreOpener stores = reading_stores(s3);
+  std::fputs(pipeline::inspect(location, options, stores).c_str(), stdout);
   return 0;
 }
 
-int show_model_command(const std::string& location, const std::string& plots, bool json) {
-  storage::StoreOpener stores;
+int show_model_command(const std::string& location, const std::string& plots, bool json,
+                       const CommandOptions<config::RunConfig>& s3) {
+  storage::StoreOpener stores = reading_stores(s3);
   std::fputs((json ? pipeline::show_model_json(location, stores) : pipeline::show_model(location, plots, stores)).c_str(),
              stdout);
   return 0;
 }
 
-int verify_command(const std::vector<std::string>& locations, const pipeline::VerifyOptions& options, int workers) {
-  storage::StoreOpener stores;
+int verify_command(const std::vector<std::string>& locations, const pipeline::VerifyOptions& options, int workers,
+                   const CommandOptions<config::RunConfig>& s3) {
+  storage::StoreOpener stores = reading_stores(s3);
   execution::ThreadPool pool(workers);
   bool good = true;
   for (const std::string& location : locations) {
@@ -101,7 +141,7 @@ int verify_command(const std::vector<std::string>& locations, const pipeline::Ve
   return good ? 0 : exit_code(ErrorCode::kBadInput);
 }
 
-int dispatch(std::vector<std::string> arguments) {
+int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& processes) {
   CLI::App app("Subtracts background and corrects illumination of light-sheet tiles in OME-Zarr.", kProgram);
   app.set_version_flag("--version", FLATFIELD_VERSION);
   app.require_subcommand(1);
@@ -119,6 +159,12 @@ int dispatch(std::vector<std::string> arguments) {
   const CommandOptions<config::RunConfig> plan_options(*plan, config::run_table());
   bool plan_json = false;
   plan->add_flag("--json", plan_json, "Print the plan as a JSON document.");
+  CLI::App* preview = app.add_subcommand("preview", "Correct a region or a level of a tile, to choose options by.");
+  const CommandOptions<config::RunConfig> preview_options(*preview, config::run_table());
+  pipeline::PreviewOptions region;
+  preview->add_option("--roi", region.roi, "Region z0:z1,y0:y1,x0:x1 in voxels of level 0 (default: everything).");
+  preview->add_option("--level", region.level,
+                      "Level of the tile that is shown (default: 0 with --roi, else the level that is learnt from).");
   CLI::App* synth = app.add_subcommand("synth", "Make a phantom tile with known illumination.");
   const CommandOptions<config::SynthConfig> synth_options(*synth, config::synth_table());
   CLI::App* basic = app.add_subcommand("basic", "Fit BaSiC to a folder of 2-D images, and correct them.");
@@ -134,6 +180,7 @@ int dispatch(std::vector<std::string> arguments) {
                       "Which metadata to read where those of both formats are there (default 3).")
       ->check(CLI::IsMember({2, 3}))
       ->type_name("N");
+  const CommandOptions<config::RunConfig> inspect_s3(*inspect, config::s3_reading_table());
 
   CLI::App* show = app.add_subcommand("show-model", "Say what a model file holds, and draw it.");
   std::string model;
@@ -142,6 +189,18 @@ int dispatch(std::vector<std::string> arguments) {
   show->add_option("model", model, "Model file that estimate has written.")->required();
   show->add_option("--plots", plots, "Folder for pictures of its curves and planes (PNG).");
   show->add_flag("--json", model_json, "Print its document instead.");
+  const CommandOptions<config::RunConfig> show_s3(*show, config::s3_reading_table());
+
+  CLI::App* view = app.add_subcommand("view", "Serve a corrected tile to Neuroglancer on this machine.");
+  pipeline::ViewOptions view_options;
+  bool view_state = false;
+  view->add_option("output", view_options.output, "Corrected tile, or a folder of such.")->required();
+  view->add_option("--input", view_options.input, "The tile that it was made of (default: where its provenance says).");
+  view->add_option("--port", view_options.port, "Port on 127.0.0.1 (default 8900; 0 = any that is free).")
+      ->check(CLI::Range(0, 65535))
+      ->type_name("N");
+  view->add_option("--neuroglancer", view_options.neuroglancer, "Neuroglancer that the link opens, and that may read the data.");
+  view->add_flag("--state", view_state, "Print the state of Neuroglancer as JSON, and serve nothing.");
 
   CLI::App* verify = app.add_subcommand("verify", "Check images that this program has written.");
   std::vector<std::string> images;
@@ -153,6 +212,7 @@ int dispatch(std::vector<std::string> arguments) {
   verify->add_option("--num-workers", verify_workers, "Number of worker threads (default 1).")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
+  const CommandOptions<config::RunConfig> verify_s3(*verify, config::s3_reading_table());
 
   CLI::App* options = app.add_subcommand("options", "Print the options of run as a Markdown table.");
   std::string document = "options";
@@ -168,11 +228,16 @@ int dispatch(std::vector<std::string> arguments) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     throw Error(ErrorCode::kUsage, error.what(), "", "see --help");
   }
-  if (run->parsed()) return run_command(run_options, config::RunStep::kRun);
-  if (estimate->parsed()) return run_command(estimate_options, config::RunStep::kEstimate);
-  if (apply->parsed()) return run_command(apply_options, config::RunStep::kApply);
-  if (finalize->parsed()) return run_command(finalize_options, config::RunStep::kFinalize);
+  if (run->parsed()) return run_command(run_options, config::RunStep::kRun, processes);
+  if (estimate->parsed()) return run_command(estimate_options, config::RunStep::kEstimate, processes);
+  if (apply->parsed()) return run_command(apply_options, config::RunStep::kApply, processes);
+  if (finalize->parsed()) return run_command(finalize_options, config::RunStep::kFinalize, processes);
+  if (processes.is_shared())
+    throw Error(ErrorCode::kUsage, "only run, estimate, apply and finalize can be done by several processes together",
+                "", "start this command without mpirun");
   if (plan->parsed()) return plan_command(resolved(plan_options), plan_json);
+  if (preview->parsed()) return preview_command(resolved(preview_options), region);
+  if (view->parsed()) return view_command(view_options, view_state);
   if (synth->parsed()) return synth_command(synth_options.read());
   if (basic->parsed()) return basic_command(basic_options.read());
   if (options->parsed()) {
@@ -184,9 +249,9 @@ int dispatch(std::vector<std::string> arguments) {
     std::fputs(text.c_str(), stdout);
     return 0;
   }
-  if (show->parsed()) return show_model_command(model, plots, model_json);
-  if (verify->parsed()) return verify_command(images, verify_options, verify_workers);
-  return inspect_command(location, inspect_options);
+  if (show->parsed()) return show_model_command(model, plots, model_json, show_s3);
+  if (verify->parsed()) return verify_command(images, verify_options, verify_workers, verify_s3);
+  return inspect_command(location, inspect_options, inspect_s3);
 }
 
 }  // namespace
@@ -200,13 +265,21 @@ int main(int argc, char** argv) {
   const std::string program = argc > 0 ? argv[0] : "";
   if (program.substr(program.find_last_of('/') + 1) == flatfield::cli::kRunProgram)
     arguments.insert(arguments.begin(), "run");
+  std::unique_ptr<flatfield::execution::ProcessGroup> processes;
+  const auto say = [&](const char* what, const char* remedy) {
+    if (!processes || processes->is_first())
+      std::fprintf(stderr, "%s: error: %s%s\n", flatfield::cli::kProgram, what, remedy);
+  };
   try {
-    return flatfield::cli::dispatch(arguments);
+    processes = flatfield::execution::join_processes();
+    int exit = 0;
+    processes->together([&] { exit = flatfield::cli::dispatch(arguments, *processes); });
+    return exit;
   } catch (const flatfield::Error& error) {
-    std::fprintf(stderr, "%s: error: %s\n", flatfield::cli::kProgram, error.what());
+    say(error.what(), "");
     return flatfield::exit_code(error.code());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s: error: %s: please report this\n", flatfield::cli::kProgram, error.what());
+    say(error.what(), ": please report this");
     return flatfield::exit_code(flatfield::ErrorCode::kInternal);
   }
 }

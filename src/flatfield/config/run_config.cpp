@@ -31,6 +31,8 @@ const OptionTable<RunConfig>& run_table() {
                     "Folder for the log, the run report and the provenance.")),
       beside_output(RunRows::flag("save_outputs", &RunConfig::save_outputs,
                     "Also save the background image, the background planes and the curves.")),
+      beside_output(report_row()),
+      beside_output(no_report_row()),
       beside_output(RunRows::text("fitting_config", &RunConfig::fitting_config, "file",
                     "JSON file with options of the fitting method.")),
       beside_output(RunRows::text("basic_config", &RunConfig::basic_config, "file",

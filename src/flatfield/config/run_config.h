@@ -27,6 +27,7 @@ struct RunConfig {
   int n_levels = 1;
   std::string results_dir = "./results";
   bool save_outputs = false;
+  std::optional<bool> report;  ///< none = with save_outputs
   std::string fitting_config;
   std::string basic_config;
   std::string median_summary_path;
@@ -73,6 +74,9 @@ struct RunConfig {
   BasicConfig basic;                ///< content of basic_config
   std::vector<std::string> notices;  ///< what is to be said of how this came about, e.g. keys without effect
 };
+
+/// Whether reports are written as web pages.
+[[nodiscard]] inline bool writes_report(const RunConfig& config) { return config.report.value_or(config.save_outputs); }
 
 /// Which steps of a correction are done: all, or one of them.
 enum class RunStep : std::uint8_t { kRun, kEstimate, kApply, kFinalize };

@@ -165,6 +165,28 @@ OptionRow<RunConfig> s3_sse_row() {
           [](const RunConfig& config) { return config.s3_sse.empty() ? Json() : Json(config.s3_sse); }};
 }
 
+OptionRow<RunConfig> report_row() {
+  return {"report", OptionKind::kFlag, "",
+          "Write TILE_report.html, and index.html for a batch; default: with --save-outputs.",
+          [](RunConfig& config, const Json& value) {
+            if (!value.is_null() && !value.is_bool()) throw std::invalid_argument("expected true or false");
+            config.report.reset();
+            if (value.is_bool()) config.report = value.as_bool();
+          },
+          [](const RunConfig& config) { return config.report ? Json(*config.report) : Json(); }};
+}
+
+OptionRow<RunConfig> no_report_row() {
+  OptionRow<RunConfig> row{"no_report", OptionKind::kFlag, "", "Write no report, also with --save-outputs.",
+                           [](RunConfig& config, const Json& value) {
+                             if (!value.is_bool()) throw std::invalid_argument("expected true or false");
+                             if (value.as_bool()) config.report = false;
+                           },
+                           [](const RunConfig&) { return Json(false); }};
+  row.use = OptionUse::kCommandLineOnly;
+  return row;
+}
+
 OptionRow<RunConfig> tile_paths_row() {
   OptionRow<RunConfig> row{
       "tile_paths", OptionKind::kText, "list of folders",

@@ -22,6 +22,9 @@ namespace flatfield::config {
 [[nodiscard]] OptionRow<RunConfig> rank_row();
 [[nodiscard]] OptionRow<RunConfig> memory_limit_row();
 [[nodiscard]] OptionRow<RunConfig> s3_sse_row();
+/// The pages of the report: wanted, and not wanted.
+[[nodiscard]] OptionRow<RunConfig> report_row();
+[[nodiscard]] OptionRow<RunConfig> no_report_row();
 [[nodiscard]] OptionRow<RunConfig> tile_paths_row();
 [[nodiscard]] OptionRow<RunConfig> fitting_row();
 [[nodiscard]] OptionRow<RunConfig> basic_row();

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -112,6 +113,8 @@ class BitVolume {
   [[nodiscard]] BitView view() const {
     return {words_.data(), shape_, shape_.y * row_words_, row_words_, 0};
   }
+  /// All voxels, row by row.
+  [[nodiscard]] std::span<std::uint64_t> words() { return words_; }
   [[nodiscard]] BitRow row(std::int64_t z, std::int64_t y) const { return view().row(z, y); }
   [[nodiscard]] bool at(std::int64_t z, std::int64_t y, std::int64_t x) const { return row(z, y)[x]; }
   [[nodiscard]] std::int64_t count() const { return view().count(); }

@@ -28,6 +28,23 @@ void catch_interruptions() {
   ::sigaction(SIGTERM, &action, nullptr);
 }
 
+struct CaughtInterruptions::Handlers {
+  struct sigaction interrupt {};
+  struct sigaction terminate {};
+};
+
+CaughtInterruptions::CaughtInterruptions() : before_(std::make_unique<Handlers>()) {
+  ::sigaction(SIGINT, nullptr, &before_->interrupt);
+  ::sigaction(SIGTERM, nullptr, &before_->terminate);
+  catch_interruptions();
+}
+
+CaughtInterruptions::~CaughtInterruptions() {
+  ::sigaction(SIGINT, &before_->interrupt, nullptr);
+  ::sigaction(SIGTERM, &before_->terminate, nullptr);
+  g_requested = false;
+}
+
 bool interruption_requested() noexcept { return g_requested.load(std::memory_order_relaxed); }
 
 void stop_if_interrupted() {

@@ -1,10 +1,26 @@
 #pragma once
 
+#include <memory>
+
 namespace flatfield {
 
 /// From now on SIGINT and SIGTERM ask the process to stop where nothing is half done; the second of them ends it at
 /// once, as it does without this.
 void catch_interruptions();
+
+/// catch_interruptions() as long as it lives, for a program within another: then signals do again what they did before,
+/// and a request is forgotten. One at a time.
+class CaughtInterruptions {
+ public:
+  CaughtInterruptions();
+  ~CaughtInterruptions();
+  CaughtInterruptions(const CaughtInterruptions&) = delete;
+  CaughtInterruptions& operator=(const CaughtInterruptions&) = delete;
+
+ private:
+  struct Handlers;
+  std::unique_ptr<Handlers> before_;
+};
 
 /// Whether the process has been asked to stop.
 [[nodiscard]] bool interruption_requested() noexcept;

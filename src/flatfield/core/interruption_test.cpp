@@ -31,5 +31,20 @@ TEST(InterruptionDeathTest, the_first_signal_is_a_request_and_the_second_ends_th
   }
 }
 
+TEST(Interruption, is_forgotten_and_handled_as_before_when_it_was_caught_for_a_while) {
+  static volatile std::sig_atomic_t others = 0;
+  const auto before = std::signal(SIGTERM, [](int) { others = others + 1; });
+  {
+    const CaughtInterruptions caught;
+    std::raise(SIGTERM);
+    EXPECT_TRUE(interruption_requested());
+    EXPECT_EQ(others, 0);
+  }
+  EXPECT_FALSE(interruption_requested());
+  std::raise(SIGTERM);
+  EXPECT_EQ(others, 1);
+  std::signal(SIGTERM, before);
+}
+
 }  // namespace
 }  // namespace flatfield

@@ -86,7 +86,7 @@ void find_percentiles(LevelStream& v_low, const FitMask& mask, float cap, const 
       make_profile_values(block, cap, sigma);
       found.add(block.box, block.values.sub(block.inner()), inside, block.worker, weight);
     });
-    found.end_pass();
+    found.end_pass(v_low.merge());
   }
 }
 
@@ -134,10 +134,11 @@ void GlobalLevelCount::add(BlockView<const float> v_low, BlockView<const std::ui
   add_to_histogram(v_low, inside, bins_[static_cast<std::size_t>(worker)], [](auto, auto, auto) { return 1U; });
 }
 
-double GlobalLevelCount::level(double percentile) const {
+double GlobalLevelCount::level(double percentile, const Merge& merge) const {
   std::vector<std::int64_t> counts(bins_.front().size());
   for (const std::vector<std::uint64_t>& part : bins_)
     for (std::size_t bin = 0; bin < counts.size(); ++bin) counts[bin] += static_cast<std::int64_t>(part[bin]);
+  merge.sum(counts);
   return numerics::histogram_percentile(counts, percentile);
 }
 
@@ -148,7 +149,7 @@ double global_level(LevelStream& v_low, const FitMask& mask, double percentile, 
     v_low.visit({{}, 0, {}, wanted_by(mask)}, [&](const LevelBlock& block) {
       count.add(block.values, masks.expand(mask, block.box, block.worker), block.worker);
     });
-    return count.level(percentile);
+    return count.level(percentile, v_low.merge());
   }
   const IntegerWeight integer_weight(v_low.shape().volume());
   constexpr std::size_t kBins = 65536;
@@ -165,6 +166,7 @@ double global_level(LevelStream& v_low, const FitMask& mask, double percentile, 
   });
   for (std::size_t i = 1; i < parts.size(); ++i)
     for (std::size_t bin = 0; bin < kBins; ++bin) parts[0][bin] += parts[i][bin];
+  v_low.merge().sum(parts[0]);
   return numerics::weighted_histogram_percentile(std::vector<double>(parts[0].begin(), parts[0].end()),
                                                  percentile);
 }

@@ -66,8 +66,8 @@ class GlobalLevelCount {
       : bins_(static_cast<std::size_t>(workers), std::vector<std::uint64_t>(65536)) {}
   /// Adds the values of v_low in a box where `inside` is not 0. From several threads, each with its own `worker`.
   void add(BlockView<const float> v_low, BlockView<const std::uint8_t> inside, int worker);
-  /// As global_level; there must have been voxels.
-  [[nodiscard]] double level(double percentile) const;
+  /// As global_level; there must have been voxels. `merge` is that of the level.
+  [[nodiscard]] double level(double percentile, const Merge& merge = Merge::alone()) const;
 
  private:
   std::vector<std::vector<std::uint64_t>> bins_;  ///< of each worker, by value as uint16

@@ -48,7 +48,8 @@ class AxisPercentiles {
   /// Adds the values, not negative, of a box where `inside` is 1 and not 0. From several threads, each with its own `worker`.
   void add(const Box3& box, BlockView<const float> values, BlockView<const std::uint8_t> inside, int worker,
            const std::optional<BlockView<const float>>& weights = std::nullopt);
-  void end_pass() { search_.end_pass(); }
+  /// To be called after each pass over all boxes that this process visits, from one thread.
+  void end_pass(const Merge& merge = Merge::alone()) { search_.end_pass(merge); }
 
   /// What was found; no order statistics where `total` is 0.
   [[nodiscard]] RankResult plane(int axis, std::int64_t index) const;

@@ -40,6 +40,7 @@ class SmoothedStream : public LevelStream {
                    visitor(block);
                  });
   }
+  [[nodiscard]] const Merge& merge() const override { return level_.merge(); }
 
  private:
   LevelStream& level_;
@@ -69,6 +70,7 @@ std::vector<ExactMoments> plane_moments(LevelStream& smoothed) {
   });
   for (std::size_t i = 1; i < parts.size(); ++i)
     for (std::size_t z = 0; z < planes; ++z) parts[0][z].add(parts[i][z]);
+  ExactMoments::merge(parts[0], smoothed.merge());
   return std::move(parts[0]);
 }
 
@@ -94,6 +96,7 @@ class PlaneBins {
     scale_ = static_cast<float>(bins_) / std::max(static_cast<float>(high) - low_, 1e-3F);
     counts_.resize(planes.size() * bins_);
     smoothed.visit({{}, 0, plane_ranges(planes)}, [&](const LevelBlock& block) { add(block); });
+    smoothed.merge().sum(counts_);
   }
 
   /// Bounds of the median of all voxels of the planes that are kept.
@@ -181,6 +184,7 @@ std::vector<std::uint64_t> exact_above(LevelStream& smoothed, const std::vector<
         std::atomic_ref<std::uint64_t>(above[number]).fetch_add(count, std::memory_order_relaxed);
     });
   });
+  smoothed.merge().sum(above);
   return above;
 }
 

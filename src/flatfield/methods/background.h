@@ -51,6 +51,7 @@ class SubtractedStream : public LevelStream {
   [[nodiscard]] const Extent3& shape() const override { return raw_.shape(); }
   [[nodiscard]] int workers() const override { return raw_.workers(); }
   void visit(const LevelPass& pass, const Visitor& visitor) override;
+  [[nodiscard]] const Merge& merge() const override { return raw_.merge(); }
 
  private:
   LevelStream& raw_;

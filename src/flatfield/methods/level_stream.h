@@ -7,6 +7,7 @@
 
 #include "flatfield/core/block.h"
 #include "flatfield/core/extent.h"
+#include "flatfield/core/merge.h"
 
 namespace flatfield::methods {
 
@@ -48,7 +49,8 @@ struct LevelPass {
 /// A level (z, y, x) that need not fit into memory: it is visited part by part, as often as it takes.
 /// Where the parts begin and end, their order, and how many are visited at the same time depends on
 /// memory and workers, so nothing that is computed may depend on it: a visitor adds integers, takes
-/// extremes, or writes to what belongs to its voxels alone.
+/// extremes, or writes to what belongs to its voxels alone. Where several processes share a level, each visits
+/// its part, and what the visits have found must be merged after the pass.
 class LevelStream {
  public:
   using Visitor = std::function<void(const LevelBlock&)>;
@@ -57,8 +59,10 @@ class LevelStream {
   [[nodiscard]] virtual const Extent3& shape() const = 0;
   /// Most visits that run at the same time.
   [[nodiscard]] virtual int workers() const = 0;
-  /// Visits boxes that together are the planes of the pass, as far as they are wanted, each once.
+  /// Visits boxes that together are this process's part of the planes of the pass, as far as they are wanted, each once.
   virtual void visit(const LevelPass& pass, const Visitor& visitor) = 0;
+  /// Makes what this process has found in its visits that of all.
+  [[nodiscard]] virtual const Merge& merge() const { return Merge::alone(); }
 };
 
 /// A level in memory as a stream; it must outlive the stream. `tile` is the shape of the boxes.

@@ -77,25 +77,29 @@ void BrightnessAuc::add(const Box3& box, BlockView<const float> v_low, BlockView
     }
 }
 
-std::optional<double> BrightnessAuc::value() const {
+std::optional<double> BrightnessAuc::value(const Merge& merge) const {
+  Counts all{std::vector<std::int64_t>(kBins), std::vector<std::int64_t>(kBins)};
+  for (const Counts& part : counts_)
+    for (std::size_t bin = 0; bin < kBins; ++bin) {
+      all.inside[bin] += part.inside[bin];
+      all.outside[bin] += part.outside[bin];
+    }
+  merge.sum(all.inside);
+  merge.sum(all.outside);
   std::int64_t inside = 0;
   std::int64_t outside = 0;
   double wins = 0.0;
   for (std::size_t bin = 0; bin < kBins; ++bin) {
-    std::int64_t inside_here = 0;
-    std::int64_t outside_here = 0;
-    for (const Counts& part : counts_) {
-      inside_here += part.inside[bin];
-      outside_here += part.outside[bin];
-    }
+    const std::int64_t inside_here = all.inside[bin];
+    const std::int64_t outside_here = all.outside[bin];
     wins += static_cast<double>(inside_here) *
             (static_cast<double>(outside) + 0.5 * static_cast<double>(outside_here));
     inside += inside_here;
     outside += outside_here;
   }
-  const auto all = static_cast<double>(inside + outside);
+  const auto voxels = static_cast<double>(inside + outside);
   if (std::min(inside, outside) < kFewest ||
-      static_cast<double>(outside) < kFewestShareOutside * all)
+      static_cast<double>(outside) < kFewestShareOutside * voxels)
     return std::nullopt;
   return wins / static_cast<double>(inside) / static_cast<double>(outside);
 }
@@ -129,12 +133,15 @@ void EdgeAgreement::add(const Box3& box, const Box3& seen, BlockView<const float
       }
 }
 
-std::optional<double> EdgeAgreement::value() const {
+std::optional<double> EdgeAgreement::value(const Merge& merge) const {
   Crossings total;
   for (const Crossings& part : found_) {
     total.count += part.count;
     total.half_wins += part.half_wins;
   }
+  std::array<std::int64_t, 2> sums{total.count, total.half_wins};
+  merge.sum(sums);
+  total = {sums[0], sums[1]};
   if (total.count < kFewest) return std::nullopt;
   return 0.5 * static_cast<double>(total.half_wins) / static_cast<double>(total.count);
 }

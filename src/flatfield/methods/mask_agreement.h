@@ -6,6 +6,7 @@
 
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
+#include "flatfield/core/merge.h"
 
 namespace flatfield::methods {
 
@@ -24,7 +25,8 @@ class BrightnessAuc {
   BrightnessAuc(BitView mask, int workers);
   /// Adds the voxels of a box, each once. From several threads, each with its own `worker`.
   void add(const Box3& box, BlockView<const float> v_low, BlockView<const float> smoothed, int worker);
-  [[nodiscard]] std::optional<double> value() const;
+  /// Of all that was added, here and in the processes that share the level.
+  [[nodiscard]] std::optional<double> value(const Merge& merge = Merge::alone()) const;
 
  private:
   struct Counts {
@@ -51,7 +53,8 @@ class EdgeAgreement {
   /// behind the box as far as the level has voxels there. From several threads, each with its own `worker`.
   void add(const Box3& box, const Box3& seen, BlockView<const float> v_low, BlockView<const float> smoothed,
            int worker);
-  [[nodiscard]] std::optional<double> value() const;
+  /// Of all that was added, here and in the processes that share the level.
+  [[nodiscard]] std::optional<double> value(const Merge& merge = Merge::alone()) const;
 
   /// How often the inner voxel was compared, in half wins, so that the sums are exact.
   struct Crossings {

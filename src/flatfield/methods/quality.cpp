@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <span>
 #include <utility>
@@ -78,6 +79,7 @@ class Histogram {
   void add(const Histogram& other) {
     for (std::size_t bin = 0; bin < counts_.size(); ++bin) counts_[bin] += other.counts_[bin];
   }
+  void merge(const Merge& merge) { merge.sum(counts_); }
 
   /// No value where nothing lies in it.
   [[nodiscard]] std::optional<double> differential_entropy() const {
@@ -114,6 +116,7 @@ class ChangedStream : public LevelStream {
       visitor(block);
     });
   }
+  [[nodiscard]] const Merge& merge() const override { return level_.merge(); }
 
  private:
   LevelStream& level_;
@@ -185,16 +188,18 @@ class Measurement {
     void add_after(std::span<const float> values, std::span<const std::uint8_t> inside, int worker) {
       if (!after_.empty()) after_[static_cast<std::size_t>(worker)].add(values, inside);
     }
-    void finish(QualityNumbers& out) {
-      out.entropy.before = sum(before_);
-      out.entropy.after = sum(after_);
+    void finish(const Merge& merge, QualityNumbers& out) {
+      out.entropy.before = sum(before_, merge);
+      out.entropy.after = sum(after_, merge);
       if (out.entropy.after) *out.entropy.after -= std::log(scale_);
     }
 
    private:
-    static std::optional<double> sum(std::vector<Histogram>& parts) {
+    static std::optional<double> sum(std::vector<Histogram>& parts, const Merge& merge) {
+      if (parts.empty()) return std::nullopt;
       for (std::size_t i = 1; i < parts.size(); ++i) parts[0].add(parts[i]);
-      return parts.empty() ? std::nullopt : parts[0].differential_entropy();
+      parts[0].merge(merge);
+      return parts[0].differential_entropy();
     }
 
     double scale_ = 0.0;  ///< 0: there is no range after
@@ -276,7 +281,7 @@ class Measurement {
         }
       });
       for (StreamPercentiles* medians : {&before, &after})
-        if (!medians->done()) medians->end_pass();
+        if (!medians->done()) medians->end_pass(input_.raw.merge());
       first = false;
     }
     Part all;
@@ -286,6 +291,7 @@ class Measurement {
       all.after_inside.add(part.after_inside);
       all.after_outside.add(part.after_outside);
     }
+    merge_sums({&all.before, &all.after_inside, &all.after_outside}, all.zeroed);
     out_.background_zeroed_fraction =
         static_cast<double>(all.zeroed) / static_cast<double>(all.before.count());
     before_.background = all.before.moments();
@@ -318,8 +324,8 @@ class Measurement {
       input_.to_before(block.seen, v_low);
       agree(block, v_low, auc, edges);
     });
-    out_.mask_auc = auc.value();
-    out_.mask_edge_agreement = edges.value();
+    out_.mask_auc = auc.value(input_.raw.merge());
+    out_.mask_edge_agreement = edges.value(input_.raw.merge());
   }
 
   void measure_level() {
@@ -373,14 +379,14 @@ class Measurement {
         if (any && !after.done()) after.add(box, v_low, inside, block.worker);
       });
       for (Medians* medians : {&raw, &before, &after})
-        if (!medians->done()) medians->end_pass();
+        if (!medians->done()) medians->end_pass(input_.raw.merge());
       if (first) finish_sums();
       first = false;
     }
     out_.profile_cv_raw = profile_cv(raw, shape_);
     out_.profile_cv_before = profile_cv(before, shape_);
     out_.profile_cv_after = profile_cv(after, shape_);
-    entropies->finish(out_);
+    entropies->finish(input_.raw.merge(), out_);
     if (before.overall(0).total == 0) return;
     out_.foreground_median.before = before.overall(0).median();
     out_.foreground_median.after = after.overall(0).median();
@@ -410,6 +416,13 @@ class Measurement {
     for (const float v : after.span()) worker.saturated += v >= kSaturated ? 1 : 0;
   }
 
+  /// Makes sums over this process's part of the level those over all of it.
+  void merge_sums(std::initializer_list<numerics::ExactMoments*> moments, std::int64_t& count) const {
+    for (numerics::ExactMoments* part : moments)
+      numerics::ExactMoments::merge(std::span(part, 1), input_.raw.merge());
+    input_.raw.merge().sum(std::span(&count, 1));
+  }
+
   void finish_sums() {
     Worker all;
     for (const Worker& part : worker_) {
@@ -417,6 +430,7 @@ class Measurement {
       all.after.add(part.after);
       all.saturated += part.saturated;
     }
+    merge_sums({&all.before, &all.after}, all.saturated);
     out_.saturated_fraction = static_cast<double>(all.saturated) / static_cast<double>(shape_.volume());
     if (all.before.count() == 0) return;
     before_.foreground = all.before.moments();

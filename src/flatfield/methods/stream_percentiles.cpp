@@ -65,7 +65,7 @@ std::vector<RankResult> percentiles_of_planes(LevelStream& level, const std::vec
   while (!percentiles.done()) {
     level.visit({{}, 0, plane_ranges(planes)},
                 [&](const LevelBlock& block) { percentiles.add(block.values.sub(block.inner())); });
-    percentiles.end_pass();
+    percentiles.end_pass(level.merge());
   }
   return percentiles.results();
 }

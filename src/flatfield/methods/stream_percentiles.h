@@ -21,16 +21,17 @@ struct RankResult {
   [[nodiscard]] float median() const;
 };
 
-/// Exact percentiles of values that are given box by box, several times over, in about `bytes`:
+/// Exact percentiles of values that are given box by box, several times over, in about `bytes`; `merge` is that of the
+/// processes that share the boxes:
 ///
-///   while (!percentiles.done()) { all boxes: add(...);  percentiles.end_pass(); }
+///   while (!percentiles.done()) { all boxes: add(...);  percentiles.end_pass(merge); }
 class StreamPercentiles {
  public:
   StreamPercentiles(const std::vector<double>& percentages, numerics::RankRange range, std::int64_t bytes);
   [[nodiscard]] bool done() const { return search_.done(); }
   /// Adds all values of a box. From several threads.
   void add(BlockView<const float> values);
-  void end_pass() { search_.end_pass(); }
+  void end_pass(const Merge& merge) { search_.end_pass(merge); }
   /// One for each percentage, once done.
   [[nodiscard]] std::vector<RankResult> results() const;
 

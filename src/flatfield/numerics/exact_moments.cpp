@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <vector>
 
 #include "flatfield/core/error.h"
 
@@ -59,6 +60,27 @@ void ExactMoments::add(const ExactMoments& other) {
   count_ += other.count_;
   sum_ += other.sum_;
   squares_ += other.squares_;
+}
+
+void ExactMoments::merge(std::span<ExactMoments> parts, const Merge& merge) {
+  // Wide sums travel as 32 bits each, so that fewer than 2^32 processes cannot overflow one.
+  constexpr std::size_t kWords = 9;
+  std::vector<std::uint64_t> words;
+  words.reserve(parts.size() * kWords);
+  for (const ExactMoments& part : parts) {
+    words.push_back(static_cast<std::uint64_t>(part.count_));
+    for (const Wide wide : {part.sum_, part.squares_})
+      for (int shift = 0; shift < 128; shift += 32) words.push_back(static_cast<std::uint64_t>(wide >> shift) & kLow32);
+  }
+  merge.sum(words);
+  const std::uint64_t* next = words.data();
+  for (ExactMoments& part : parts) {
+    part.count_ = static_cast<std::int64_t>(*next++);
+    for (Wide* wide : {&part.sum_, &part.squares_}) {
+      *wide = 0;
+      for (int shift = 0; shift < 128; shift += 32) *wide += Wide{*next++} << shift;
+    }
+  }
 }
 
 double ExactMoments::sum() const { return static_cast<double>(sum_) / kUnits; }

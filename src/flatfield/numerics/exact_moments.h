@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 
+#include "flatfield/core/merge.h"
 #include "flatfield/numerics/percentile.h"
 
 namespace flatfield::numerics {
@@ -16,6 +17,8 @@ class ExactMoments {
   /// Adds the values where `inside`, of the same size, is 1 and not 0.
   void add_where(std::span<const float> values, std::span<const std::uint8_t> inside);
   void add(const ExactMoments& other);
+  /// Makes each of them that of all processes which share the values.
+  static void merge(std::span<ExactMoments> parts, const Merge& merge);
 
   [[nodiscard]] std::int64_t count() const { return count_; }
   /// Of all that was added. Throws Error(kInternal) if there is nothing.

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "flatfield/core/error.h"
 #include "flatfield/numerics/float_order.h"
@@ -11,6 +12,8 @@
 namespace flatfield::numerics {
 namespace {
 
+/// Parts that are merged together.
+constexpr std::size_t kPartsAtOnce = 65536;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 /// Floats in the order of their values, -0 and 0 being the same.
@@ -149,6 +152,45 @@ void RankSearch<Weight, kEachCountsOne>::add_found(std::span<const Found> found)
   }
 }
 
+/// Makes what this process has found that of all: parts are added up, collected values put behind one another.
+template <class Weight, bool kEachCountsOne>
+void RankSearch<Weight, kEachCountsOne>::merge_found(const Merge& merge) {
+  if (!merge.is_shared()) return;
+  for (std::span<Part> left = parts_; !left.empty();) {
+    const std::span<Part> parts = left.first(std::min(left.size(), kPartsAtOnce));
+    left = left.subspan(parts.size());
+    std::vector<Weight> weights;
+    std::vector<float> least;
+    std::vector<float> most;
+    for (const Part& part : parts) {
+      weights.push_back(part.weight);
+      least.push_back(part.least);
+      most.push_back(part.most);
+    }
+    merge.sum(weights);
+    merge.least(least);
+    merge.most(most);
+    for (std::size_t i = 0; i < parts.size(); ++i) parts[i] = {weights[i], least[i], most[i]};
+  }
+  std::vector<std::uint64_t> sizes(lines_.size());
+  for (std::size_t i = 0; i < lines_.size(); ++i)
+    if (lines_[i].collects && lines_[i].within > 0) sizes[i] = lines_[i].size;
+  const std::vector<std::uint64_t> before = merge.before(sizes);
+  for (std::size_t i = 0; i < lines_.size(); ++i) {
+    if (sizes[i] == 0 || before[i] == 0) continue;
+    const std::span<float> values = std::span(values_).subspan(lines_[i].memory, lines_[i].within);
+    // More values than there should be are an error, which end_collecting finds.
+    const std::size_t own = std::min<std::size_t>(sizes[i], values.size());
+    const std::size_t first = std::min<std::size_t>(before[i], values.size() - own);
+    std::memmove(values.data() + first, values.data(), own * sizeof(float));
+    std::fill_n(values.begin(), std::min(first, own), 0.0F);
+  }
+  merge.unite(std::as_writable_bytes(std::span(values_)));
+  merge.sum(sizes);
+  for (std::size_t i = 0; i < lines_.size(); ++i)
+    if (lines_[i].collects && lines_[i].within > 0) lines_[i].size = sizes[i];
+}
+
 template <class Weight, bool kEachCountsOne>
 void RankSearch<Weight, kEachCountsOne>::end_collecting(std::size_t line) {
   Line& state = lines_[line];
@@ -200,8 +242,9 @@ void RankSearch<Weight, kEachCountsOne>::end_parting(std::size_t line) {
 }
 
 template <class Weight, bool kEachCountsOne>
-void RankSearch<Weight, kEachCountsOne>::end_pass() {
+void RankSearch<Weight, kEachCountsOne>::end_pass(const Merge& merge) {
   if (counting_) {
+    merge.sum(counts_);
     for (std::size_t line = 0; line < own_lines_; ++line)
       end_counting(line, [&, line](std::size_t bin) { return std::uint64_t{counts_[line * bins_ + bin]}; });
     for (std::size_t i = 0; i < unions_.size(); ++i) {
@@ -213,6 +256,7 @@ void RankSearch<Weight, kEachCountsOne>::end_pass() {
     counts_ = {};
     counting_ = false;
   } else {
+    merge_found(merge);
     for (std::size_t line = 0; line < lines_.size(); ++line)
       if (lines_[line].within > 0) lines_[line].collects ? end_collecting(line) : end_parting(line);
   }

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "flatfield/core/merge.h"
+
 namespace flatfield::numerics {
 
 /// Which order statistics are wanted of a set of values: the smallest value whose cumulative weight reaches
@@ -87,8 +89,9 @@ class RankSearch {
   /// Adds all values of the lines that lie within their bounds (inclusive). From several threads.
   void add_found(std::span<const Found> found);
 
-  /// To be called after each pass over all values, from one thread.
-  void end_pass();
+  /// To be called after each pass over all values, from one thread. `merge` is that of the processes which share the
+  /// values, all of which search with the same `bytes`.
+  void end_pass(const Merge& merge = Merge::alone());
 
   // Results, once done. A line without weight has no order statistics.
   [[nodiscard]] std::uint64_t total(std::size_t line) const { return lines_[line].total; }
@@ -120,6 +123,7 @@ class RankSearch {
   [[nodiscard]] std::size_t part_of(std::size_t line, float value) const;
   template <class WeightOf>
   void end_counting(std::size_t line, WeightOf weight_of);
+  void merge_found(const Merge& merge);
   void end_collecting(std::size_t line);
   void end_parting(std::size_t line);
   void know(std::size_t line, float lower, float upper);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "flatfield/core/error.h"
+#include "support/process_threads.h"
 
 namespace flatfield::numerics {
 namespace {
@@ -22,7 +23,7 @@ struct Sample {
 /// Runs a search over samples in random pieces; returns the number of passes.
 template <class Search, class Weight>
 int run(Search& search, const std::vector<Sample<Weight>>& samples, std::size_t lines,
-        const std::vector<typename Search::Union>& unions) {
+        const std::vector<typename Search::Union>& unions, const Merge& merge) {
   int passes = 0;
   while (!search.done()) {
     if (search.counting()) {
@@ -45,10 +46,22 @@ int run(Search& search, const std::vector<Sample<Weight>>& samples, std::size_t 
       }
       search.add_found(found);
     }
-    search.end_pass();
+    search.end_pass(merge);
     ++passes;
   }
   return passes;
+}
+
+/// Calls examine(samples, merge) for all samples, and in several processes that have some of them each.
+template <class Weight, class Examine>
+void alone_and_in_processes(const std::vector<Sample<Weight>>& samples, std::mt19937& random, Examine examine) {
+  examine(samples, Merge::alone());
+  const int count = 2 + static_cast<int>(random() % 3);
+  std::vector<std::vector<Sample<Weight>>> parts(static_cast<std::size_t>(count));
+  for (const auto& sample : samples) parts[random() % parts.size()].push_back(sample);
+  testing_support::ProcessThreads::run(count, [&](execution::ProcessGroup& processes) {
+    examine(parts[static_cast<std::size_t>(processes.rank())], processes);
+  });
 }
 
 float draw(int kind, std::mt19937& random) {
@@ -74,24 +87,27 @@ TEST(RankSearch, finds_the_order_statistics_of_sorted_values_in_any_memory) {
       sample = {static_cast<std::uint32_t>(random() % lines), draw((round + static_cast<int>(random() % 2)) % 6, random), 1};
     const double q = std::vector<double>{0, 1, 50, 99.9, 100, 37}[random() % 6];
     const std::vector<Search::Union> unions{{0, lines}, {lines / 2, lines}};
-    Search search(lines, unions, {1000.0F, random() % 2 == 0 ? 0.0F : 300.0F},
-                  [&](std::size_t, std::uint64_t total) { return percentile_targets(total, q); },
-                  std::vector<std::int64_t>{0, 300, 4000, 1 << 20}[random() % 4]);
-    const int passes = run(search, samples, lines, unions);
-    EXPECT_LE(passes, 9);
-    for (std::size_t line = 0; line < lines + unions.size(); ++line) {
-      std::vector<float> values;
-      for (const auto& sample : samples)
-        if (line < lines ? sample.line == line
-                         : sample.line >= unions[line - lines].first && sample.line < unions[line - lines].last)
-          values.push_back(sample.value);
-      ASSERT_EQ(search.total(line), values.size());
-      if (values.empty()) continue;
-      std::sort(values.begin(), values.end());
-      const auto position = static_cast<std::size_t>(static_cast<double>(values.size() - 1) * (q / 100));
-      ASSERT_EQ(search.lower(line), values[position]);
-      ASSERT_EQ(search.upper(line), values[std::min(position + 1, values.size() - 1)]);
-    }
+    const std::int64_t bytes = std::vector<std::int64_t>{0, 300, 4000, 1 << 20}[random() % 4];
+    const RankRange range{1000.0F, random() % 2 == 0 ? 0.0F : 300.0F};
+    alone_and_in_processes(samples, random, [&](const std::vector<Sample<std::uint32_t>>& own, const Merge& merge) {
+      Search search(lines, unions, range,
+                    [&](std::size_t, std::uint64_t total) { return percentile_targets(total, q); }, bytes);
+      const int passes = run(search, own, lines, unions, merge);
+      EXPECT_LE(passes, 9);
+      for (std::size_t line = 0; line < lines + unions.size(); ++line) {
+        std::vector<float> values;
+        for (const auto& sample : samples)
+          if (line < lines ? sample.line == line
+                           : sample.line >= unions[line - lines].first && sample.line < unions[line - lines].last)
+            values.push_back(sample.value);
+        ASSERT_EQ(search.total(line), values.size());
+        if (values.empty()) continue;
+        std::sort(values.begin(), values.end());
+        const auto position = static_cast<std::size_t>(static_cast<double>(values.size() - 1) * (q / 100));
+        ASSERT_EQ(search.lower(line), values[position]);
+        ASSERT_EQ(search.upper(line), values[std::min(position + 1, values.size() - 1)]);
+      }
+    });
   }
 }
 
@@ -107,28 +123,30 @@ TEST(RankSearch, finds_the_weighted_percentile_in_any_memory) {
       sample = {static_cast<std::uint32_t>(random() % lines), draw(round % 6, random),
                 round % 3 == 0 ? 7 : std::uint64_t{random()} << (random() % 20)};
     const double q = std::vector<double>{0, 50, 100, 12.5}[random() % 4];
-    Search search(lines, {}, {1000.0F},
-                  [&](std::size_t, std::uint64_t total) { return inverted_cdf_target(total, q); },
-                  random() % 2 == 0 ? 0 : 100000);
-    run(search, samples, lines, {});
-    for (std::size_t line = 0; line < lines; ++line) {
-      std::vector<Sample<std::uint64_t>> own;
-      for (const auto& sample : samples)
-        if (sample.line == line) own.push_back(sample);
-      std::stable_sort(own.begin(), own.end(), [](const auto& a, const auto& b) { return a.value < b.value; });
-      std::uint64_t total = 0;
-      for (const auto& sample : own) total += sample.weight;
-      ASSERT_EQ(search.total(line), total);
-      if (total == 0) continue;
-      std::uint64_t sum = 0;
-      for (const auto& sample : own) {
-        sum += sample.weight;
-        if (sum > 0 && static_cast<double>(static_cast<long double>(sum) / static_cast<long double>(total)) >= q / 100) {
-          ASSERT_EQ(search.lower(line), sample.value);
-          break;
+    const std::int64_t bytes = random() % 2 == 0 ? 0 : 100000;
+    alone_and_in_processes(samples, random, [&](const std::vector<Sample<std::uint64_t>>& mine, const Merge& merge) {
+      Search search(lines, {}, {1000.0F},
+                    [&](std::size_t, std::uint64_t total) { return inverted_cdf_target(total, q); }, bytes);
+      run(search, mine, lines, {}, merge);
+      for (std::size_t line = 0; line < lines; ++line) {
+        std::vector<Sample<std::uint64_t>> own;
+        for (const auto& sample : samples)
+          if (sample.line == line) own.push_back(sample);
+        std::stable_sort(own.begin(), own.end(), [](const auto& a, const auto& b) { return a.value < b.value; });
+        std::uint64_t total = 0;
+        for (const auto& sample : own) total += sample.weight;
+        ASSERT_EQ(search.total(line), total);
+        if (total == 0) continue;
+        std::uint64_t sum = 0;
+        for (const auto& sample : own) {
+          sum += sample.weight;
+          if (sum > 0 && static_cast<double>(static_cast<long double>(sum) / static_cast<long double>(total)) >= q / 100) {
+            ASSERT_EQ(search.lower(line), sample.value);
+            break;
+          }
         }
       }
-    }
+    });
   }
 }
 
@@ -148,7 +166,7 @@ TEST(RankSearch, needs_one_pass_for_values_on_a_grid_whose_statistics_lie_within
     Search search(lines, unions, {static_cast<float>(most) * grid, 0.0F, grid},
                   [&](std::size_t, std::uint64_t total) { return percentile_targets(total, 50); },
                   static_cast<std::int64_t>(lines * 512 * sizeof(std::uint32_t)));
-    const int passes = run(search, samples, lines, unions);
+    const int passes = run(search, samples, lines, unions, Merge::alone());
     if (most == 200) { EXPECT_EQ(passes, 1); }
     for (std::size_t line = 0; line < lines; ++line) {
       std::vector<float> values;
@@ -168,7 +186,7 @@ TEST(RankSearch, needs_two_passes_where_the_values_of_a_bin_fit) {
     sample = {static_cast<std::uint32_t>(random() % 10), std::uniform_real_distribution<float>(0, 1000)(random), 1};
   RankCounts search(
       10, {}, {1000.0F}, [](std::size_t, std::uint64_t total) { return percentile_targets(total, 50); }, 100000);
-  EXPECT_EQ(run(search, samples, 10, {}), 2);
+  EXPECT_EQ(run(search, samples, 10, {}, Merge::alone()), 2);
 }
 
 TEST(RankSearch, refuses_a_pass_over_other_values) {

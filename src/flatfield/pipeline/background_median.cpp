@@ -56,29 +56,35 @@ template <class T>
 class PlaneMedians {
  public:
   PlaneMedians(const ome::Volume& volume, std::span<const std::int64_t> planes, const MedianPlan& plan,
-               const ParallelFor& parallel_for)
+               const ParallelFor& parallel_for, execution::ProcessGroup& processes)
       : volume_(volume),
         planes_(planes),
         plan_(plan),
         parallel_for_(parallel_for),
+        processes_(processes),
         groups_(groups_of(planes, volume.chunk_shape().z)),
         grid_(column_grid(volume)),
         stack_({plan.columns_at_once, std::ssize(planes), plan.strip_pixels}),
-        image_({1, volume.shape().y, volume.shape().x}) {}
+        image_({1, volume.shape().y, volume.shape().x}, 0.0F) {}
 
   Block<float> run() {
+    processes_.together([&] { take_columns(execution::stretch_of(processes_, grid_.volume())); });
+    processes_.unite(std::as_writable_bytes(image_.span()));
+    return std::move(image_);
+  }
+
+ private:
+  void take_columns(const execution::Stretch& mine) {
     const Extent3& chunk = volume_.chunk_shape();
-    for (std::int64_t column = 0; column < grid_.volume(); column += plan_.columns_at_once) {
-      const std::int64_t columns = std::min(plan_.columns_at_once, grid_.volume() - column);
+    for (std::int64_t column = mine.first; column < mine.last; column += plan_.columns_at_once) {
+      const std::int64_t columns = std::min(plan_.columns_at_once, mine.last - column);
       for (std::int64_t pixel = 0; pixel < chunk.y * chunk.x; pixel += plan_.strip_pixels) {
         read(column, columns, pixel);
         take_medians(column, columns, pixel);
       }
     }
-    return std::move(image_);
   }
 
- private:
   /// Pixels of a column's strip that lie in rows of the volume; in the last rows of chunks there are fewer.
   [[nodiscard]] std::int64_t strip_length(std::int64_t column, std::int64_t pixel) const {
     const Extent3& chunk = volume_.chunk_shape();
@@ -161,6 +167,7 @@ class PlaneMedians {
   std::span<const std::int64_t> planes_;
   const MedianPlan& plan_;
   const ParallelFor& parallel_for_;
+  execution::ProcessGroup& processes_;
   std::vector<PlaneGroup> groups_;
   Extent3 grid_;
   Block<T> stack_;  ///< (column, plane, pixel)
@@ -207,10 +214,10 @@ MedianPlan plan_median(const ome::Volume& volume, std::span<const std::int64_t> 
 }
 
 Block<float> median_of_planes(const ome::Volume& volume, std::span<const std::int64_t> planes, const MedianPlan& plan,
-                              const ParallelFor& parallel_for) {
+                              const ParallelFor& parallel_for, execution::ProcessGroup& processes) {
   switch (volume.dtype()) {
-    case DType::kUint8: return PlaneMedians<std::uint8_t>(volume, planes, plan, parallel_for).run();
-    case DType::kUint16: return PlaneMedians<std::uint16_t>(volume, planes, plan, parallel_for).run();
+    case DType::kUint8: return PlaneMedians<std::uint8_t>(volume, planes, plan, parallel_for, processes).run();
+    case DType::kUint16: return PlaneMedians<std::uint16_t>(volume, planes, plan, parallel_for, processes).run();
     default: break;
   }
   throw Error(ErrorCode::kUnsupported,

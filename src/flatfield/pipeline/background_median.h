@@ -5,6 +5,7 @@
 
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
+#include "flatfield/execution/process_group.h"
 #include "flatfield/ome/volume.h"
 
 namespace flatfield::pipeline {
@@ -33,8 +34,10 @@ struct MedianPlan {
 
 /// The background image: per-pixel median over these planes of a uint8 or uint16 volume, as a (1, y, x) block. Of each
 /// chunk only what holds these planes is decoded, where its codec allows that. The same bits for every plan and number
-/// of workers. Throws Error(kUnsupported) for another data type, and what reading throws.
+/// of workers and processes, which share the work. Throws Error(kUnsupported) for another data type, and what reading
+/// throws.
 [[nodiscard]] Block<float> median_of_planes(const ome::Volume& volume, std::span<const std::int64_t> planes,
-                                            const MedianPlan& plan, const ParallelFor& parallel_for);
+                                            const MedianPlan& plan, const ParallelFor& parallel_for,
+                                            execution::ProcessGroup& processes);
 
 }  // namespace flatfield::pipeline

@@ -19,6 +19,8 @@
 namespace flatfield::pipeline {
 namespace {
 
+execution::ProcessGroup alone;
+
 constexpr std::int64_t kPlenty = std::int64_t{1} << 40;
 
 std::int64_t pick(std::mt19937& random, std::int64_t lo, std::int64_t hi) {
@@ -168,7 +170,7 @@ TYPED_TEST(BackgroundMedian, is_the_same_for_every_layout_budget_and_number_of_w
       const MedianPlan plan = plan_median(*stored.volume, planes, workers, budget);
       EXPECT_LE(plan.bytes, std::max(budget, plan.least_bytes));
       stored.store->forget();
-      const Block<float> median = median_of_planes(*stored.volume, planes, plan, pool.as_parallel_for());
+      const Block<float> median = median_of_planes(*stored.volume, planes, plan, pool.as_parallel_for(), alone);
       ASSERT_EQ(median.shape(), (Extent3{1, shape.y, shape.x}));
       for (std::int64_t y = 0; y < shape.y; ++y)
         for (std::int64_t x = 0; x < shape.x; ++x)
@@ -187,7 +189,7 @@ TEST(BackgroundMedianPlan, says_which_chunks_are_read_and_how_often) {
   const auto reads = [&](std::int64_t budget) {
     const MedianPlan plan = plan_median(*stored.volume, planes, 1, budget);
     stored.store->forget();
-    (void)median_of_planes(*stored.volume, planes, plan, serial_for);
+    (void)median_of_planes(*stored.volume, planes, plan, serial_for, alone);
     EXPECT_EQ(stored.store->reads().size(), 27U);
     std::int64_t all = 0;
     for (const auto& [what, count] : stored.store->reads()) all += count;
@@ -222,7 +224,7 @@ TEST(BackgroundMedianTypes, other_than_uint8_and_uint16_are_refused) {
   const Stored<float> stored(random, {2, 2, 2}, {2, 2, 2}, true);
   const std::vector<std::int64_t> planes{0};
   try {
-    (void)median_of_planes(*stored.volume, planes, plan_median(*stored.volume, planes, 1, kPlenty), serial_for);
+    (void)median_of_planes(*stored.volume, planes, plan_median(*stored.volume, planes, 1, kPlenty), serial_for, alone);
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kUnsupported);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "flatfield/core/error.h"
 #include "flatfield/methods/quality.h"
@@ -100,7 +101,7 @@ LearnPlan plan_learning(const LearnFacts& facts, std::int64_t free_bytes) {
 }
 
 EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const Extent3& target)
-    : raw_(volume, context.pool, StreamedLevel::Residence::kStreamed, 0) {
+    : raw_(volume, context.pool, context.processes, StreamedLevel::Residence::kStreamed, 0) {
   const LearnFacts facts{volume.shape(),
                          volume.chunk_shape(),
                          static_cast<std::int64_t>(size_of(volume.dtype())),
@@ -113,7 +114,9 @@ EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context,
   all_bytes_ = plan.bytes;
   if (plan.resident) {
     kept_bytes_ = facts.shape.volume() * facts.voxel_bytes;
-    raw_.keep_in_memory();
+    std::int64_t widest = 0;
+    for (const methods::LevelPass& pass : widest_passes(facts)) widest = std::max(widest, pass.halo.y);
+    raw_.keep_in_memory(widest);
   }
   const std::int64_t left = plan.bytes - background_bytes(facts) - kept_bytes_;
   const std::int64_t least = least_search_bytes(facts);
@@ -126,6 +129,8 @@ EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context,
   search = std::max(least, std::min(search, left - least_pass));
   raw_.set_pass_bytes(left - search);
   search_bytes_ = search - least / 2;  // the scratch of its workers is not its own
+  // Processes that search together must do so in the same way.
+  context.processes.least(std::span(&search_bytes_, 1));
   context.log.info(plan.resident
                        ? fmt::format("the estimation level is kept in memory ({} MiB)",
                                      facts.shape.volume() * facts.voxel_bytes / kMebibyte)

@@ -82,12 +82,16 @@ std::shared_ptr<const ForegroundWeights> ForegroundWeights::mixture(
   } else {
     const auto level_bytes =
         context.memory.reserve("level of the mixture model", mixture_bytes(shape) - bytes);
-    Block<float> level(shape);
+    Block<float> level(shape, 0.0F);
     v_low.visit({}, [&](const methods::LevelBlock& block) {
       copy_block<float>(block.values, level.view().sub(block.box));
     });
-    made->stored_ = methods::foreground_weight(level.view(), mask.view(), background_planes,
-                                               context.config.fitting, context.pool.as_parallel_for());
+    v_low.merge().unite(std::as_writable_bytes(level.span()));
+    context.processes.first_only([&] {
+      made->stored_ = methods::foreground_weight(level.view(), mask.view(), background_planes,
+                                                 context.config.fitting, context.pool.as_parallel_for());
+    });
+    context.processes.broadcast(made->stored_);
   }
   made->field_ = std::make_unique<methods::StoredWeights>(std::as_const(made->stored_).view());
   return made;

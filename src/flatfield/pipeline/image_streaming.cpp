@@ -36,7 +36,7 @@ void ImageStreaming::first_pass(VoxelSource<T>& source, const PyramidTarget& tar
   const HeldMemory held(context_, plan, source_bytes);
   std::optional<report::Progress> progress;
   write_first_pass(source, target, share,
-                   {context_.pool, held.items_bytes, items_,
+                   {context_.pool, context_.processes, held.items_bytes, items_,
                     [&](std::int64_t bytes) { progress.emplace(context_.log, target.name, bytes); },
                     [&](const execution::WorkItem& item) { progress->advance(item.voxel_bytes()); }});
 }
@@ -44,7 +44,7 @@ void ImageStreaming::first_pass(VoxelSource<T>& source, const PyramidTarget& tar
 template <class T>
 void ImageStreaming::later_passes(const PyramidTarget& target, const OutputPlan& plan) {
   const HeldMemory held(context_, plan, 0);
-  write_later_passes<T>(target, {context_.pool, held.items_bytes, items_, {}, {}});
+  write_later_passes<T>(target, {context_.pool, context_.processes, held.items_bytes, items_, {}, {}});
 }
 
 template <class T>

@@ -260,8 +260,8 @@ std::string node_text(const StorePtr& store, const InspectOptions& options) {
 
 }  // namespace
 
-std::string inspect(const std::string& location, const InspectOptions& options) {
-  const StorePtr store = storage::open_store(location);
+std::string inspect(const std::string& location, const InspectOptions& options, storage::StoreOpener& stores) {
+  const StorePtr store = stores.open(location);
   if (!options.json) return node_text(store, options);
   Json document;
   document["location"] = store->describe("");

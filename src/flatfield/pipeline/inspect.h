@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "flatfield/storage/open_store.h"
+
 namespace flatfield::pipeline {
 
 struct InspectOptions {
@@ -12,6 +14,7 @@ struct InspectOptions {
 
 /// What is at a location: an array, a group, or an OME-Zarr image with its levels. Throws Error if
 /// it cannot be opened, or if an array whose checksum is asked for cannot be read.
-[[nodiscard]] std::string inspect(const std::string& location, const InspectOptions& options);
+[[nodiscard]] std::string inspect(const std::string& location, const InspectOptions& options,
+                                  storage::StoreOpener& stores);
 
 }  // namespace flatfield::pipeline

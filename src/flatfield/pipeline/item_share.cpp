@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "flatfield/core/error.h"
+#include "flatfield/pipeline/tile_paths.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -67,6 +68,11 @@ Share parse_share(const std::string& part, const Environment& environment) {
   if (!index || !given) refuse("expected I/N");
   if (*index >= *given) refuse("I is not less than N");
   return {*index, *given};
+}
+
+std::string results_folder(const std::string& results_dir, const Share& share) {
+  if (share.parts == 1) return results_dir;
+  return join_location(results_dir, fmt::format("part_{}_of_{}", share.part, share.parts));
 }
 
 }  // namespace flatfield::pipeline

@@ -13,4 +13,7 @@ namespace flatfield::pipeline {
 /// the scheduler says none. Throws Error(kUsage).
 [[nodiscard]] Share parse_share(const std::string& part, const Environment& environment = process_environment);
 
+/// The results directory of a share. Shares may run at the same time with the same options: each has results of its own.
+[[nodiscard]] std::string results_folder(const std::string& results_dir, const Share& share);
+
 }  // namespace flatfield::pipeline

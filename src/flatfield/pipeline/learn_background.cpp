@@ -73,7 +73,7 @@ void learn_background_image(const VolumeRequest& request, EstimationLevel& level
   const MedianPlan plan =
       plan_median(target, learned.target_planes, context.pool.workers(), context.memory.free_bytes());
   auto held = context.memory.reserve("background planes", plan.bytes);
-  Block<float> background = median_of_planes(target, learned.target_planes, plan, parallel_for);
+  Block<float> background = median_of_planes(target, learned.target_planes, plan, parallel_for, context.processes);
   held = {};
   level.take_back(context);
   const double final_sigma = config.background_final_smoothing_sigma;

@@ -45,7 +45,7 @@ std::int64_t count_not_positive(const Block<float>& plane) {
 }  // namespace
 
 Block<float> gather_planes(methods::LevelStream& level, const std::vector<std::int64_t>& planes) {
-  Block<float> out({static_cast<std::int64_t>(planes.size()), level.shape().y, level.shape().x});
+  Block<float> out({static_cast<std::int64_t>(planes.size()), level.shape().y, level.shape().x}, 0.0F);
   level.visit({{}, 0, methods::plane_ranges(planes)}, [&](const methods::LevelBlock& block) {
     for (std::int64_t z = 0; z < block.box.shape.z; ++z) {
       const auto place = std::lower_bound(planes.begin(), planes.end(), block.box.origin.z + z) - planes.begin();
@@ -53,6 +53,7 @@ Block<float> gather_planes(methods::LevelStream& level, const std::vector<std::i
       copy_block<float>(block.values.sub({{z, 0, 0}, to.shape}), out.view().sub(to));
     }
   });
+  level.merge().unite(std::as_writable_bytes(out.span()));
   return out;
 }
 
@@ -100,10 +101,16 @@ void learn_basic(const VolumeRequest& request, EstimationLevel& level, RunContex
                  Learned& learned) {
   const ParallelFor parallel_for = context.pool.as_parallel_for();
   config::BasicConfig options = context.config.basic;
-  const std::optional<BitVolume> mask = mask_at(request, level.shape(), context);
+  // Of processes that do a run together the first does the fit; all read the frames.
+  execution::ProcessGroup& processes = context.processes;
+  std::optional<BitVolume> mask;
   LearnedBasic basic;
-  basic.planes = mask ? planes_of_largest_mask(mask->view())
-                      : evenly_spaced_planes(level.shape().z, options.max_frames);
+  processes.first_only([&] {
+    mask = mask_at(request, level.shape(), context);
+    basic.planes = mask ? planes_of_largest_mask(mask->view())
+                        : evenly_spaced_planes(level.shape().z, options.max_frames);
+  });
+  processes.broadcast(basic.planes);
   context.log.info(fmt::format("BaSiC frames: {} of {} planes{}", basic.planes.size(), level.shape().z,
                                mask ? ", weighted by the mask" : ""));
   const auto held =
@@ -119,7 +126,7 @@ void learn_basic(const VolumeRequest& request, EstimationLevel& level, RunContex
     learned.fallback = reason;
   };
   methods::BasicFit fit;
-  try {
+  const auto fit_frames = [&] {
     if (options.autotune) {
       // Unweighted, as the program that this one takes over from does it.
       const methods::BasicAutotune tuned =
@@ -132,11 +139,16 @@ void learn_basic(const VolumeRequest& request, EstimationLevel& level, RunContex
     const auto output = context.config.save_outputs ? methods::BasicOutput::kFieldsAndBaseline
                                                     : methods::BasicOutput::kFields;
     fit = methods::fit_basic(frames, weight_frames, options, output, parallel_for);
+  };
+  try {
+    processes.first_only(fit_frames);
   } catch (const Error& error) {
     // What the data do not hold is no failure of the run; what was asked wrongly is.
     if (error.code() != ErrorCode::kBadInput) throw;
     return fall_back(error.message());
   }
+  processes.broadcast(fit.flatfield);
+  processes.broadcast(fit.darkfield);
   for (const std::string& warning : fit.warnings) context.log.warning(warning);
 
   const Extent3& shape = learned.correction.shape;

@@ -33,6 +33,7 @@ void complete_mask(methods::LevelStream& v_low, const std::vector<std::int64_t>&
     fit_mask.expand(block.box, inside);
     count.add(block.values, inside, block.worker);
   });
+  v_low.merge().common(mask.words());
 }
 
 /// How much each voxel counts in the fit (algorithms.md 4.3).
@@ -96,7 +97,7 @@ void learn_axis_curves(const VolumeRequest& request, EstimationLevel& level, Run
       context.masks->foreground(request.name, level.shape(), request.is_shared, [&](BitVolume& mask) {
         counted.emplace(context.pool.workers());
         complete_mask(level.v_low(), left_out, mask, *counted);
-      });
+      }, context.processes);
   if (!found) return fall_back("there is no mask for " + request.name);
   learned.correction.mask = std::move(*found);
   const BitVolume& mask = *learned.correction.mask;
@@ -115,7 +116,7 @@ void learn_axis_curves(const VolumeRequest& request, EstimationLevel& level, Run
   if (fit_mask.count() == 0) return fall_back("the mask is empty where the tile is not 0");
 
   const double g = counted && weights == nullptr
-                       ? counted->level(options.profile_percentile)
+                       ? counted->level(options.profile_percentile, level.v_low().merge())
                        : methods::global_level(level.v_low(), fit_mask, options.profile_percentile, weights);
   log.info(fmt::format("g: {}", g));
   if (g == 0.0) return fall_back("the global level g is 0");

@@ -88,11 +88,9 @@ std::vector<std::string> MaskCatalog::search_local(const std::string& identifier
   return matches;
 }
 
-std::optional<BitVolume> MaskCatalog::foreground(const std::string& tile_name, const Extent3& shape, bool is_shared,
-                                                 const std::function<void(BitVolume&)>& restrict) {
-  const std::string identifier = identifier_of(tile_name);
-  if (const auto known = foregrounds_.find(identifier); known != foregrounds_.end())
-    return numerics::nearest_resize(known->second.view(), shape);
+std::optional<MaskCatalog::Found> MaskCatalog::find(const std::string& tile_name, const Extent3& shape) const {
+  if (const auto known = foregrounds_.find(identifier_of(tile_name)); known != foregrounds_.end())
+    return Found{numerics::nearest_resize(known->second.view(), shape), true};
   const auto file = find_file(tile_name);
   if (!file) return std::nullopt;
   BitVolume mask = read_mask(*file);
@@ -101,9 +99,21 @@ std::optional<BitVolume> MaskCatalog::foreground(const std::string& tile_name, c
   } catch (const Error& error) {
     throw Error(error.code(), error.message(), *file, "segment the tile again, or remove the file");
   }
-  BitVolume foreground = numerics::nearest_resize(mask.view(), shape);
-  mask = {};
+  return Found{numerics::nearest_resize(mask.view(), shape), false};
+}
+
+std::optional<BitVolume> MaskCatalog::foreground(const std::string& tile_name, const Extent3& shape, bool is_shared,
+                                                 const std::function<void(BitVolume&)>& restrict,
+                                                 execution::ProcessGroup& processes) {
+  std::optional<Found> found;
+  processes.first_only([&] { found = find(tile_name, shape); });
+  if (!processes.ask_first([&] { return found.has_value(); })) return std::nullopt;
+  const bool is_known = processes.ask_first([&] { return found->is_known; });
+  BitVolume foreground = found ? std::move(found->mask) : BitVolume(shape);
+  processes.broadcast(std::as_writable_bytes(foreground.words()));
+  if (is_known) return foreground;
   restrict(foreground);
+  const std::string identifier = identifier_of(tile_name);
   if (is_shared || expected_.contains(identifier)) foregrounds_.emplace(identifier, foreground.clone());
   return foreground;
 }

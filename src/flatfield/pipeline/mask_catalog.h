@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "flatfield/core/bit_volume.h"
+#include "flatfield/execution/process_group.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
@@ -31,9 +32,11 @@ class MaskCatalog {
   /// is no file for the tile. On the tile's first volume it is made from the file, and `restrict` clears
   /// what v_low says is no foreground.
   /// It is remembered where other volumes share it: if `is_shared`, or for a tile that was said to come.
+  /// Of processes that do a run together the first makes it, and all `restrict` it.
   [[nodiscard]] std::optional<BitVolume> foreground(const std::string& tile_name, const Extent3& shape,
                                                     bool is_shared,
-                                                    const std::function<void(BitVolume&)>& restrict);
+                                                    const std::function<void(BitVolume&)>& restrict,
+                                                    execution::ProcessGroup& processes);
 
   /// Takes the foreground of a tile that an earlier run has found, if a tile to come shares it and none is known.
   void adopt(const std::string& tile_name, const BitVolume& foreground);
@@ -47,6 +50,12 @@ class MaskCatalog {
   void forget_all_but(std::span<const std::string> tile_locations);
 
  private:
+  /// What is known of a tile, or else is in its file.
+  struct Found {
+    BitVolume mask;
+    bool is_known = false;
+  };
+  [[nodiscard]] std::optional<Found> find(const std::string& tile_name, const Extent3& shape) const;
   [[nodiscard]] BitVolume read_mask(const std::string& location) const;
   [[nodiscard]] std::vector<std::string> search_local(const std::string& identifier) const;
   [[nodiscard]] std::vector<std::string> search_remote(const std::string& identifier) const;

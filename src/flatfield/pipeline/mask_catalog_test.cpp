@@ -54,9 +54,10 @@ class MaskCatalogTest : public testing::Test {
   /// As learning calls it, with the estimation level of a volume.
   static std::optional<BitVolume> foreground(MaskCatalog& catalog, const std::string& tile,
                                              const Block<float>& v_low) {
-    return catalog.foreground(tile, v_low.shape(), /*is_shared=*/true, [&](BitVolume& mask) {
-      mask.clear_where_zero({0, 0, 0}, v_low.view());
-    });
+    execution::ProcessGroup alone;
+    return catalog.foreground(
+        tile, v_low.shape(), /*is_shared=*/true,
+        [&](BitVolume& mask) { mask.clear_where_zero({0, 0, 0}, v_low.view()); }, alone);
   }
 
   mutable storage::StoreOpener stores_;

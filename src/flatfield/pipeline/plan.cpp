@@ -4,13 +4,14 @@
 #include "flatfield/pipeline/plan_report.h"
 #include "flatfield/pipeline/run_setup.h"
 #include "flatfield/pipeline/tile_plan.h"
-#include "flatfield/pipeline/translate_errors.h"
+#include "flatfield/core/translate_errors.h"
 
 namespace flatfield::pipeline {
 namespace {
 
 std::string plan_document(config::RunConfig& config, report::Log& log, bool json) {
-  RunSetup setup(config, log);
+  execution::ProcessGroup alone;
+  RunSetup setup(config, log, alone);
   setup.read_shared();
   std::string text;
   Json plans = Json::array();
@@ -33,7 +34,7 @@ int plan(config::RunConfig config, report::Log& log, bool json, std::string& doc
     with_errors([&] { document = plan_document(config, log, json); });
     return 0;
   } catch (const Error& error) {
-    log.event(report::LogLevel::kError, "plan_failed", error.what());
+    log.failure("plan_failed", error);
     return exit_code(error.code());
   }
 }

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "flatfield/core/error.h"
@@ -12,11 +14,12 @@
 #include "flatfield/pipeline/artifacts.h"
 #include "flatfield/pipeline/item_share.h"
 #include "flatfield/pipeline/local_copy.h"
+#include "flatfield/pipeline/report_pages.h"
 #include "flatfield/pipeline/run_report.h"
 #include "flatfield/pipeline/run_setup.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/pipeline/tile_record.h"
-#include "flatfield/pipeline/translate_errors.h"
+#include "flatfield/core/translate_errors.h"
 #include "flatfield/storage/write_probe.h"
 
 namespace flatfield::pipeline {
@@ -66,60 +69,89 @@ void finish_batch(RunContext& context, RunReport& report, int exit) {
             counts);
 }
 
-int run_checked(config::RunConfig& config, config::RunStep step, report::Log& log) {
+void upload_results(RunContext& context, const std::string& artifacts, int exit) {
+  context.log.info("the results directory is uploaded to " + artifacts);
+  try {
+    const std::int64_t files = upload_folder(context.config.results_dir, artifacts, context.stores);
+    context.log.info(fmt::format("uploaded: {} files", files));
+  } catch (const Error& error) {
+    // What went wrong first is what the run is about.
+    if (exit == 0) throw;
+    context.log.warning(std::string("the results directory is not uploaded: ") + error.what());
+  }
+}
+
+/// Whether any process of the run was asked to stop.
+bool any_interrupted(const execution::ProcessGroup& processes) {
+  std::array<std::uint64_t, 1> interrupted{interruption_requested() ? std::uint64_t{1} : 0};
+  processes.sum(interrupted);
+  return interrupted[0] != 0;
+}
+
+int run_checked(config::RunConfig& config, config::RunStep step, report::Log& log,
+                execution::ProcessGroup& processes) {
   const Share share = parse_share(config.part);
-  // Parts may run at the same time with the same options: each has results of its own.
-  if (share.parts > 1)
-    config.results_dir = join_location(config.results_dir, fmt::format("part_{}_of_{}", share.part, share.parts));
-  RunSetup setup(config, log, step);
+  config.results_dir = results_folder(config.results_dir, share);
+  RunSetup setup(config, log, processes, step);
   setup.context().share = share;
-  make_results_dir(config.results_dir);
-  log.open_file(config.results_dir + "/exaspim_flatfield.log");
+  processes.first_only([&] {
+    make_results_dir(config.results_dir);
+    log.open_file(config.results_dir + "/exaspim_flatfield.log");
+  });
   setup.read_shared();
   const std::vector<std::string>& tiles = setup.tiles();
   RunContext& context = setup.context();
   std::string artifacts = artifacts_location(config.output, tiles.front());
   if (share.parts > 1) artifacts = join_location(artifacts, location_name(config.results_dir));
   const bool uploads = storage::is_remote(config.output);
-  if (uploads) storage::prove_writable(*context.stores.open(artifacts));
+  if (uploads) processes.first_only([&] { storage::prove_writable(*context.stores.open(artifacts)); });
   RunReport report(config.results_dir + "/run_report.json", log.take_warnings());
 
   int exit = 0;
+  bool interrupted = false;
+  std::vector<Json> entries;  // of the page of the batch
   for (std::size_t i = 0; i < tiles.size(); ++i) {
     if (tiles.size() > 1) log.info(fmt::format("tile {} of {}: {}", i + 1, tiles.size(), tiles[i]));
     if (context.masks) context.masks->expect(std::span(tiles).subspan(i + 1));
     TileRecord record = run_tile(context, tiles[i]);
     if (record.exit_code != 0)
       exit = tiles.size() > 1 ? exit_code(ErrorCode::kTilesFailed) : record.exit_code;
-    if (interruption_requested()) exit = exit_code(ErrorCode::kInterrupted);
-    report.add(std::move(record.report), exit);
-    if (interruption_requested()) break;
+    interrupted = any_interrupted(processes);
+    if (interrupted) exit = exit_code(ErrorCode::kInterrupted);
+    processes.first_only([&] {
+      report.add(std::move(record.report), exit);
+      if (tiles.size() > 1 && !record.batch_entry.is_null()) {
+        entries.push_back(std::move(record.batch_entry));
+        write_batch_page(report.document(), entries, context.config.results_dir, log);
+      }
+    });
+    if (interrupted) break;
     if (context.masks) context.masks->forget_all_but(std::span(tiles).subspan(i + 1));
   }
-  if (tiles.size() > 1 && !interruption_requested()) finish_batch(context, report, exit);
-  if (uploads) {
-    log.info("the results directory is uploaded to " + artifacts);
-    try {
-      const std::int64_t files = upload_folder(config.results_dir, artifacts, context.stores);
-      log.info(fmt::format("uploaded: {} files", files));
-    } catch (const Error& error) {
-      // What went wrong first is what the run is about.
-      if (exit == 0) throw;
-      log.warning(std::string("the results directory is not uploaded: ") + error.what());
+  processes.first_only([&] {
+    if (tiles.size() > 1 && !interrupted) {
+      finish_batch(context, report, exit);
+      if (!entries.empty()) write_batch_page(report.document(), entries, context.config.results_dir, log);
     }
-  }
+    if (uploads) upload_results(context, artifacts, exit);
+  });
   return exit;
 }
 
 }  // namespace
 
 int run(config::RunConfig config, report::Log& log, config::RunStep step) {
+  execution::ProcessGroup alone;
+  return run(std::move(config), log, alone, step);
+}
+
+int run(config::RunConfig config, report::Log& log, execution::ProcessGroup& processes, config::RunStep step) {
   try {
     int exit = 0;
-    with_errors([&] { exit = run_checked(config, step, log); });
+    with_errors([&] { processes.together([&] { exit = run_checked(config, step, log, processes); }); });
     return exit;
   } catch (const Error& error) {
-    log.event(report::LogLevel::kError, "run_failed", error.what());
+    log.failure("run_failed", error);
     return exit_code(error.code());
   }
 }

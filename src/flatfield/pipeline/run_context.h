@@ -7,6 +7,7 @@
 #include "flatfield/config/run_config.h"
 #include "flatfield/core/block.h"
 #include "flatfield/execution/memory_budget.h"
+#include "flatfield/execution/process_group.h"
 #include "flatfield/execution/thread_pool.h"
 #include "flatfield/pipeline/mask_catalog.h"
 #include "flatfield/pipeline/median_summary.h"
@@ -21,6 +22,7 @@ namespace flatfield::pipeline {
 struct RunContext {
   const config::RunConfig& config;
   execution::ThreadPool& pool;
+  execution::ProcessGroup& processes;        ///< that do this run together
   report::Log& log;
   storage::StoreOpener& stores;              ///< everything outside the results directory comes from here
   execution::MemoryBudget& memory;           ///< what the run may use, and who holds it

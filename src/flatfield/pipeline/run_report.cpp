@@ -32,7 +32,9 @@ Json RunReport::counts() const {
   return counts;
 }
 
-void RunReport::write() const {
+void RunReport::write() const { write_json(path_, document()); }
+
+Json RunReport::document() const {
   Json report;
   report["program"] = "exaspim-flatfield";
   report["version"] = FLATFIELD_VERSION;
@@ -41,7 +43,7 @@ void RunReport::write() const {
   report["tiles"] = Json(Json::Array(records_.begin(), records_.end()));
   report["overlap"] = overlap_;
   report["exit_code"] = exit_;
-  write_json(path_, report);
+  return report;
 }
 
 }  // namespace flatfield::pipeline

@@ -19,6 +19,8 @@ class RunReport {
   /// Adds what was measured over all tiles. Throws Error(kWriteFailed).
   void add_overlap(Json overlap, const std::vector<std::string>& warnings);
 
+  /// The report as it is written.
+  [[nodiscard]] Json document() const;
   /// Tiles with a record.
   [[nodiscard]] std::size_t tile_count() const { return records_.size(); }
   /// Tiles by status: corrected, background_only, skipped, failed, and where there are some estimated, applied,

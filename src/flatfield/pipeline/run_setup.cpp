@@ -76,13 +76,14 @@ execution::MemoryBudget::Reservation reserve(execution::MemoryBudget& memory, co
 
 }  // namespace
 
-RunSetup::RunSetup(config::RunConfig& config, report::Log& log, config::RunStep step)
+RunSetup::RunSetup(config::RunConfig& config, report::Log& log, execution::ProcessGroup& processes,
+                   config::RunStep step)
     : tiles_(checked_tiles(config, step)),
       pool_(config.num_workers),
       memory_(memory_limit(config)),
       process_(reserve(memory_, process_need(config.num_workers))),
       stores_(s3_options(config, memory_.limit_bytes()), sync_of(config.sync)),
-      context_{config, pool_, log, stores_, memory_, {}, {}, {}, {}, {}, step, {}} {}
+      context_{config, pool_, processes, log, stores_, memory_, {}, {}, {}, {}, {}, step, {}} {}
 
 void RunSetup::read_shared() {
   RunContext& context = context_;

@@ -15,8 +15,9 @@ namespace flatfield::pipeline {
 /// What a run, a step of it or its plan needs before the first tile: the tiles it is about, workers, memory, stores.
 class RunSetup {
  public:
-  /// Checks the configuration, and completes it. It must outlive this. Throws Error(kUsage).
-  RunSetup(config::RunConfig& config, report::Log& log, config::RunStep step = config::RunStep::kRun);
+  /// Checks the configuration, and completes it. All must outlive this. Throws Error(kUsage).
+  RunSetup(config::RunConfig& config, report::Log& log, execution::ProcessGroup& processes,
+           config::RunStep step = config::RunStep::kRun);
 
   /// Reads what all tiles need, once, before the first of them. Throws Error.
   void read_shared();

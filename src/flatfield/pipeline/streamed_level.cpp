@@ -62,12 +62,15 @@ void fetch(const T* row, std::int64_t n) {
 template <class T>
 class StreamedLevel::Pass {
  public:
+  using Span = execution::Stretch;
+
   Pass(StreamedLevel& level, const methods::LevelPass& pass, const StreamGeometry& geometry,
        const Visitor& visitor)
       : level_(level),
         shape_(level.shape()),
         halo_(pass.halo),
         wants_(pass.wants),
+        rows_(execution::stretch_of(level.processes_, shape_.y)),
         geometry_(geometry),
         visitor_(visitor),
         scratches_(static_cast<std::size_t>(level.pool_.workers())),
@@ -76,37 +79,43 @@ class StreamedLevel::Pass {
     if (wants_) reads_ = [this](const Box3& part) { return wants_(grown(part, halo_, shape_)); };
   }
 
-  void visit_resident(const Block<T>& voxels, const methods::PlaneRange& range) {
-    visit_boxes({{range.first, 0, 0}, {range.last - range.first, shape_.y, shape_.x}}, voxels.view(), {});
+  /// Whether there is a row for this process.
+  [[nodiscard]] bool has_rows() const { return rows_.first < rows_.last; }
+  /// The rows that this process visits, and those around them that its visitors see.
+  [[nodiscard]] Span seen_rows() const {
+    return {std::max<std::int64_t>(0, rows_.first - halo_.y), std::min(shape_.y, rows_.last + halo_.y)};
+  }
+
+  /// `voxels` are those of the level from row `first_row` on.
+  void visit_resident(const Block<T>& voxels, std::int64_t first_row, const methods::PlaneRange& range) {
+    visit_boxes({{range.first, rows_.first, 0}, {range.last - range.first, rows_.last - rows_.first, shape_.x}},
+                voxels.view(), {0, first_row, 0});
   }
 
   void visit_streamed(const methods::PlaneRange& range) {
     const std::int64_t begin = std::max<std::int64_t>(0, range.first - halo_.z);
     const std::int64_t end = std::min(shape_.z, range.last + halo_.z);
+    const execution::Stretch seen = seen_rows();
     if (window_.empty())
       window_ = Block<T>({std::min(shape_.z, geometry_.slab + 2 * halo_.z),
                           std::min(shape_.y, geometry_.band + 2 * halo_.y), shape_.x});
-    if (geometry_.band < shape_.y)
+    if (seen.first / geometry_.band < (seen.last - 1) / geometry_.band)
       kept_rows_ = Block<T>({end - begin, std::max<std::int64_t>(2 * halo_.y, 1), shape_.x});
     // A band is read from `first`; its first rows, from `kept` on, are those that the band before has read too.
-    std::int64_t done = 0;
-    std::int64_t kept = 0;
-    for (std::int64_t first = 0; first < shape_.y; first += geometry_.band) {
-      const std::int64_t last = std::min(shape_.y, first + geometry_.band);
-      const std::int64_t ready = last == shape_.y ? last : std::max(done, last - halo_.y);
-      const std::int64_t keep = std::max<std::int64_t>(0, ready - halo_.y);
+    std::int64_t done = rows_.first;
+    std::int64_t kept = seen.first;
+    for (std::int64_t first = seen.first; first < seen.last;) {
+      const std::int64_t last = std::min(seen.last, (first / geometry_.band + 1) * geometry_.band);
+      const std::int64_t ready = last == seen.last ? rows_.last : std::max(done, last - halo_.y);
+      const std::int64_t keep = std::max(seen.first, ready - halo_.y);
       visit_band({first, last}, kept, keep, {done, ready}, {begin, end}, range);
       done = ready;
       kept = keep;
+      first = last;
     }
   }
 
  private:
-  struct Span {
-    std::int64_t first;
-    std::int64_t last;
-  };
-
   /// One band: rows `rows` are read, those from `kept` on before them are known, those from `keep` on are
   /// kept for the next band, and `ready` are visited.
   void visit_band(Span rows, std::int64_t kept, std::int64_t keep, Span ready, Span planes,
@@ -127,7 +136,7 @@ class StreamedLevel::Pass {
         T* const known = kept_rows_.empty() ? nullptr : kept_rows_.plane(z - planes.first).data;
         T* const plane = window.row(z - oldest, 0);
         std::copy_n(known, (rows.first - kept) * shape_.x, plane);
-        if (rows.last < shape_.y)
+        if (rows.last < seen_rows().last)
           std::copy_n(plane + (keep - kept) * shape_.x, (rows.last - keep) * shape_.x, known);
       });
       const std::int64_t done_now =
@@ -193,6 +202,7 @@ class StreamedLevel::Pass {
   const Extent3 halo_;
   const std::function<bool(const Box3&)> wants_;
   std::function<bool(const Box3&)> reads_;  ///< the same of what is read for it
+  const Span rows_;  ///< that this process visits
   const StreamGeometry geometry_;
   const Visitor& visitor_;
   std::vector<zarr::ChunkScratch> scratches_;
@@ -202,9 +212,9 @@ class StreamedLevel::Pass {
   Block<T> kept_rows_;  ///< of each plane, for the next band
 };
 
-StreamedLevel::StreamedLevel(ome::Volume volume, execution::ThreadPool& pool, Residence residence,
-                             std::int64_t bytes)
-    : volume_(std::move(volume)), pool_(pool), residence_(residence), bytes_(bytes) {
+StreamedLevel::StreamedLevel(ome::Volume volume, execution::ThreadPool& pool, execution::ProcessGroup& processes,
+                             Residence residence, std::int64_t bytes)
+    : volume_(std::move(volume)), pool_(pool), processes_(processes), residence_(residence), bytes_(bytes) {
   const DType dtype = volume_.dtype();
   if (dtype != DType::kUint8 && dtype != DType::kUint16)
     throw Error(ErrorCode::kUnsupported,
@@ -227,6 +237,24 @@ StreamRequest StreamedLevel::request_of(const ome::Volume& volume, const methods
 }
 
 void StreamedLevel::visit(const methods::LevelPass& pass, const Visitor& visitor) {
+  processes_.together([&] { visit_here(pass, visitor); });
+}
+
+/// Reads rows of the level, unless they are there.
+template <class T>
+void StreamedLevel::keep_rows(const execution::Stretch& rows) {
+  if (std::holds_alternative<Block<T>>(level_) && kept_.first <= rows.first && rows.last <= kept_.last) return;
+  const execution::Stretch mine = execution::stretch_of(processes_, shape().y);
+  kept_ = {std::min(rows.first, std::max<std::int64_t>(0, mine.first - kept_around_)),
+           std::max(rows.last, std::min(shape().y, mine.last + kept_around_))};
+  level_ = std::monostate();
+  Block<T> voxels({shape().z, kept_.last - kept_.first, shape().x});
+  std::vector<zarr::ChunkScratch> scratches(static_cast<std::size_t>(workers()));
+  read_box<T>(volume_, {{0, kept_.first, 0}, voxels.shape()}, voxels.view(), pool_, scratches, {});
+  level_ = std::move(voxels);
+}
+
+void StreamedLevel::visit_here(const methods::LevelPass& pass, const Visitor& visitor) {
   const StreamRequest request = request_of(volume_, pass, workers());
   const bool resident = residence_ == Residence::kInMemory;
   const auto geometry = resident ? resident_geometry(request, bytes_) : choose_geometry(request, bytes_);
@@ -237,14 +265,10 @@ void StreamedLevel::visit(const methods::LevelPass& pass, const Visitor& visitor
   const std::vector<methods::PlaneRange> whole{{0, shape().z}};
   const auto run = [&]<class T>(T /*type*/) {
     Pass<T> running(*this, pass, *geometry, visitor);
-    if (resident && !std::holds_alternative<Block<T>>(level_)) {
-      Block<T> voxels(shape());
-      std::vector<zarr::ChunkScratch> scratches(static_cast<std::size_t>(workers()));
-      read_box<T>(volume_, {{0, 0, 0}, shape()}, voxels.view(), pool_, scratches, {});
-      level_ = std::move(voxels);
-    }
+    if (!running.has_rows()) return;
+    if (resident) keep_rows<T>(running.seen_rows());
     for (const methods::PlaneRange& range : pass.planes.empty() ? whole : pass.planes)
-      resident ? running.visit_resident(std::get<Block<T>>(level_), range) : running.visit_streamed(range);
+      resident ? running.visit_resident(std::get<Block<T>>(level_), kept_.first, range) : running.visit_streamed(range);
   };
   const StageScope scope(Stage::kArithmetic);
   if (volume_.dtype() == DType::kUint8)

@@ -7,15 +7,17 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/stored_volume.h"
+#include "support/process_threads.h"
 
 namespace flatfield::pipeline {
 namespace {
 
-/// Every voxel of the planes is visited once, and each visit sees the level's voxels around its box.
+execution::ProcessGroup alone;
+
+/// Counts the visits of each voxel, of which each sees the level's voxels around its box.
 template <class T>
-void expect_faithful(StreamedLevel& level, const Block<T>& voxels, const methods::LevelPass& pass) {
+void count_visits(StreamedLevel& level, const Block<T>& voxels, const methods::LevelPass& pass, Block<std::uint32_t>& visits) {
   const Extent3& shape = voxels.shape();
-  Block<int> visits(shape, 0);
   std::mutex mutex;
   level.visit(pass, [&](const methods::LevelBlock& block) {
     const std::lock_guard lock(mutex);
@@ -36,12 +38,40 @@ void expect_faithful(StreamedLevel& level, const Block<T>& voxels, const methods
           ++visits.at(block.box.origin.z + z, block.box.origin.y + y, block.box.origin.x + x);
     for (const BlockView<float>& spare : block.spare) spare.row(0, 0)[0] = -1.0F;
   });
+}
+
+/// Every voxel of the planes was visited once, and no other.
+void expect_once(const Block<std::uint32_t>& visits, const methods::LevelPass& pass) {
+  const Extent3& shape = visits.shape();
   for (std::int64_t z = 0; z < shape.z; ++z) {
     bool wanted = pass.planes.empty();
     for (const methods::PlaneRange& range : pass.planes) wanted |= z >= range.first && z < range.last;
     for (std::int64_t y = 0; y < shape.y; ++y)
-      for (std::int64_t x = 0; x < shape.x; ++x) ASSERT_EQ(visits.at(z, y, x), wanted ? 1 : 0);
+      for (std::int64_t x = 0; x < shape.x; ++x) ASSERT_EQ(visits.at(z, y, x), wanted ? 1U : 0U);
   }
+}
+
+template <class T>
+void expect_faithful(StreamedLevel& level, const Block<T>& voxels, const methods::LevelPass& pass) {
+  Block<std::uint32_t> visits(voxels.shape(), 0U);
+  count_visits(level, voxels, pass, visits);
+  expect_once(visits, pass);
+}
+
+/// The same where several processes share the level.
+template <class T>
+void expect_faithful_in_processes(int count, const Stored<T>& stored, StreamedLevel::Residence residence,
+                                  std::int64_t bytes, const methods::LevelPass& pass) {
+  testing_support::ProcessThreads::run(count, [&](execution::ProcessGroup& processes) {
+    execution::ThreadPool pool(1);
+    StreamedLevel level(stored.volume(), pool, processes, residence, bytes);
+    for (const methods::LevelPass& each : {pass, methods::LevelPass{{2, 3, 1}, 0, {}}}) {
+      Block<std::uint32_t> visits(stored.voxels.shape(), 0U);
+      count_visits(level, stored.voxels, each, visits);
+      level.merge().sum(visits.span());
+      expect_once(visits, each);
+    }
+  });
 }
 
 template <class T>
@@ -63,13 +93,18 @@ void stream_randomly(unsigned seed) {
     execution::ThreadPool pool(1 + static_cast<int>(random() % 3));
     const std::int64_t least =
         least_stream_bytes(StreamedLevel::request_of(stored.volume(), pass, pool.workers()));
-    StreamedLevel level(stored.volume(), pool, StreamedLevel::Residence::kStreamed, least);
+    StreamedLevel level(stored.volume(), pool, alone, StreamedLevel::Residence::kStreamed, least);
     expect_faithful(level, stored.voxels, pass);
     level.set_pass_bytes(least + static_cast<std::int64_t>(random() % 2000000));
     expect_faithful(level, stored.voxels, pass);
-    StreamedLevel resident(stored.volume(), pool, StreamedLevel::Residence::kInMemory, 1 << 26);
+    StreamedLevel resident(stored.volume(), pool, alone, StreamedLevel::Residence::kInMemory, 1 << 26);
     expect_faithful(resident, stored.voxels, pass);
     expect_faithful(resident, stored.voxels, {});
+    const int processes = 2 + static_cast<int>(random() % 4);
+    expect_faithful_in_processes(processes, stored, StreamedLevel::Residence::kInMemory, 1 << 26, pass);
+    expect_faithful_in_processes(
+        processes, stored, StreamedLevel::Residence::kStreamed,
+        std::max(least, least_stream_bytes(StreamedLevel::request_of(stored.volume(), {{2, 3, 1}, 0, {}}, 1))), pass);
   }
 }
 
@@ -96,7 +131,7 @@ TEST(StreamedLevel, visits_what_is_wanted_with_all_that_lies_within_the_halo_of_
     execution::ThreadPool pool(2);
     const std::int64_t least = least_stream_bytes(StreamedLevel::request_of(stored.volume(), pass, 2));
     for (const auto residence : {StreamedLevel::Residence::kStreamed, StreamedLevel::Residence::kInMemory}) {
-      StreamedLevel level(stored.volume(), pool, residence,
+      StreamedLevel level(stored.volume(), pool, alone, residence,
                           residence == StreamedLevel::Residence::kStreamed ? least + up_to(1000000) : 1 << 26);
       std::mutex mutex;
       std::size_t visits = 0;
@@ -124,7 +159,7 @@ TEST(StreamedLevel, refuses_a_pass_that_needs_more_than_its_bytes) {
   execution::ThreadPool pool(2);
   const methods::LevelPass pass{{2, 2, 2}, 1, {}};
   const std::int64_t least = least_stream_bytes(StreamedLevel::request_of(stored.volume(), pass, 2));
-  StreamedLevel level(stored.volume(), pool, StreamedLevel::Residence::kStreamed, least - 1);
+  StreamedLevel level(stored.volume(), pool, alone, StreamedLevel::Residence::kStreamed, least - 1);
   try {
     level.visit(pass, [](const methods::LevelBlock&) { FAIL() << "it has begun"; });
     FAIL() << "no error";
@@ -133,10 +168,28 @@ TEST(StreamedLevel, refuses_a_pass_that_needs_more_than_its_bytes) {
   }
 }
 
+TEST(StreamedLevel, hands_on_what_a_visitor_of_another_process_throws) {
+  const Stored<std::uint16_t> stored({8, 40, 30}, {8, 16, 16}, 3);
+  std::atomic<int> caught{0};
+  testing_support::ProcessThreads::run(3, [&](execution::ProcessGroup& processes) {
+    execution::ThreadPool pool(1);
+    StreamedLevel level(stored.volume(), pool, processes, StreamedLevel::Residence::kStreamed, 1 << 24);
+    try {
+      level.visit({}, [&](const methods::LevelBlock&) {
+        if (processes.rank() == 1) throw Error(ErrorCode::kBadInput, "a damaged chunk");
+      });
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kBadInput);
+      ++caught;
+    }
+  });
+  EXPECT_EQ(caught, 3);
+}
+
 TEST(StreamedLevel, hands_on_what_a_visitor_throws) {
   const Stored<std::uint16_t> stored({40, 40, 40}, {8, 8, 8}, 1);
   execution::ThreadPool pool(3);
-  StreamedLevel level(stored.volume(), pool, StreamedLevel::Residence::kStreamed, 1 << 24);
+  StreamedLevel level(stored.volume(), pool, alone, StreamedLevel::Residence::kStreamed, 1 << 24);
   EXPECT_THROW(level.visit({}, [](const methods::LevelBlock&) { throw Error(ErrorCode::kBadInput, "no"); }), Error);
 }
 

@@ -23,6 +23,7 @@
 #include "flatfield/pipeline/tile_outputs.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/pipeline/tile_places.h"
+#include "flatfield/pipeline/tile_portrait.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
@@ -94,7 +95,7 @@ class Job {
   bool is_finished() {
     if (!places_.is_finished()) return false;
     // Other channels of the tile share the mask of the first one, also where that was corrected by an earlier run.
-    if (context_.masks)
+    if (context_.masks && is_first())
       if (const auto mask = read_low_resolution_mask(low_mask_location(), context_.stores))
         context_.masks->adopt(name_, *mask);
     context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
@@ -114,8 +115,10 @@ class Job {
   }
 
   void examine_places() {
-    identity_ = tile_identity(*tile_, levels_);
-    fingerprint_ = tile_fingerprint(context_, location_, identity_, given_identity_);
+    context_.processes.first_only([&] {
+      identity_ = tile_identity(*tile_, levels_);
+      fingerprint_ = tile_fingerprint(context_, location_, identity_, given_identity_);
+    });
     places_.examine(fingerprint_);
   }
 
@@ -142,6 +145,10 @@ class Job {
   [[nodiscard]] StoredObject scratch_model() const {
     return {places_.store(), storage::join_key(kScratchName, "model.npz")};
   }
+  /// As the first process sees it: the answer must be the same in all.
+  [[nodiscard]] bool is_there(const StoredObject& object) {
+    return context_.processes.ask_first([&] { return object.store->size(object.key).has_value(); });
+  }
 
   void load_model(const StoredObject& from) {
     const std::string where = from.store->describe(from.key);
@@ -163,6 +170,7 @@ class Job {
       context_.log.warning(fmt::format("the model was learnt at {}, the tile has {}: it is resized",
                                        to_string(model_->shape), to_string(shape())));
     note_model();
+    for (const ModelVolume& volume : model_->volumes) picture(volume);
   }
 
   [[nodiscard]] ome::VolumeId volume_counts() const { return tile_->volume_counts(*input_); }
@@ -183,7 +191,7 @@ class Job {
   void take_model() {
     if (!model_) {
       const StoredObject model = scratch_model();
-      if (!places_.resumed() || !model.store->size(model.key))
+      if (!places_.resumed() || !is_there(model))
         throw Error(ErrorCode::kNotFound, "there is no model beside the output", outputs_.corrected,
                     "estimate first with the same options, or name a model with --model");
       load_model(model);
@@ -196,7 +204,7 @@ class Job {
   // Estimate
 
   void estimate() {
-    if (writes_image_ && places_.resumed() && scratch_model().store->size(scratch_model().key)) {
+    if (writes_image_ && places_.resumed() && is_there(scratch_model())) {
       load_model(scratch_model());
       if (config_.save_outputs) save_results();
     } else {
@@ -211,7 +219,7 @@ class Job {
         places_.claim(fingerprint_);
         write_probability();
       }
-      write_model(*to.store, to.key, *model_);
+      context_.processes.first_only([&] { write_model(*to.store, to.key, *model_); });
       if (!writes_image_) context_.log.info("model: " + model_location(config_.model, name_));
       fail_point("learn.written");
     }
@@ -224,16 +232,31 @@ class Job {
     model_->created = started_;
     model_->shape = shape();
     model_->configuration = parameters_;
-    model_->input = identity_.is_null() ? tile_identity(*tile_, levels_) : identity_;
+    if (is_first()) model_->input = identity_.is_null() ? tile_identity(*tile_, levels_) : identity_;
     model_->levels = levels_;
     model_->volumes = learn_tile({*tile_, location_, name_, levels_, plans_.corrected.volumes}, context_,
                                  [&](const ModelVolume& volume) {
                                    if (!volume.quality.is_null()) result_.quality[label(volume.id)] = volume.quality;
                                    if (config_.save_outputs) save_results(volume);
-                                   if (!config_.dump_learned.empty())
+                                   if (!config_.dump_learned.empty() && is_first())
                                      dump_learned(config_.dump_learned, volume.learned);
+                                   picture(volume);
                                  });
     note_model();
+  }
+
+  /// --report: what it shows of a volume.
+  void picture(const ModelVolume& volume) {
+    if (!is_first() || !config::writes_report(config_) || context_.step == RunStep::kApply) return;
+    try {
+      result_.pictures.push_back(report::draw_pictures(take_portrait(
+          {*tile_, levels_.estimation, levels_.target, volume.id, label(volume.id)}, volume.learned, context_)));
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kInterrupted) throw;
+      context_.log.warning(std::string("the report has no pictures: ") + error.what());
+    } catch (const std::exception& error) {
+      context_.log.warning(std::string("the report has no pictures: ") + error.what());
+    }
   }
 
   /// The probability is made of what was learnt and is not in the model, so it is written before that.
@@ -274,6 +297,7 @@ class Job {
     try {
       apply();
     } catch (const Error& error) {
+      if (!is_first()) throw;
       const storage::Store& tile = *input_->shared_store();
       bool noted = false;
       const Json chunks = *fingerprint_.find("tile")->find("chunks");
@@ -304,6 +328,11 @@ class Job {
       streaming_.later_passes<float>(probability().target(volume.id, "probability"), plans_.probability);
       has_probability = true;
     }
+    context_.processes.first_only([&] { finish(has_mask, has_probability); });
+  }
+
+  /// What is done once, when all items are.
+  void finish(bool has_mask, bool has_probability) {
     // A model that was learnt from another tile has another shape.
     if (has_mask)
       if (const BitVolume& low = *masked_volume()->learned.correction.mask; low.shape() == plans_.low_mask.shape)
@@ -339,6 +368,9 @@ class Job {
   OutputImage& mask() { return places_.mask(plans_); }
   OutputImage& probability() { return places_.probability(plans_); }
 
+  /// Whether this process is the one that speaks for all.
+  [[nodiscard]] bool is_first() const { return context_.processes.is_first(); }
+
   [[nodiscard]] std::string low_mask_location() const {
     return low_resolution_mask_location(config_.results_dir, name_);
   }
@@ -349,6 +381,7 @@ class Job {
     for (const ModelVolume& volume : model_->volumes) save_results(volume);
   }
   void save_results(const ModelVolume& volume) {
+    if (!is_first()) return;
     save_learned(config_.results_dir, label(volume.id), volume.learned);
     save_curve_plots(join_location(config_.results_dir, label(volume.id)), label(volume.id), volume.learned,
                      context_.log);

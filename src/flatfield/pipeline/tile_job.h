@@ -1,10 +1,12 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "flatfield/core/json.h"
 #include "flatfield/pipeline/run_context.h"
 #include "flatfield/pipeline/volume_stage.h"
+#include "flatfield/report/volume_portrait.h"
 
 namespace flatfield::pipeline {
 
@@ -17,6 +19,7 @@ struct TileResult {
   std::string reason;  ///< why only the background was subtracted, or the tile skipped
   Json quality;        ///< QC block of the run report; null if nothing was measured
   ItemCounts items;    ///< what became of the items
+  std::vector<report::VolumePictures> pictures;  ///< of each volume, for the report; none where none is written
 };
 
 /// Corrects one tile, or does one step of that: learns and judges first, then streams, and writes the metadata last.

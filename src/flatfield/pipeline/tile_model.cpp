@@ -262,6 +262,13 @@ std::vector<float> resized_curve(const std::vector<float>& curve, std::int64_t l
   return out;
 }
 
+void resize_curves(methods::AxisCurves& curves, const Extent3& shape) {
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    std::vector<float>& curve = *curves_of(curves)[axis];
+    curve = resized_curve(curve, shape[static_cast<int>(axis)]);
+  }
+}
+
 }  // namespace
 
 std::string volume_key(ome::VolumeId id) { return fmt::format("t{}_c{}", id.t, id.c); }
@@ -322,11 +329,24 @@ void make_applicable(ModelVolume& volume, const Extent3& shape, const ParallelFo
   if (correction.background) resize(*correction.background);
   if (correction.image) resize(correction.image->flatfield);
   if (correction.image && correction.image->darkfield) resize(*correction.image->darkfield);
-  if (!correction.curves) return;
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    std::vector<float>& curve = *curves_of(*correction.curves)[axis];
-    curve = resized_curve(curve, shape[static_cast<int>(axis)]);
+  if (correction.curves) resize_curves(*correction.curves, shape);
+}
+
+methods::Correction resized_correction(const methods::Correction& correction, const Extent3& shape,
+                                       const ParallelFor& parallel_for) {
+  const auto resized = [&](const Block<float>& plane) {
+    return numerics::resize_plane(plane.view(), shape.y, shape.x, parallel_for);
+  };
+  methods::Correction out;
+  out.shape = shape;
+  if (correction.background) out.background = resized(*correction.background);
+  if (correction.image) out.image.emplace(resized(correction.image->flatfield), std::nullopt);
+  if (correction.image && correction.image->darkfield) out.image->darkfield = resized(*correction.image->darkfield);
+  if (correction.curves) {
+    out.curves = correction.curves;
+    if (correction.shape != shape) resize_curves(*out.curves, shape);
   }
+  return out;
 }
 
 }  // namespace flatfield::pipeline

@@ -55,4 +55,9 @@ void write_model(storage::Store& store, const std::string& key, const TileModel&
 /// whenever it is applied).
 void make_applicable(ModelVolume& volume, const Extent3& shape, const ParallelFor& parallel_for);
 
+/// A copy of a correction for a volume of another shape, resized in the same way; without its mask, which is resized
+/// whenever it is applied.
+[[nodiscard]] methods::Correction resized_correction(const methods::Correction& correction, const Extent3& shape,
+                                                     const ParallelFor& parallel_for);
+
 }  // namespace flatfield::pipeline

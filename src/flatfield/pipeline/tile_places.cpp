@@ -39,13 +39,15 @@ std::vector<TilePlaces::Place*> TilePlaces::all() {
 
 bool TilePlaces::is_finished() {
   check_apart(location_, outputs_.corrected);
-  if (context_.config.overwrite ||
-      output_state(*context_.stores.open(outputs_.corrected)) != OutputState::kFinished)
-    return false;
-  for (const std::string& place : {outputs_.corrected, outputs_.mask, outputs_.probability})
-    if (const auto store = context_.stores.open(place); output_state(*store) == OutputState::kFinished)
-      release_place(*store);
-  return true;
+  return context_.processes.ask_first([&] {
+    if (context_.config.overwrite ||
+        output_state(*context_.stores.open(outputs_.corrected)) != OutputState::kFinished)
+      return false;
+    for (const std::string& place : {outputs_.corrected, outputs_.mask, outputs_.probability})
+      if (const auto store = context_.stores.open(place); output_state(*store) == OutputState::kFinished)
+        release_place(*store);
+    return true;
+  });
 }
 
 void TilePlaces::choose(bool with_mask, bool with_probability) {
@@ -56,33 +58,41 @@ void TilePlaces::choose(bool with_mask, bool with_probability) {
 
 void TilePlaces::examine(const Json& fingerprint) {
   const bool overwrite = context_.config.overwrite;
-  for (Place* place : all()) {
-    // Looked at twice, as another part may just be beginning there.
-    if (output_state(*place->store) != OutputState::kAbsent) {
-      place->resumed = is_resumable(*place->store, fingerprint, overwrite);
-      if (!place->resumed) check_place(*place->store, overwrite);
-    }
-    prove_place(place->location, *place->store);
-  }
+  for (Place* place : all())
+    place->resumed = context_.processes.ask_first([&] {
+      bool resumed = false;
+      // Looked at twice, as another part may just be beginning there.
+      if (output_state(*place->store) != OutputState::kAbsent) {
+        resumed = is_resumable(*place->store, fingerprint, overwrite);
+        if (!resumed) check_place(*place->store, overwrite);
+      }
+      prove_place(place->location, *place->store);
+      return resumed;
+    });
   if (resumed()) context_.log.info("an unfinished output is there: it is gone on with: " + outputs_.corrected);
 }
 
 void TilePlaces::leave_out(bool mask, bool probability) {
   for (const auto& [place, left_out] : {std::pair(&mask_, mask), std::pair(&probability_, probability)}) {
     if (!left_out || !*place) continue;
-    if (context_.config.overwrite && output_state(*(*place)->store) != OutputState::kAbsent) clear_place(*(*place)->store);
+    context_.processes.first_only([&] {
+      if (context_.config.overwrite && output_state(*(*place)->store) != OutputState::kAbsent)
+        clear_place(*(*place)->store);
+    });
     place->reset();
   }
 }
 
 void TilePlaces::claim(const Json& fingerprint) {
-  for (Place* place : all()) {
-    if (place->resumed) continue;
-    // Parts that begin at the same time must not clear each other's places; these are free then.
-    if (context_.share.parts == 1) clear_place(*place->store);
-    claim_place(*place->store, fingerprint);
-  }
-  if (context_.config.overwrite) clear_stale();
+  context_.processes.first_only([&] {
+    for (Place* place : all()) {
+      if (place->resumed) continue;
+      // Parts that begin at the same time must not clear each other's places; these are free then.
+      if (context_.share.parts == 1) clear_place(*place->store);
+      claim_place(*place->store, fingerprint);
+    }
+    if (context_.config.overwrite) clear_stale();
+  });
 }
 
 /// Images of the run that is overwritten which this one does not write again: beside the new output they would

@@ -13,7 +13,8 @@
 
 namespace flatfield::pipeline {
 
-/// The output images of a tile: their places, whose these are, and the images themselves once they are written.
+/// The output images of a tile: their places, whose these are, and the images themselves once they are written. Of
+/// processes that do a run together the first looks at the places and takes them, and all learn what it found.
 class TilePlaces {
  public:
   /// `location` is that of the tile, which no output may touch.
@@ -35,9 +36,9 @@ class TilePlaces {
   void leave_out(bool mask, bool probability);
   /// Takes the places that are not gone on with, removing what is there.
   void claim(const Json& fingerprint);
-  /// Notes another fingerprint for what was begun.
+  /// Notes another fingerprint for what was begun; to be called by one process.
   void note(const Json& fingerprint);
-  /// The run is over: removes what is beside the images.
+  /// The run is over: removes what is beside the images; to be called by one process.
   void release();
 
   /// Store of the corrected image.

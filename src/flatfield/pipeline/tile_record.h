@@ -11,6 +11,7 @@ namespace flatfield::pipeline {
 struct TileRecord {
   Json report;
   int exit_code = 0;  ///< of the error that it failed with; 0 if it did not
+  Json batch_entry;   ///< what the page of a batch shows of it; null where no report is written
 };
 
 /// Corrects one tile of a run, measured; writes its resolved configuration before. Failures are logged and recorded,

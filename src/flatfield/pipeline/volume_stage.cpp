@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
+#include <vector>
 
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/item_geometry.h"
@@ -37,28 +39,59 @@ std::size_t pass_depth(const PyramidTarget& target) {
   return static_cast<std::size_t>(ItemGeometry(target.chunk_shape, target.shard_shape).depth) + 1;
 }
 
+/// The items that are done, as the first process finds them: while others begin, the ledger grows.
+std::vector<std::int64_t> done_items(const PyramidTarget& target, const std::string& pass,
+                                     execution::ProcessGroup& processes) {
+  std::vector<std::int64_t> done;
+  processes.first_only([&] {
+    if (!target.ledger) return;
+    const std::set<std::int64_t> found = target.ledger->done(pass);
+    done.assign(found.begin(), found.end());
+  });
+  processes.broadcast(done);
+  return done;
+}
+
+/// Those of some items that this process does: each goes to the process that has least to do so far.
+execution::WorkItems dealt(execution::WorkItems items, const execution::ProcessGroup& processes) {
+  std::vector<std::int64_t> loads(static_cast<std::size_t>(processes.size()));
+  execution::WorkItems mine;
+  for (auto& item : items) {
+    const auto least = std::min_element(loads.begin(), loads.end());
+    *least += item->voxel_bytes();
+    if (least - loads.begin() == processes.rank()) mine.push_back(std::move(item));
+  }
+  return mine;
+}
+
 /// Runs the items of a pass that belong to the share and are not done.
 template <class T>
 void run_pass(PyramidPass<T>& pass, const PyramidTarget& target, const Share& share, const PassRun& run) {
-  const std::set<std::int64_t> done = target.ledger ? target.ledger->done(pass.ledger_key()) : std::set<std::int64_t>{};
+  const std::vector<std::int64_t> done = done_items(target, pass.ledger_key(), run.processes);
   std::vector<std::int64_t> open;
+  std::int64_t total = 0;
   for (std::int64_t item = 0; item < pass.item_count(); ++item) {
     if (!share.has(item)) continue;
-    ++run.counts.total;
-    if (done.contains(item))
-      ++run.counts.found;
-    else
-      open.push_back(item);
+    ++total;
+    if (!std::binary_search(done.begin(), done.end(), item)) open.push_back(item);
   }
-  const execution::WorkItems items = pass.make_items(open);
+  if (run.processes.is_first()) {
+    run.counts.total += total;
+    run.counts.found += total - std::ssize(open);
+  }
+  const execution::WorkItems items = dealt(pass.make_items(open), run.processes);
   std::int64_t bytes = 0;
   for (const auto& item : items) bytes += item->voxel_bytes();
   if (run.on_begin) run.on_begin(bytes);
   const std::int64_t before = run.counts.repeated;
-  execution::run_items(run.pool, items, run.memory_bytes, [&](const execution::WorkItem& item) {
-    ++run.counts.done;
-    run.counts.repeated = before + pass.repeated();
-    if (run.on_finished) run.on_finished(item);
+  run.processes.together([&] {
+    execution::run_items(run.pool, items, run.memory_bytes, [&](const execution::WorkItem& item) {
+      ++run.counts.done;
+      run.counts.repeated = before + pass.repeated();
+      if (run.on_finished) run.on_finished(item);
+      if (run.processes.another_failed())
+        throw Error(ErrorCode::kInterrupted, "another process of the run has failed");
+    });
   });
 }
 
@@ -104,7 +137,7 @@ void write_first_pass(VoxelSource<T>& source, const PyramidTarget& target, const
 
 template <class T>
 void write_later_passes(const PyramidTarget& target, const PassRun& run) {
-  require_done(target, pyramid_passes(target).front());
+  run.processes.first_only([&] { require_done(target, pyramid_passes(target).front()); });
   for (std::size_t level = pass_depth(target); level < target.levels.size(); level += pass_depth(target)) {
     StoredSource<T> carried(ome::Volume(zarr::Array::open(target.store, carry_path(target, level)), {}), run.pool.workers());
     PyramidPass<T> pass(carried, target, level, run.pool.workers());
@@ -117,8 +150,9 @@ template <class T>
 void write_pyramid(VoxelSource<T>& source, const PyramidTarget& target, execution::ThreadPool& pool,
                    std::int64_t memory_bytes, const execution::ItemFinished& on_finished) {
   ItemCounts counts;
-  write_first_pass(source, target, {}, {pool, memory_bytes, counts, {}, on_finished});
-  write_later_passes<T>(target, {pool, memory_bytes, counts, {}, {}});
+  execution::ProcessGroup alone;
+  write_first_pass(source, target, {}, {pool, alone, memory_bytes, counts, {}, on_finished});
+  write_later_passes<T>(target, {pool, alone, memory_bytes, counts, {}, {}});
   target.store->erase_prefix(target.scratch_path);
 }
 

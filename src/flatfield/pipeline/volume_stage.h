@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "flatfield/core/block.h"
+#include "flatfield/execution/process_group.h"
 #include "flatfield/execution/work_item.h"
 #include "flatfield/numerics/window_reduce.h"
 #include "flatfield/ome/volume.h"
@@ -52,7 +53,8 @@ struct Share {
   [[nodiscard]] bool has(std::int64_t item) const { return item % parts == part; }
 };
 
-/// What became of the items of some passes.
+/// What became of the items of some passes. Of processes that share them the first counts what is in all `total` and
+/// `found`, and each what it does itself.
 struct ItemCounts {
   std::int64_t total = 0;     ///< of the share
   std::int64_t done = 0;      ///< now
@@ -63,6 +65,7 @@ struct ItemCounts {
 /// How passes are run.
 struct PassRun {
   execution::ThreadPool& pool;
+  execution::ProcessGroup& processes;                ///< which share the items of the pass
   std::int64_t memory_bytes;
   ItemCounts& counts;                                ///< kept up to date
   std::function<void(std::int64_t bytes)> on_begin;  ///< told what the items that are to be done hold; may be empty
@@ -72,7 +75,7 @@ struct PassRun {
 /// Streams a volume through `source` once and writes its finest levels, up to three, as far as they belong to the share
 /// and are not done: the first pass. The blocks of the level after those are kept as scratch objects of each item, the
 /// carry. T is the levels' data type: uint8, uint16 or float. Throws Error(kInterrupted) between two items where the
-/// process was asked to stop.
+/// process was asked to stop. The processes of a run share the items: when one returns, all are done.
 template <class T>
 void write_first_pass(VoxelSource<T>& source, const PyramidTarget& target, const Share& share, const PassRun& run);
 
@@ -88,7 +91,7 @@ struct PassItems {
 };
 [[nodiscard]] std::vector<PassItems> pyramid_passes(const PyramidTarget& target);
 
-/// Both after one another, after which what lies below the scratch path is removed.
+/// Both after one another in this process alone, after which what lies below the scratch path is removed.
 template <class T>
 void write_pyramid(VoxelSource<T>& source, const PyramidTarget& target, execution::ThreadPool& pool,
                    std::int64_t memory_bytes, const execution::ItemFinished& on_finished);

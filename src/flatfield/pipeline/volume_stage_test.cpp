@@ -349,17 +349,6 @@ TEST(WritePyramidDeep, writes_nine_levels_of_shards_in_five_passes) {
   for (const int workers : {1, 3}) check<std::uint8_t>(c, expected, workers, kPlenty, contents);
 }
 
-TEST(ItemGeometryOfShards, has_whole_shards_of_two_levels_and_whole_cells) {
-  const ItemGeometry usual({128, 128, 128}, Extent3{512, 512, 512});
-  EXPECT_EQ(usual.depth, 1);
-  EXPECT_EQ(usual.item, (Extent3{1024, 1024, 1024}));
-  EXPECT_EQ(usual.carry, (Extent3{256, 256, 256}));
-  // Cells are two odd chunks: three of them are two shards of three chunks.
-  const ItemGeometry odd({15, 16, 1}, Extent3{45, 16, 3});
-  EXPECT_EQ(odd.cell, (Extent3{30, 16, 2}));
-  EXPECT_EQ(odd.item, (Extent3{180, 32, 12}));
-}
-
 TEST(WritePyramidShards, a_shard_that_cannot_be_written_stops_all_workers) {
   Case c;
   c.shape = {64, 64, 64};
@@ -493,29 +482,6 @@ TEST(WritePyramidErrors, of_the_source_and_of_the_store_are_thrown) {
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kWriteFailed);
     }
-  }
-}
-
-TEST(ItemGeometryTest, doubles_odd_chunks_so_that_cells_start_on_even_voxels) {
-  const ItemGeometry geometry({128, 15, 1});
-  EXPECT_EQ(geometry.cell, (Extent3{128, 30, 2}));
-  EXPECT_EQ(geometry.item, (Extent3{512, 120, 8}));
-  EXPECT_EQ(geometry.carry, (Extent3{64, 15, 1}));
-}
-
-TEST(PyramidShapes, halve_and_drop_the_odd_plane) {
-  EXPECT_EQ(pyramid_shapes({9, 8, 7}, 3), (std::vector<Extent3>{{9, 8, 7}, {4, 4, 3}, {2, 2, 1}}));
-  EXPECT_EQ(pyramid_shapes({9, 8, 7}, 1), (std::vector<Extent3>{{9, 8, 7}}));
-}
-
-TEST(MostLevels, are_the_floor_of_the_logarithm_of_the_smallest_axis) {
-  for (const auto& [smallest, levels] : std::vector<std::pair<std::int64_t, int>>{
-           {1, 1}, {2, 1}, {3, 1}, {4, 2}, {7, 2}, {8, 3}, {1023, 9}, {1024, 10}, {10640, 13}}) {
-    EXPECT_EQ(most_levels({smallest, 20000, 20000}), levels) << smallest;
-    EXPECT_EQ(most_levels({20000, smallest, 20000}), levels) << smallest;
-    EXPECT_EQ(most_levels({20000, 20000, smallest}), levels) << smallest;
-    // Every level has at least one voxel.
-    EXPECT_FALSE(pyramid_shapes({smallest, 20000, 20000}, levels).back().empty());
   }
 }
 

@@ -8,6 +8,13 @@
 #include "flatfield/core/error.h"
 
 namespace flatfield::report {
+namespace {
+
+[[noreturn]] void refuse(cairo_status_t status) {
+  throw Error(ErrorCode::kInternal, std::string("a diagram cannot be drawn: ") + cairo_status_to_string(status));
+}
+
+}  // namespace
 
 Canvas::Canvas(int width, int height)
     : surface_(cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height)), context_(cairo_create(surface_.get())) {
@@ -40,6 +47,11 @@ void Canvas::text(const std::string& text, double x, double y, double size, doub
 }
 
 std::vector<std::byte> Canvas::png() const {
+  if (const cairo_status_t status = cairo_status(context()); status != CAIRO_STATUS_SUCCESS) refuse(status);
+  return surface_png(surface_.get());
+}
+
+std::vector<std::byte> surface_png(cairo_surface_t* surface) {
   std::vector<std::byte> bytes;
   const auto append = [](void* out, const unsigned char* data,
                          unsigned int length) -> cairo_status_t {
@@ -52,16 +64,11 @@ std::vector<std::byte> Canvas::png() const {
     }
     return CAIRO_STATUS_SUCCESS;
   };
-  cairo_status_t status = cairo_status(context());
-  if (status == CAIRO_STATUS_SUCCESS)
-    status = cairo_surface_write_to_png_stream(surface_.get(), append, &bytes);
-  if (status != CAIRO_STATUS_SUCCESS)
-    throw Error(ErrorCode::kInternal,
-                std::string("a diagram cannot be drawn: ") + cairo_status_to_string(status));
+  const cairo_status_t status = cairo_surface_write_to_png_stream(surface, append, &bytes);
+  if (status != CAIRO_STATUS_SUCCESS) refuse(status);
   return bytes;
 }
 
-/// A text that fits into `width`, its middle replaced by dots where it does not.
 std::string fitted(const Canvas& canvas, const std::string& text, double size, double width) {
   if (canvas.text_width(text, size) <= width) return text;
   for (std::size_t kept = text.size() / 2; kept > 1; --kept) {

@@ -33,6 +33,9 @@ class Canvas {
   std::unique_ptr<cairo_t, Release> context_;
 };
 
+/// A surface as the bytes of a PNG file. Throws Error(kInternal) where the drawing library fails.
+[[nodiscard]] std::vector<std::byte> surface_png(cairo_surface_t* surface);
+
 /// A text that fits into `width`, its middle replaced by dots where it does not.
 [[nodiscard]] std::string fitted(const Canvas& canvas, const std::string& text, double size, double width);
 

@@ -11,8 +11,6 @@
 #include <chrono>
 #include <cstdio>
 
-#include "flatfield/core/error.h"
-
 namespace flatfield::report {
 namespace {
 
@@ -56,8 +54,12 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
 }  // namespace
 
 struct Log::Sinks {
+  explicit Sinks(LogLevel lowest) {
+    logger.set_level(to_spdlog(lowest));
+    logger.flush_on(spdlog::level::debug);
+  }
   std::shared_ptr<TerminalSink> terminal = std::make_shared<TerminalSink>();
-  spdlog::logger logger{"exaspim-flatfield", terminal};
+  spdlog::logger logger{"exaspim-flatfield"};
 };
 
 LogLevel log_level_from_name(std::string_view name) noexcept {
@@ -67,11 +69,16 @@ LogLevel log_level_from_name(std::string_view name) noexcept {
 }
 
 Log::Log(LogLevel lowest, bool json)
-    : json_(json), interactive_(!json && isatty(STDERR_FILENO) != 0), sinks_(std::make_unique<Sinks>()) {
-  sinks_->logger.set_level(to_spdlog(lowest));
+    : lowest_(lowest),
+      json_(json),
+      interactive_(!json && isatty(STDERR_FILENO) != 0),
+      sinks_(std::make_unique<Sinks>(lowest)) {
+  sinks_->logger.sinks().push_back(sinks_->terminal);
   sinks_->logger.set_pattern("%v");
-  sinks_->logger.flush_on(spdlog::level::debug);
 }
+
+Log::Log(LogLevel lowest, LogListener& listener)
+    : lowest_(lowest), json_(false), interactive_(false), listener_(&listener), sinks_(std::make_unique<Sinks>(lowest)) {}
 
 Log::~Log() = default;
 
@@ -102,9 +109,25 @@ void Log::event(LogLevel level, std::string_view name, std::string_view message,
   } else {
     line = fmt::format("{} {:<8} {}", time, kLevelNames[static_cast<std::size_t>(level)], message);
   }
-  const std::lock_guard lock(mutex_);
-  if (level == LogLevel::kWarning) warnings_.emplace_back(message);
-  sinks_->logger.log(to_spdlog(level), spdlog::string_view_t(line));
+  {
+    const std::lock_guard lock(mutex_);
+    if (level == LogLevel::kWarning) warnings_.emplace_back(message);
+    sinks_->logger.log(to_spdlog(level), spdlog::string_view_t(line));
+  }
+  if (listener_ != nullptr && level >= lowest_) listener_->on_event(level, name, message, fields);
+}
+
+void Log::failure(std::string_view name, const Error& error) {
+  Json fields;
+  fields["error_code"] = error_code_name(error.code());
+  fields["what"] = error.message();
+  fields["where"] = error.where();
+  fields["remedy"] = error.remedy();
+  event(LogLevel::kError, name, error.what(), fields);
+}
+
+void Log::progress(std::string_view stage, std::int64_t done_bytes, std::int64_t total_bytes) {
+  if (listener_ != nullptr) listener_->on_progress(stage, done_bytes, total_bytes);
 }
 
 std::vector<std::string> Log::take_warnings() {

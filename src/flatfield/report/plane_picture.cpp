@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "flatfield/report/canvas.h"
+#include "flatfield/report/grey_picture.h"
 #include "flatfield/report/line_plot.h"
 
 namespace flatfield::report {
@@ -21,7 +22,6 @@ constexpr double kLabelRoom = 130.0;
 constexpr double kShortestBar = 160.0;
 constexpr double kTitleSize = 18.0;
 constexpr double kTickSize = 14.0;
-constexpr double kCutShare = 0.005;
 constexpr int kTicks = 6;
 
 struct Colour {
@@ -43,35 +43,6 @@ Colour shade(double share) {
   const Colour& a = kStops[below];
   const Colour& b = kStops[below + 1];
   return {mix(a.red, b.red), mix(a.green, b.green), mix(a.blue, b.blue)};
-}
-
-/// The plane with pixels that are the mean of `step` x `step` of its own.
-Block<float> reduced(BlockView<const float> plane, std::int64_t step) {
-  const Extent3 shape{1, ceil_div(plane.shape.y, step), ceil_div(plane.shape.x, step)};
-  Block<float> out(shape);
-  for (std::int64_t y = 0; y < shape.y; ++y)
-    for (std::int64_t x = 0; x < shape.x; ++x) {
-      double sum = 0.0;
-      std::int64_t count = 0;
-      for (std::int64_t v = y * step; v < std::min(plane.shape.y, (y + 1) * step); ++v)
-        for (std::int64_t u = x * step; u < std::min(plane.shape.x, (x + 1) * step); ++u, ++count)
-          sum += double{plane.at(0, v, u)};
-      out.at(0, y, x) = static_cast<float>(sum / static_cast<double>(count));
-    }
-  return out;
-}
-
-/// Smallest and largest value that are told apart.
-std::pair<double, double> value_range(const Block<float>& plane) {
-  std::vector<float> values;
-  for (const float v : plane.span())
-    if (std::isfinite(v)) values.push_back(v);
-  if (values.empty()) return {0.0, 1.0};
-  std::sort(values.begin(), values.end());
-  const auto cut = static_cast<std::size_t>(kCutShare * static_cast<double>(values.size()));
-  const double lo = values[cut];
-  const double hi = values[values.size() - 1 - cut];
-  return hi > lo ? std::pair(lo, hi) : std::pair(lo - 0.5, lo + 0.5);
 }
 
 void fill(const Canvas& canvas, const Colour& colour, double x, double y, double width, double height) {
@@ -111,8 +82,7 @@ void draw_pixels(const Canvas& canvas, const Block<float>& plane, double lo, dou
 
 std::vector<std::byte> draw_plane_png(BlockView<const float> plane, const std::string& title,
                                       const std::string& value_label) {
-  const std::int64_t longest = std::max({plane.shape.y, plane.shape.x, std::int64_t{1}});
-  const Block<float> small = reduced(plane, ceil_div(longest, kLongestSide));
+  const Block<float> small = reduced_plane(plane, reduction_step(plane.shape, kLongestSide));
   // Small planes are drawn larger: several pixels for one of theirs.
   const auto zoom = static_cast<int>(std::max<std::int64_t>(1, kLongestSide / 2 / std::max(small.shape().y, small.shape().x)));
   const double width = zoom * static_cast<double>(small.shape().x);
@@ -121,7 +91,7 @@ std::vector<std::byte> draw_plane_png(BlockView<const float> plane, const std::s
   const double bar_x = kMargin + width + kBarGap;
   const double picture_width = bar_x + kBarWidth + kLabelRoom;
   const Canvas canvas(static_cast<int>(picture_width), static_cast<int>(kTop + bar_height + kMargin));
-  const auto [lo, hi] = value_range(small);
+  const auto [lo, hi] = shown_range(small);
   draw_pixels(canvas, small, lo, hi, zoom);
   const auto rows = static_cast<int>(bar_height);
   for (int row = 0; row < rows; ++row) fill(canvas, shade(1.0 - (row + 0.5) / rows), bar_x, kTop + row, kBarWidth, 1.0);

@@ -35,6 +35,7 @@ Progress::~Progress() { log_.set_status(""); }
 
 void Progress::advance(std::int64_t bytes) {
   done_bytes_ += bytes;
+  log_.progress(stage_, done_bytes_, total_bytes_);
   const auto now = steady_clock::now();
   const bool finished = done_bytes_ >= total_bytes_;
   if (log_.interactive()) {

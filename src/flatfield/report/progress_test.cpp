@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 namespace flatfield::report {
 namespace {
@@ -42,6 +43,38 @@ TEST(Progress, is_an_event_with_numbers_in_json) {
 
 TEST(Progress, of_an_empty_stage_can_be_shown) {
   EXPECT_NE(printed(false, 0, {1}).find("100 %"), std::string::npos);
+}
+
+/// Notes what it is told.
+struct Listener : LogListener {
+  void on_event(LogLevel /*level*/, std::string_view name, std::string_view message, const Json& fields) override {
+    events.push_back(std::string(name) + ": " + std::string(message));
+    last_fields = fields;
+  }
+  void on_progress(std::string_view stage, std::int64_t done_bytes, std::int64_t total_bytes) override {
+    events.push_back(std::string(stage) + " " + std::to_string(done_bytes) + " of " + std::to_string(total_bytes));
+    if (done_bytes == 70) throw Error(ErrorCode::kInterrupted, "enough");
+  }
+  std::vector<std::string> events;
+  Json last_fields;
+};
+
+TEST(LogListener, is_told_of_events_and_of_all_progress_in_place_of_standard_error) {
+  testing::internal::CaptureStderr();
+  Listener listener;
+  Log log(LogLevel::kWarning, listener);
+  Progress progress(log, "corrected", 100);
+  progress.advance(30);
+  EXPECT_THROW(progress.advance(40), Error);
+  log.info("not worth telling");
+  log.warning("take care");
+  log.failure("run_failed", Error(ErrorCode::kNotFound, "no tile", "/a", "look"));
+  EXPECT_EQ(listener.events, (std::vector<std::string>{"corrected 30 of 100", "corrected 70 of 100",
+                                                       "message: take care", "run_failed: no tile: /a: look"}));
+  EXPECT_EQ(*listener.last_fields.find("error_code"), Json("not_found"));
+  EXPECT_EQ(*listener.last_fields.find("where"), Json("/a"));
+  EXPECT_EQ(log.take_warnings(), std::vector<std::string>{"take care"});
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 }  // namespace

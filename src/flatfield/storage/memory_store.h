@@ -17,7 +17,7 @@
 
 namespace flatfield::storage {
 
-/// A Store that lives in memory, for tests: it passes the store exam and leaves nothing behind.
+/// A Store that lives in memory: for tests, and for what is passed on as bytes.
 class MemoryStore : public Store {
  public:
   bool get(std::string_view key, Buffer& into) const override {

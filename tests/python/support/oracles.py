@@ -14,19 +14,24 @@ def oracle(requirement):
     """The Python of an environment with a package of PyPI, e.g. "numpy==2.2.0"; made below build/oracles when it is
     first asked for. The test is skipped where that cannot be done.
     """
-    folder = REPOSITORY / "build" / "oracles" / requirement.replace("==", "-")
+    return environment(requirement.replace("==", "-"), [requirement])
+
+
+def environment(name, requirements):
+    """The same with several packages, as build/oracles/NAME."""
+    folder = REPOSITORY / "build" / "oracles" / name
     python = folder / "bin" / "python"
     finished = folder / "installed"  # so that an environment that was half made is made again
     if not finished.exists():
         commands = [["/usr/bin/python3", "-m", "venv", "--clear", str(folder)],
-                    [str(python), "-m", "pip", "install", "--quiet", "--retries", "1", requirement]]
+                    [str(python), "-m", "pip", "install", "--quiet", "--retries", "1", *requirements]]
         for command in commands:
             try:
                 made = subprocess.run(command, capture_output=True, text=True, timeout=300)
             except subprocess.TimeoutExpired:
-                pytest.skip(f"{requirement} could not be installed in time")
+                pytest.skip(f"{name} could not be installed in time")
             if made.returncode != 0:
-                pytest.skip(f"{requirement} cannot be installed here: {made.stderr.strip().splitlines()[-1:]}")
+                pytest.skip(f"{name} cannot be installed here: {made.stderr.strip().splitlines()[-1:]}")
         finished.touch()
     return python
 

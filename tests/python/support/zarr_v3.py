@@ -68,7 +68,7 @@ def _encode_shard(voxels, chunk, shard, index_at_end):
 
 
 def write_array(path, voxels, chunk, shard=None, index_at_end=True):
-    """A uint16 array of any number of axes; chunks of zeros, the fill value, are left out."""
+    """An array of any number of axes; chunks of zeros, the fill value, are left out."""
     path = pathlib.Path(path)
     path.mkdir(parents=True)
     codecs = [{"name": "bytes", "configuration": {"endian": "big"}}, {"name": "gzip", "configuration": {"level": 1}}]
@@ -78,7 +78,7 @@ def write_array(path, voxels, chunk, shard=None, index_at_end=True):
             "chunk_shape": list(chunk), "codecs": codecs, "index_codecs": index_codecs,
             "index_location": "end" if index_at_end else "start"}}]
     (path / "zarr.json").write_text(json.dumps({
-        "zarr_format": 3, "node_type": "array", "shape": list(voxels.shape), "data_type": "uint16", "fill_value": 0,
+        "zarr_format": 3, "node_type": "array", "shape": list(voxels.shape), "data_type": voxels.dtype.newbyteorder("=").name, "fill_value": 0,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(shard or chunk)}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}}, "codecs": codecs,
         "dimension_names": list("tczyx")[-voxels.ndim:], "attributes": {}}))

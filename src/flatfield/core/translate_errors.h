@@ -6,7 +6,7 @@
 
 #include "flatfield/core/error.h"
 
-namespace flatfield::pipeline {
+namespace flatfield {
 
 /// Runs `work`, turning every failure into an Error. std::bad_alloc is memory, the rest a defect.
 template <class F>
@@ -25,4 +25,4 @@ void with_errors(F work) {
   }
 }
 
-}  // namespace flatfield::pipeline
+}  // namespace flatfield

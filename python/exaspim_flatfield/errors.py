@@ -1,0 +1,91 @@
+"""The exceptions of this package: one class for each kind of error, as the command line has one exit code for each.
+
+Where Python has an exception of the same meaning, the class is a kind of it too: ``except FileNotFoundError`` works.
+"""
+
+
+class FlatfieldError(Exception):
+    """An error of the library.
+
+    ``str(error)`` is the line that the command line prints: what, where, what to do; the attributes ``message``,
+    ``where`` and ``remedy`` are its parts, ``code`` is its short name, and ``exit_code`` the number that the command
+    line ends with.
+    """
+
+    code = "internal"
+    exit_code = 1
+    message = ""
+    where = ""
+    remedy = ""
+
+
+class InternalError(FlatfieldError, RuntimeError):
+    """A defect of this package."""
+
+
+class UsageError(FlatfieldError, ValueError):
+    """An argument or an option is unknown or out of range."""
+
+
+class NotFoundError(FlatfieldError, FileNotFoundError):
+    """An input that was named does not exist."""
+
+
+class BadInputError(FlatfieldError, ValueError):
+    """An input is corrupt, or is not what it claims to be."""
+
+
+class UnsupportedError(FlatfieldError, NotImplementedError):
+    """An input uses a feature that is not supported."""
+
+
+class OutputExistsError(FlatfieldError, FileExistsError):
+    """The output is there already."""
+
+
+class WriteError(FlatfieldError, OSError):
+    """The output cannot be written."""
+
+
+class ReadError(FlatfieldError, OSError):
+    """An existing input cannot be read."""
+
+
+class DoesNotFitError(FlatfieldError, MemoryError):
+    """The work does not fit into the memory that may be used."""
+
+
+class QualityError(FlatfieldError):
+    """The quality numbers of a tile failed."""
+
+
+class TilesFailedError(FlatfieldError):
+    """Tiles of a batch failed; the others were corrected."""
+
+
+class InterruptedRunError(FlatfieldError, KeyboardInterrupt):
+    """A run was asked to stop; the same call goes on with it."""
+
+
+_CLASSES = {
+    "internal": InternalError,
+    "usage": UsageError,
+    "not_found": NotFoundError,
+    "bad_input": BadInputError,
+    "unsupported": UnsupportedError,
+    "output_exists": OutputExistsError,
+    "write_failed": WriteError,
+    "read_failed": ReadError,
+    "memory": DoesNotFitError,
+    "quality_failed": QualityError,
+    "tiles_failed": TilesFailedError,
+    "interrupted": InterruptedRunError,
+}
+
+
+def make_error(code, exit_code, text, message, where, remedy):
+    """The exception for an error of the library; called by the native module."""
+    error = _CLASSES.get(code, FlatfieldError)(text)
+    error.code, error.exit_code = code, exit_code
+    error.message, error.where, error.remedy = message, where, remedy
+    return error

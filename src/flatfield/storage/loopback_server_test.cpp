@@ -1,0 +1,53 @@
+#include "flatfield/storage/loopback_server.h"
+
+#include <gtest/gtest.h>
+
+#include "flatfield/core/error.h"
+
+namespace flatfield::storage {
+namespace {
+
+TEST(LoopbackServer, ReadsMethodPathAndHeadersOfARequest) {
+  const auto request = parse_request("GET /a%20b/c?d=%2F HTTP/1.1\r\nHost: 127.0.0.1:80\r\nRaNge:  bytes=0-1 ");
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->method, "GET");
+  EXPECT_EQ(request->path, "/a b/c");
+  EXPECT_EQ(request->header("host"), "127.0.0.1:80");
+  EXPECT_EQ(request->header("range"), "bytes=0-1");
+  EXPECT_EQ(request->header("origin"), "");
+}
+
+TEST(LoopbackServer, RefusesWhatIsNoRequest) {
+  for (const char* head : {"", "GET", "GET /", "GET / FTP/1.1", "GET a HTTP/1.1", "GET http://x/ HTTP/1.1", "GET /%zz HTTP/1.1",
+                           "GET / HTTP/1.1\r\nno colon", "GET / HTTP/1.1\r\n: x", "/ HTTP/1.1"})
+    EXPECT_FALSE(parse_request(head)) << head;
+}
+
+TEST(LoopbackServer, RangesAreClippedToTheObject) {
+  const auto range = [](std::string_view header, std::uint64_t size) -> std::pair<std::uint64_t, std::uint64_t> {
+    const auto found = parse_byte_range(header, size);
+    return found ? std::pair(found->offset, found->length) : std::pair<std::uint64_t, std::uint64_t>(0, 0);
+  };
+  EXPECT_EQ(range("bytes=0-0", 10), std::pair(0UL, 1UL));
+  EXPECT_EQ(range("bytes=2-5", 10), std::pair(2UL, 4UL));
+  EXPECT_EQ(range("bytes=2-", 10), std::pair(2UL, 8UL));
+  EXPECT_EQ(range("bytes=2-99", 10), std::pair(2UL, 8UL));
+  EXPECT_EQ(range("bytes=-4", 10), std::pair(6UL, 4UL));
+  EXPECT_EQ(range("bytes=-40", 10), std::pair(0UL, 10UL));
+}
+
+TEST(LoopbackServer, RangesOfNothingAndOtherTextsAreNone) {
+  for (const char* header : {"", "bytes", "bytes=", "bytes=-", "bytes=-0", "bytes=10-", "bytes=5-4", "bytes=0-1,3-4", "bytes=a-b",
+                             "bytes=1", "lines=0-1", "bytes=+1-2", "bytes=0x1-2", "bytes=99999999999999999999-"})
+    EXPECT_FALSE(parse_byte_range(header, 10)) << header;
+  EXPECT_FALSE(parse_byte_range("bytes=0-0", 0));
+}
+
+TEST(LoopbackServer, TakesAnyFreePortAndRefusesOneThatIsTaken) {
+  const LoopbackServer first(0);
+  EXPECT_GT(first.port(), 0);
+  EXPECT_THROW(LoopbackServer second(first.port()), Error);
+}
+
+}  // namespace
+}  // namespace flatfield::storage
