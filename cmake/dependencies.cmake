@@ -41,5 +41,10 @@ endif()
 if(FLATFIELD_BUILD_PYTHON)
   # The system's Python, not one that happens to come first in PATH: -DPython_EXECUTABLE=... chooses another.
   find_package(Python 3.9 REQUIRED COMPONENTS Interpreter Development.Module)
-  find_package(pybind11 2.9 REQUIRED)
+  # A wheel meets numpy 2, whose arrays are laid out in another way: 2.12 is the first to know both.
+  if(SKBUILD)
+    find_package(pybind11 2.12 REQUIRED)
+  else()
+    find_package(pybind11 2.9 REQUIRED)
+  endif()
 endif()

@@ -178,8 +178,9 @@ def foreground_weights(low, planes, settings):
     """4.3 with the percentile model: constants in double, the ramp in float32."""
     s = settings
     reference = low[planes]
-    p_lo = float(np.percentile(reference, s.probability_bg_low_percentile))
-    p_hi = float(np.percentile(reference, s.probability_bg_high_percentile))
+    # As an array, the number stays float64; numpy 2 takes it in the type of the values.
+    p_lo = float(np.percentile(reference, np.asarray(s.probability_bg_low_percentile, np.float64)))
+    p_hi = float(np.percentile(reference, np.asarray(s.probability_bg_high_percentile, np.float64)))
     p_lo, p_hi = min(p_lo, p_hi), max(p_lo, p_hi)
     if p_hi == p_lo:
         ramp = (low > np.float32(p_lo)).astype(np.float32)

@@ -19,7 +19,7 @@ skip_unless_long = pytest.mark.skipif(os.environ.get("FLATFIELD_LONG") != "1",
                                       reason="takes minutes: set FLATFIELD_LONG=1")
 
 # Solves of 500 iterations, or of many frames with a darkfield.
-LONG_CASES = {"wsi128_caller_ws200_mask", "ladmap_03", "ladmap_11", "ladmap_12",
+LONG_CASES = {"wsi128_caller_ws200_mask", "ladmap_03", "ladmap_07", "ladmap_09", "ladmap_10", "ladmap_11", "ladmap_12",
               "ladmap_13", "ladmap_14", "ladmap_15"}
 # What the case is known to reach no better than, in the flatfield and relative in the baseline: a solve that stops
 # at the limit of iterations (#12) and one whose reweighting does not converge (#14, the darkfield too) show every

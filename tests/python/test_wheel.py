@@ -36,7 +36,7 @@ def python(tmp_path_factory):
     if not LONG:
         done("cmake", "--install", BUILD, "--prefix", folder / "installed")
         options = ["--config-settings=cmake.define.FLATFIELD_USE_INSTALLED=ON",
-                   f"--config-settings=cmake.define.CMAKE_PREFIX_PATH={folder / 'installed'}"]
+                   f"--config-settings=cmake.define.exaspim_flatfield_ROOT={folder / 'installed'}"]
     done(python, "-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", *options, REPOSITORY, cwd=folder)
     return python
 
@@ -50,6 +50,14 @@ def test_the_wheel_installs_the_programs(python, tmp_path):
     where = done(python, "-c", "import exaspim_flatfield as e, numpy; print(e.__file__, numpy.__version__)", cwd=tmp_path)
     assert str(python.parents[1]) in where and int(where.split()[1].split(".")[0]) >= 2
     assert (pathlib.Path(where.split()[0]).parent / "_native.pyi").exists()
+
+
+def test_a_module_that_does_not_know_numpy_2_refuses_it(python, tmp_path):
+    path = {**os.environ, "PYTHONPATH": str(BUILD.resolve() / "python")}
+    asked = subprocess.run([python, "-c", "import exaspim_flatfield"], cwd=tmp_path, env=path, text=True, capture_output=True)
+    if asked.returncode == 0:
+        pytest.skip("the build folder's module was made with a pybind11 that knows numpy 2")
+    assert "ImportError: exaspim_flatfield was built with pybind11 2." in asked.stderr and "numpy below 2" in asked.stderr
 
 
 @pytest.mark.parametrize("test", QUICK_TESTS + (LONG_TESTS if LONG else []))
