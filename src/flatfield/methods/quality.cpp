@@ -317,7 +317,7 @@ class Measurement {
     BrightnessAuc auc(*input_.mask, workers_);
     EdgeAgreement edges(*input_.mask, workers_);
     LevelPass pass = quality_pass(true);
-    pass.planes = agreement_planes(shape_);
+    pass.planes = agreement_planes(shape_, input_.agreement_voxels);
     input_.raw.visit(pass, [&](const LevelBlock& block) {
       const BlockView<float> v_low = block.spare[0];
       copy_block<float>(block.values, v_low);

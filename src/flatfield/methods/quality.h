@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -97,7 +98,11 @@ struct QualityInput {
   /// The raw values, and those of v_low, are multiples of these powers of 2; 0 = of none. It saves passes.
   float raw_grid = 0.0F;
   float before_grid = 0.0F;
+  /// Voxels that the agreement of the mask is measured on, about, of a level of more.
+  std::int64_t agreement_voxels = std::numeric_limits<std::int64_t>::max();
 };
+/// QualityInput::agreement_voxels of a level that is corrected itself, and so may be as large as a tile.
+constexpr std::int64_t kFullSizeAgreementVoxels = std::int64_t{1} << 28;
 
 /// Measures everything that can be measured. Order statistics are those of all voxels, sums those of
 /// ExactMoments: the same numbers for any stream. Some passes over the level: one that counts, one that finds the
@@ -111,8 +116,7 @@ struct QualityInput {
 [[nodiscard]] LevelPass quality_pass(bool with_mask);
 /// The planes that the agreement of a mask is measured on: all of a level of at most `most_voxels`, else slabs of 8, evenly
 /// spread, that hold about so many.
-[[nodiscard]] std::vector<PlaneRange> agreement_planes(const Extent3& shape,
-                                                       std::int64_t most_voxels = std::int64_t{1} << 28);
+[[nodiscard]] std::vector<PlaneRange> agreement_planes(const Extent3& shape, std::int64_t most_voxels);
 
 /// What an image flatfield F looks like, on F / mean(F); the mean is greater than 0.
 struct FlatNumbers {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <span>
 
 #include "flatfield/core/error.h"
@@ -68,13 +69,18 @@ std::int64_t beside_bytes(const LearnFacts& facts) {
   return mixes ? mixture_bytes(facts.shape) : 0;
 }
 
+/// Low-resolution statistics are exact. A level that is corrected itself may be a thousand times larger.
+std::int64_t most_agreement_voxels(const LearnFacts& facts) {
+  return facts.is_target ? methods::kFullSizeAgreementVoxels : std::numeric_limits<std::int64_t>::max();
+}
+
 int pass_count(const LearnFacts& facts) {
   const config::RunConfig& config = facts.config;
   if (config.skip_flat_field) return 1;  // the planes of lowest deviation
   int passes = config.skip_bkg_sub || config.use_reference_bkg ? 0 : 1;
   // Quality: counts, medians, and entropies with them where the values lie on a grid; mask agreement of all planes.
   passes += facts.is_target ? 2 : 3;
-  if (facts.fits && methods::agreement_planes(facts.shape).front().last == facts.shape.z) ++passes;
+  if (facts.fits && methods::agreement_planes(facts.shape, most_agreement_voxels(facts)).front().last == facts.shape.z) ++passes;
   if (!facts.fits) return passes;
   const bool weighted = config.fitting.enable_gmm_refinement;
   return passes + (weighted ? 5 : 3);  // mask and g (weighted: two), profiles: counts and medians (weighted: three)
@@ -114,6 +120,7 @@ EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context,
   all_bytes_ = plan.bytes;
   if (plan.resident) {
     kept_bytes_ = facts.shape.volume() * facts.voxel_bytes;
+  agreement_voxels_ = most_agreement_voxels(facts);
     std::int64_t widest = 0;
     for (const methods::LevelPass& pass : widest_passes(facts)) widest = std::max(widest, pass.halo.y);
     raw_.keep_in_memory(widest);

@@ -56,6 +56,8 @@ class EstimationLevel {
   /// What a search for order statistics may hold.
   [[nodiscard]] std::int64_t search_bytes() const { return search_bytes_; }
 
+  /// methods::QualityInput::agreement_voxels.
+  [[nodiscard]] std::int64_t agreement_voxels() const { return agreement_voxels_; }
  private:
   execution::MemoryBudget::Reservation held_;
   StreamedLevel raw_;
@@ -65,6 +67,7 @@ class EstimationLevel {
   Block<float> resized_;
   std::optional<BlockView<const float>> background_;
   std::optional<methods::SubtractedStream> v_low_;
+  std::int64_t agreement_voxels_ = 0;
 };
 
 }  // namespace flatfield::pipeline
