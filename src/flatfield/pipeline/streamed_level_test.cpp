@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <memory>
 #include <mutex>
 #include <random>
 
@@ -152,6 +154,32 @@ TEST(StreamedLevel, visits_what_is_wanted_with_all_that_lies_within_the_halo_of_
       EXPECT_EQ(visits, wanted.size());
     }
   }
+}
+
+/// Counts the objects that are read.
+class CountingStore final : public storage::MemoryStore {
+ public:
+  bool get(std::string_view key, Buffer& into) const override {
+    ++objects;
+    return MemoryStore::get(key, into);
+  }
+  mutable std::atomic<int> objects{0};
+};
+
+TEST(StreamedLevel, reads_a_chunk_once_for_all_ranges_of_planes_in_it) {
+  const auto store = std::make_shared<CountingStore>();
+  const Stored<std::uint16_t> stored({64, 24, 64}, {32, 12, 64}, 1, store);
+  execution::ThreadPool pool(2);
+  methods::LevelPass pass{{1, 2, 1}, 0, {}};
+  StreamedLevel level(stored.volume(), pool, alone, StreamedLevel::Residence::kStreamed, 1 << 26);
+  store->objects = 0;
+  pass.planes = {{3, 4}, {9, 11}, {20, 21}, {40, 41}, {60, 64}};
+  expect_faithful(level, stored.voxels, pass);
+  EXPECT_EQ(store->objects, 4);
+  store->objects = 0;
+  pass.planes = {{3, 4}, {9, 11}};
+  expect_faithful(level, stored.voxels, pass);
+  EXPECT_EQ(store->objects, 2) << "of the others none";
 }
 
 TEST(StreamedLevel, refuses_a_pass_that_needs_more_than_its_bytes) {
