@@ -100,13 +100,14 @@ LearnPlan plan_learning(const LearnFacts& facts, std::int64_t free_bytes) {
   const std::int64_t beside = least_search_bytes(facts) + background_bytes(facts);
   plan.least_bytes = beside + std::min(least_stream, level_bytes + visitors_bytes(facts));
   const std::int64_t if_resident = beside + level_bytes + visitors_bytes(facts);
-  plan.resident = if_resident <= free_bytes;
+  plan.resident = std::max(if_resident, level_bytes + facts.mask_file_bytes) <= free_bytes;
   plan.bytes = plan.resident ? std::min(free_bytes, if_resident + kMostSearchBytes)
                              : std::max(free_bytes, plan.least_bytes);
   return plan;
 }
 
-EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const Extent3& target)
+EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const Extent3& target,
+                                 const std::string& tile_name)
     : raw_(volume, context.pool, context.processes, StreamedLevel::Residence::kStreamed, 0) {
   const LearnFacts facts{volume.shape(),
                          volume.chunk_shape(),
@@ -114,13 +115,14 @@ EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context,
                          context.pool.workers(),
                          context.config,
                          fits,
-                         target.y == volume.shape().y && target.x == volume.shape().x};
+                         target.y == volume.shape().y && target.x == volume.shape().x,
+                         fits && context.masks ? context.masks->making_bytes(tile_name, volume.shape()) : 0};
   const LearnPlan plan = plan_learning(facts, context.memory.free_bytes());
   held_ = context.memory.reserve("estimation level", plan.bytes);
   all_bytes_ = plan.bytes;
+  agreement_voxels_ = most_agreement_voxels(facts);
   if (plan.resident) {
     kept_bytes_ = facts.shape.volume() * facts.voxel_bytes;
-  agreement_voxels_ = most_agreement_voxels(facts);
     std::int64_t widest = 0;
     for (const methods::LevelPass& pass : widest_passes(facts)) widest = std::max(widest, pass.halo.y);
     raw_.keep_in_memory(widest);

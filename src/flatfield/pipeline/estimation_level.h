@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "flatfield/execution/memory_budget.h"
 #include "flatfield/methods/background.h"
@@ -21,6 +22,7 @@ struct LearnFacts {
   const config::RunConfig& config;
   bool fits = false;  ///< with curves, and so with a mask
   bool is_target = false;  ///< its planes have the size of those that are corrected
+  std::int64_t mask_file_bytes = 0;  ///< held beside a level in memory while the mask is made
 };
 
 /// How a level is learnt from with so much memory.
@@ -38,8 +40,9 @@ struct LearnPlan {
 class EstimationLevel {
  public:
   /// Throws Error(kMemory) if the level can not be learnt from in the free memory.
-  /// `target` is the shape of what is corrected.
-  EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const Extent3& target);
+  /// `target` is the shape of what is corrected, `tile_name` that by which its mask is found.
+  EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const Extent3& target,
+                  const std::string& tile_name);
 
   /// Leaves the memory of its passes to another, until `take_back`; a level that is kept in memory stays.
   void lend(RunContext& context);
@@ -53,21 +56,21 @@ class EstimationLevel {
   [[nodiscard]] methods::LevelStream& v_low() { return *v_low_; }
   /// The background at the level's size; none = nothing is subtracted.
   [[nodiscard]] const std::optional<BlockView<const float>>& background() const { return background_; }
+  /// methods::QualityInput::agreement_voxels.
+  [[nodiscard]] std::int64_t agreement_voxels() const { return agreement_voxels_; }
   /// What a search for order statistics may hold.
   [[nodiscard]] std::int64_t search_bytes() const { return search_bytes_; }
 
-  /// methods::QualityInput::agreement_voxels.
-  [[nodiscard]] std::int64_t agreement_voxels() const { return agreement_voxels_; }
  private:
   execution::MemoryBudget::Reservation held_;
   StreamedLevel raw_;
   std::int64_t kept_bytes_ = 0;  ///< of the level itself, where it is in memory
   std::int64_t all_bytes_ = 0;
   std::int64_t search_bytes_ = 0;
+  std::int64_t agreement_voxels_ = 0;
   Block<float> resized_;
   std::optional<BlockView<const float>> background_;
   std::optional<methods::SubtractedStream> v_low_;
-  std::int64_t agreement_voxels_ = 0;
 };
 
 }  // namespace flatfield::pipeline

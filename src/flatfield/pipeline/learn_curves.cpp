@@ -93,11 +93,15 @@ void learn_axis_curves(const VolumeRequest& request, EstimationLevel& level, Run
       options.exclude_background_planes_from_mask ? learned.background_planes.planes : std::vector<std::int64_t>();
   // The pass that completes the mask finds the global level too.
   std::optional<methods::GlobalLevelCount> counted;
+  // What passes over the level may hold is free while the mask is made.
+  level.lend(context);
   std::optional<BitVolume> found =
       context.masks->foreground(request.name, level.shape(), request.is_shared, [&](BitVolume& mask) {
+        level.take_back(context);
         counted.emplace(context.pool.workers());
         complete_mask(level.v_low(), left_out, mask, *counted);
       }, context.processes);
+  if (!counted) level.take_back(context);
   if (!found) return fall_back("there is no mask for " + request.name);
   learned.correction.mask = std::move(*found);
   const BitVolume& mask = *learned.correction.mask;
