@@ -67,7 +67,7 @@ def expected_numbers(raw, before, after, mask, background, planes, ratio):
     unscaled = np.where(mask, after.astype(np.float64) / ratio, after)
     lo, hi = np.percentile(before[mask], [1, 99])
     medians = np.median(before[mask]), np.median(after[mask])
-    scale = medians[1] / medians[0]
+    scale = after[mask].mean(dtype=np.float64) / before[mask].mean(dtype=np.float64)
     low, high = np.percentile(background, [1, 99])
 
     def cjv(volume):

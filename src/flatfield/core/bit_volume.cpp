@@ -96,6 +96,13 @@ std::int64_t BitView::count() const {
   return total;
 }
 
+bool BitView::any() const {
+  for (std::int64_t z = 0; z < shape.z; ++z)
+    for (std::int64_t y = 0; y < shape.y; ++y)
+      if (row(z, y).find_set(0, shape.x) < shape.x) return true;
+  return false;
+}
+
 void BitView::expand(BlockView<std::uint8_t> out) const {
   for (std::int64_t z = 0; z < shape.z; ++z)
     for (std::int64_t y = 0; y < shape.y; ++y) row(z, y).expand(shape.x, out.row(z, y));

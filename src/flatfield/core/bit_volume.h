@@ -71,6 +71,8 @@ struct BitView {
   }
   /// Number of voxels that are set.
   [[nodiscard]] std::int64_t count() const;
+  /// Whether a voxel is set.
+  [[nodiscard]] bool any() const;
   /// Writes the voxels as 0 and 1; `out` has the shape of the view.
   void expand(BlockView<std::uint8_t> out) const;
 };

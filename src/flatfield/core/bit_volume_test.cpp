@@ -59,6 +59,7 @@ TEST(BitVolume, holds_which_voxels_are_not_zero) {
       count += sample.is_set(q.z, q.y, q.x) ? 1 : 0;
     }
     EXPECT_EQ(view.count(), count);
+    EXPECT_EQ(view.any(), count > 0);
   });
 }
 

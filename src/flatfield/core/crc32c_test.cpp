@@ -17,5 +17,18 @@ TEST(Crc32c, of_pieces_is_that_of_the_whole) {
   EXPECT_EQ(crc32c(as_bytes("123456789")), 0xe3069283);
 }
 
+TEST(Crc32c, is_the_same_with_and_without_the_instruction_of_the_cpu) {
+  std::mt19937 random(11);  // the seed of every run
+  std::vector<std::byte> bytes(20000);
+  for (std::byte& b : bytes) b = static_cast<std::byte>(random());
+  for (int round = 0; round < 300; ++round) {
+    const std::size_t first = random() % 20;
+    const std::size_t size = round % 2 == 0 ? random() % 40 : random() % (bytes.size() - first);
+    const std::span<const std::byte> part = std::span<const std::byte>(bytes).subspan(first, size);
+    const auto before = static_cast<std::uint32_t>(random());
+    ASSERT_EQ(crc32c(part, before), crc32c_by_tables(part, before)) << first << " " << size;
+  }
+}
+
 }  // namespace
 }  // namespace flatfield

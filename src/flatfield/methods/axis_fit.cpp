@@ -58,13 +58,18 @@ void make_profile_values(const LevelBlock& block, float cap, const std::array<do
   numerics::gaussian_filter_block(block.values, block.inner(), sigma);
 }
 
+/// LevelPass::wants of a visitor that looks at foreground only.
+std::function<bool(const Box3&)> wanted_by(const FitMask& mask) {
+  return [&mask](const Box3& box) { return mask.may_hold(box); };
+}
+
 /// Percentiles of all planes along the three axes of the profile volume.
 template <class Search>
 void find_percentiles(LevelStream& v_low, const FitMask& mask, float cap, const FittingOptions& options,
                       const WeightField* weights, AxisPercentiles<Search>& found) {
   const double s = options.gaussian_sigma;
   const std::array<double, 3> sigma{s, s, s};
-  LevelPass pass{numerics::gaussian_reach(sigma), weights == nullptr ? 0 : 1, {}};
+  LevelPass pass{numerics::gaussian_reach(sigma), weights == nullptr ? 0 : 1, {}, wanted_by(mask)};
   if (weights != nullptr) pass.halo = max(pass.halo, weights->reach());
   MaskMemory masks(v_low.workers());
   while (!found.done()) {
@@ -96,7 +101,8 @@ std::array<std::vector<float>, 3> profiles(LevelStream& v_low, const FitMask& ma
         static_cast<float>(value) / static_cast<float>(g);
   };
   const Extent3& shape = v_low.shape();
-  const AxisPercentileOptions search{shape, options.profile_percentile, {}, cap, v_low.workers(), bytes};
+  // With the usual factor of 2 the curves that can be found, from 0.25 to 1.2 of g, lie well within these.
+  const AxisPercentileOptions search{shape, options.profile_percentile, {}, {0.75F * cap, 0.1F * cap}, v_low.workers(), bytes};
   for (int axis = 0; axis < 3; ++axis)
     profiles[static_cast<std::size_t>(axis)].resize(static_cast<std::size_t>(shape[axis]));
   if (weights == nullptr) {
@@ -140,7 +146,7 @@ double global_level(LevelStream& v_low, const FitMask& mask, double percentile, 
   MaskMemory masks(v_low.workers());
   if (weights == nullptr) {
     GlobalLevelCount count(v_low.workers());
-    v_low.visit({}, [&](const LevelBlock& block) {
+    v_low.visit({{}, 0, {}, wanted_by(mask)}, [&](const LevelBlock& block) {
       count.add(block.values, masks.expand(mask, block.box, block.worker), block.worker);
     });
     return count.level(percentile, v_low.merge());
@@ -149,7 +155,7 @@ double global_level(LevelStream& v_low, const FitMask& mask, double percentile, 
   constexpr std::size_t kBins = 65536;
   std::vector<std::vector<std::uint64_t>> parts(static_cast<std::size_t>(v_low.workers()),
                                                 std::vector<std::uint64_t>(kBins));
-  v_low.visit({weights->reach(), 1, {}}, [&](const LevelBlock& block) {
+  v_low.visit({weights->reach(), 1, {}, wanted_by(mask)}, [&](const LevelBlock& block) {
     const BlockView<const std::uint8_t> inside = masks.expand(mask, block.box, block.worker);
     weights->weigh(block, block.spare[0]);
     const BlockView<float> weight = block.spare[0].sub(block.inner());

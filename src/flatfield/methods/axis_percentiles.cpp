@@ -1,9 +1,10 @@
 #include "flatfield/methods/axis_percentiles.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
+
+#include "flatfield/numerics/find_within.h"
 
 namespace flatfield::methods {
 namespace {
@@ -35,7 +36,7 @@ AxisPercentiles<Search>::AxisPercentiles(const AxisPercentileOptions& options)
               // The planes along z hold all voxels.
               std::vector<typename Search::Union>(options.overall.size(),
                                                   {0, static_cast<std::size_t>(options.shape.z)}),
-              options.typical_most,
+              options.range,
               [planes = plane_count(options.shape), options](std::size_t line, std::uint64_t total) {
                 const double percentage =
                     line < planes ? options.percentage : options.overall[line - planes];
@@ -127,15 +128,10 @@ void AxisPercentiles<Search>::find(const Box3& box, BlockView<const float> value
   const auto width = static_cast<std::size_t>(box.shape.x);
   const std::size_t first_x = line(2, box.origin.x);
   const std::size_t overall = plane_count(options_.shape);
-  // Bits of floats that are not negative are ordered alike; two float comparisons in a row would become branches.
-  const auto bits = [](float value) { return std::bit_cast<std::int32_t>(value + 0.0F); };
-  scratch.hits.resize(width);
-  scratch.low_x.resize(width);
-  scratch.high_x.resize(width);
-  for (std::size_t x = 0; x < width; ++x) {
-    scratch.low_x[x] = bits(search_.low(first_x + x));
-    scratch.high_x[x] = bits(search_.high(first_x + x));
-  }
+  scratch.places.resize(width);
+  std::vector<numerics::Bounds> bounds(2 + options_.overall.size());
+  const auto bounds_of = [&](std::size_t line) { return numerics::Bounds{search_.low(line), search_.high(line)}; };
+  for (std::size_t k = 0; k < options_.overall.size(); ++k) bounds[2 + k] = bounds_of(overall + k);
   for (std::int64_t z = 0; z < box.shape.z; ++z)
     for (std::int64_t y = 0; y < box.shape.y; ++y) {
       const std::uint8_t* in = inside.row(z, y);
@@ -143,29 +139,15 @@ void AxisPercentiles<Search>::find(const Box3& box, BlockView<const float> value
       const float* row = values.row(z, y);
       const std::size_t line_z = line(0, box.origin.z + z);
       const std::size_t line_y = line(1, box.origin.y + y);
-      // Few voxels matter to any line: these are marked first.
-      const auto mark = [&](std::size_t line) {
-        if (search_.low(line) > search_.high(line)) return;
-        const std::int32_t low = bits(search_.low(line));
-        const std::int32_t high = bits(search_.high(line));
-        std::int32_t* const hits = scratch.hits.data();
-        for (std::size_t x = 0; x < width; ++x)
-          hits[x] |= static_cast<std::int32_t>(bits(row[x]) >= low) & static_cast<std::int32_t>(bits(row[x]) <= high);
-      };
-      {
-        std::int32_t* const hits = scratch.hits.data();
-        const std::int32_t* const low = scratch.low_x.data();
-        const std::int32_t* const high = scratch.high_x.data();
-        for (std::size_t x = 0; x < width; ++x)
-          hits[x] = static_cast<std::int32_t>(bits(row[x]) >= low[x]) & static_cast<std::int32_t>(bits(row[x]) <= high[x]);
-      }
-      mark(line_z);
-      mark(line_y);
-      for (std::size_t k = 0; k < options_.overall.size(); ++k) mark(overall + k);
-
+      bounds[0] = bounds_of(line_z);
+      bounds[1] = bounds_of(line_y);
+      // Few voxels matter to any line.
+      const std::int64_t count =
+          numerics::find_within(row, in, static_cast<std::int64_t>(width), search_.lows() + first_x,
+                                search_.highs() + first_x, bounds, scratch.places.data());
       const float* weight_row = weights ? weights->row(z, y) : nullptr;
-      for (std::size_t x = 0; x < width; ++x) {
-        if (scratch.hits[x] == 0 || in[x] == 0) continue;
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::size_t x = scratch.places[static_cast<std::size_t>(i)];
         const float value = row[x];
         const Weight weight = weight_of(weight_row, static_cast<std::int64_t>(x));
         const auto offer = [&](std::size_t to) {

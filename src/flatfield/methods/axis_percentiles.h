@@ -29,7 +29,7 @@ struct AxisPercentileOptions {
   Extent3 shape;
   double percentage = 50.0;       ///< of the planes
   std::vector<double> overall;    ///< percentages of all masked voxels
-  float typical_most = 65536.0F;  ///< values are mostly within [0, typical_most]
+  numerics::RankRange range = {};  ///< where the percentiles are expected
   int workers = 1;
   std::int64_t bytes = 0;  ///< to be held, about; at least least_bytes()
 };
@@ -60,8 +60,7 @@ class AxisPercentiles {
   /// What one worker counts in while it adds a box.
   struct Scratch {
     std::vector<std::uint32_t> bins;
-    std::vector<std::int32_t> hits;
-    std::vector<std::int32_t> low_x, high_x;
+    std::vector<std::uint32_t> places;
     std::vector<Weight> z, y, x;
     std::vector<typename Search::Found> found;
   };

@@ -34,7 +34,7 @@ class SmoothedStream : public LevelStream {
   [[nodiscard]] int workers() const override { return level_.workers(); }
   /// Of passes without halo: the voxels of the box are smoothed, those around it are not.
   void visit(const LevelPass& pass, const Visitor& visitor) override {
-    level_.visit({numerics::gaussian_reach(sigma_), pass.spare_volumes, pass.planes},
+    level_.visit({numerics::gaussian_reach(sigma_), pass.spare_volumes, pass.planes, pass.wants},
                  [&](const LevelBlock& block) {
                    numerics::gaussian_filter_block(block.values, block.inner(), sigma_);
                    visitor(block);

@@ -18,6 +18,8 @@ class FitMask {
   [[nodiscard]] std::int64_t count() const;
   /// Voxels in each plane along an axis.
   [[nodiscard]] std::vector<std::int64_t> plane_counts(int axis) const;
+  /// Whether a box may hold voxels: true if it does, false if not even the planes that are left out have any there.
+  [[nodiscard]] bool may_hold(const Box3& box) const { return mask_.sub(box).any(); }
   /// The voxels of a box as 0 and 1; `out` has its shape.
   void expand(const Box3& box, BlockView<std::uint8_t> out) const;
 

@@ -65,10 +65,22 @@ void LevelCorrection::apply_curves(const Box3& box, BlockView<float> v_low) cons
       const BitRow inside = mask.row(z, y);
       const float along_y = gains_[1][static_cast<std::size_t>(box.origin.y + y)];
       const float along_z = gains_[0][static_cast<std::size_t>(box.origin.z + z)];
-      for (std::int64_t x = 0; x < box.shape.x; ++x) {
-        if (!inside[x]) continue;
-        const float v = ((row[x] * gain_x[x]) * along_y) * along_z * ratio;
-        row[x] = writable(v);
+      const auto gained = [&](std::int64_t x) {
+        return writable(((row[x] * gain_x[x]) * along_y) * along_z * ratio);
+      };
+      // Most stretches lie inside or outside as a whole.
+      for (std::int64_t first = 0; first < box.shape.x; first += 64) {
+        const std::int64_t count = std::min<std::int64_t>(64, box.shape.x - first);
+        const std::uint64_t bits = inside.bits(first, count);
+        if (bits == 0) continue;
+        std::array<float, 64> after;
+        for (std::int64_t x = 0; x < count; ++x) after[static_cast<std::size_t>(x)] = gained(first + x);
+        if (bits == low_bits(count)) {
+          std::copy_n(after.data(), count, row + first);
+          continue;
+        }
+        for (std::int64_t x = 0; x < count; ++x)
+          row[first + x] = ((bits >> x) & 1) != 0 ? after[static_cast<std::size_t>(x)] : row[first + x];
       }
     }
 }

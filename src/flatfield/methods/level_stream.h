@@ -40,6 +40,10 @@ struct LevelPass {
   Extent3 halo;  ///< voxels around each box that the visitor must see
   int spare_volumes = 0;
   std::vector<PlaneRange> planes;  ///< ascending, disjoint; empty = all
+  /// Whether the visitor wants any voxel of a box of the level: boxes of which it wants none need not be visited, and
+  /// voxels that lie farther than the halo from those that it wants may have any value. From several threads; empty = it
+  /// wants all.
+  std::function<bool(const Box3&)> wants = {};
 };
 
 /// A level (z, y, x) that need not fit into memory: it is visited part by part, as often as it takes.
@@ -55,7 +59,7 @@ class LevelStream {
   [[nodiscard]] virtual const Extent3& shape() const = 0;
   /// Most visits that run at the same time.
   [[nodiscard]] virtual int workers() const = 0;
-  /// Visits boxes that together are this process's part of the planes of the pass, each once.
+  /// Visits boxes that together are this process's part of the planes of the pass, as far as they are wanted, each once.
   virtual void visit(const LevelPass& pass, const Visitor& visitor) = 0;
   /// Makes what this process has found in its visits that of all.
   [[nodiscard]] virtual const Merge& merge() const { return Merge::alone(); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <initializer_list>
 #include <limits>
 #include <span>
@@ -52,25 +53,42 @@ float mask_factor(const Correction& correction) {
 /// Density over equal bins of [lo, hi].
 class Histogram {
  public:
-  Histogram(double lo, double hi) : lo_(lo), hi_(hi), width_((hi - lo) / static_cast<double>(kEntropyBins)) {}
+  Histogram(double lo, double hi)
+      : lo_(lo),
+        hi_(hi),
+        width_((hi - lo) / static_cast<double>(kEntropyBins)),
+        per_width_(static_cast<double>(kEntropyBins) / (hi - lo)) {}
 
-  void add(float value) {
-    const auto v = static_cast<double>(value);
-    if (v >= lo_ && v <= hi_ && width_ > 0.0)
-      ++counts_[std::min(static_cast<std::size_t>((v - lo_) / width_), kEntropyBins - 1)];
+  /// Adds the values where `inside` is 1 and not 0.
+  void add(std::span<const float> values, std::span<const std::uint8_t> inside) {
+    constexpr std::size_t kPiece = 256;
+    if (!(width_ > 0.0)) return;
+    std::array<std::uint32_t, kPiece> bins;  // behind the last one those outside
+    for (std::size_t first = 0; first < values.size(); first += kPiece) {
+      const std::size_t count = std::min(kPiece, values.size() - first);
+      for (std::size_t i = 0; i < count; ++i) {
+        const auto v = static_cast<double>(values[first + i]);
+        const bool counts = v >= lo_ && v <= hi_ && inside[first + i] != 0;
+        const double bin = std::min((v - lo_) * per_width_, static_cast<double>(kEntropyBins - 1));
+        bins[i] = static_cast<std::uint32_t>(counts ? static_cast<std::int32_t>(bin)
+                                                    : static_cast<std::int32_t>(kEntropyBins));
+      }
+      for (std::size_t i = 0; i < count; ++i) ++counts_[bins[i]];
+    }
   }
   void add(const Histogram& other) {
-    for (std::size_t bin = 0; bin < kEntropyBins; ++bin) counts_[bin] += other.counts_[bin];
+    for (std::size_t bin = 0; bin < counts_.size(); ++bin) counts_[bin] += other.counts_[bin];
   }
   void merge(const Merge& merge) { merge.sum(counts_); }
 
   /// No value where nothing lies in it.
   [[nodiscard]] std::optional<double> differential_entropy() const {
+    const auto counts = std::span(counts_).first(kEntropyBins);
     std::int64_t total = 0;
-    for (const std::int64_t count : counts_) total += count;
+    for (const std::int64_t count : counts) total += count;
     if (total == 0) return std::nullopt;
     double entropy = std::log(width_);
-    for (const std::int64_t count : counts_) {
+    for (const std::int64_t count : counts) {
       if (count == 0) continue;
       const double share = static_cast<double>(count) / static_cast<double>(total);
       entropy -= share * std::log(share);
@@ -82,7 +100,8 @@ class Histogram {
   double lo_;
   double hi_;
   double width_;
-  std::array<std::int64_t, kEntropyBins> counts_{};
+  double per_width_;
+  std::array<std::int64_t, kEntropyBins + 1> counts_{};  ///< the last one of what lies outside
 };
 
 /// The level as it is after some changes.
@@ -128,16 +147,12 @@ class Measurement {
         shape_(input.raw.shape()),
         workers_(input.raw.workers()),
         before_stream_(input.raw, input.to_before),
-        to_after_both_([&input](const Box3& box, BlockView<float> values) {
-          input.to_before(box, values);
-          input.to_after(box, values);
-        }),
-        after_stream_(input.raw, to_after_both_),
         worker_(static_cast<std::size_t>(workers_)) {}
 
   QualityNumbers measure() {
     choose_mask();
     measure_dark_planes();
+    measure_agreement();
     measure_level();
     out_.cjv = {before_.cjv(), after_.cjv()};
     return out_;
@@ -149,10 +164,47 @@ class Measurement {
   /// What one worker adds up.
   struct Worker {
     std::vector<std::uint8_t> inside;
-    std::vector<float> row;
     numerics::ExactMoments before;
     numerics::ExactMoments after;
     std::int64_t saturated = 0;
+  };
+
+  /// The entropies inside the mask, once the range of the values is known.
+  class Entropies {
+   public:
+    /// From the percentiles before, and the sums of the first pass.
+    Entropies(const Measurement& of, const Medians& before) {
+      if (before.overall(0).total == 0) return;
+      const double lo = before.overall(1).linear();
+      const double hi = before.overall(2).linear();
+      scale_ = of.foreground_mean_after_ / of.before_.foreground->mean;
+      if (!std::isfinite(scale_) || !(scale_ > 0.0)) scale_ = 0.0;
+      before_.assign(static_cast<std::size_t>(of.workers_), Histogram(lo, hi));
+      if (scale_ > 0.0) after_.assign(before_.size(), Histogram(lo * scale_, hi * scale_));
+    }
+    void add_before(std::span<const float> values, std::span<const std::uint8_t> inside, int worker) {
+      if (!before_.empty()) before_[static_cast<std::size_t>(worker)].add(values, inside);
+    }
+    void add_after(std::span<const float> values, std::span<const std::uint8_t> inside, int worker) {
+      if (!after_.empty()) after_[static_cast<std::size_t>(worker)].add(values, inside);
+    }
+    void finish(const Merge& merge, QualityNumbers& out) {
+      out.entropy.before = sum(before_, merge);
+      out.entropy.after = sum(after_, merge);
+      if (out.entropy.after) *out.entropy.after -= std::log(scale_);
+    }
+
+   private:
+    static std::optional<double> sum(std::vector<Histogram>& parts, const Merge& merge) {
+      if (parts.empty()) return std::nullopt;
+      for (std::size_t i = 1; i < parts.size(); ++i) parts[0].add(parts[i]);
+      parts[0].merge(merge);
+      return parts[0].differential_entropy();
+    }
+
+    double scale_ = 0.0;  ///< 0: there is no range after
+    std::vector<Histogram> before_;  ///< of each worker
+    std::vector<Histogram> after_;
   };
 
   void choose_mask() {
@@ -186,7 +238,7 @@ class Measurement {
         }
     }
     const std::span<const std::uint8_t> all = inside.span();
-    return std::any_of(all.begin(), all.end(), [](std::uint8_t m) { return m != 0; });
+    return std::memchr(all.data(), 1, all.size()) != nullptr;
   }
 
   BlockView<std::uint8_t> mask_memory(const LevelBlock& block) {
@@ -205,18 +257,33 @@ class Measurement {
       numerics::ExactMoments after_outside;
     };
     std::vector<Part> parts(static_cast<std::size_t>(workers_));
-    input_.raw.visit({{}, 0, plane_ranges(planes)}, [&](const LevelBlock& block) {
-      Part& mine = parts[static_cast<std::size_t>(block.worker)];
-      input_.to_before(block.box, block.values);
-      const BlockView<std::uint8_t> inside = mask_memory(block);
-      expand_mask(block.box, block.values, inside);
-      for (const float v : block.values.span()) mine.zeroed += v == 0.0F ? 1 : 0;
-      mine.before.add(block.values.span());
-      input_.to_after(block.box, block.values);
-      std::size_t i = 0;
-      for (const float v : block.values.span())
-        (inside.data[i++] != 0 ? mine.after_inside : mine.after_outside).add(v);
-    });
+    StreamPercentiles before({50.0}, {kTypicalMost, 0.0F, input_.before_grid}, input_.bytes / 2);
+    StreamPercentiles after({50.0}, {kTypicalMost}, input_.bytes / 2);
+    bool first = true;
+    while (!before.done() || !after.done()) {
+      input_.raw.visit({{}, 0, plane_ranges(planes)}, [&](const LevelBlock& block) {
+        Part& mine = parts[static_cast<std::size_t>(block.worker)];
+        input_.to_before(block.box, block.values);
+        const std::span<const float> values = block.values.span();
+        const BlockView<std::uint8_t> inside = mask_memory(block);
+        if (!before.done()) before.add(block.values);
+        if (first) {
+          expand_mask(block.box, block.values, inside);
+          mine.zeroed += std::count(values.begin(), values.end(), 0.0F);
+          mine.before.add(values);
+        }
+        input_.to_after(block.box, block.values);
+        if (!after.done()) after.add(block.values);
+        if (first) {
+          mine.after_inside.add_where(values, inside.span());
+          for (std::uint8_t& in : inside.span()) in ^= 1U;
+          mine.after_outside.add_where(values, inside.span());
+        }
+      });
+      for (StreamPercentiles* medians : {&before, &after})
+        if (!medians->done()) medians->end_pass(input_.raw.merge());
+      first = false;
+    }
     Part all;
     for (const Part& part : parts) {
       all.zeroed += part.zeroed;
@@ -228,11 +295,8 @@ class Measurement {
     out_.background_zeroed_fraction =
         static_cast<double>(all.zeroed) / static_cast<double>(all.before.count());
     before_.background = all.before.moments();
-    const auto median = [&](LevelStream& stream) {
-      return percentiles_of_planes(stream, planes, {50.0}, kTypicalMost, input_.bytes).front().median();
-    };
-    out_.background_median.before = median(before_stream_);
-    out_.background_median.after = median(after_stream_);
+    out_.background_median.before = before.results().front().median();
+    out_.background_median.after = after.results().front().median();
     const double ratio = mask_factor(input_.correction);
     if (!(ratio > 0.0)) return;
     const numerics::Moments none;
@@ -242,69 +306,92 @@ class Measurement {
         all.after_outside.count(), all.after_outside.count() > 0 ? all.after_outside.moments() : none);
   }
 
-  [[nodiscard]] Medians medians_of(float typical_most, std::vector<double> overall) const {
-    return Medians({shape_, 50.0, std::move(overall), typical_most, workers_, input_.bytes / 3});
+  [[nodiscard]] Medians medians_of(const numerics::RankRange& range, std::vector<double> overall,
+                                   std::int64_t bytes) const {
+    return Medians({shape_, 50.0, std::move(overall), range, workers_, bytes});
+  }
+
+  /// Whether the mask belongs to the level.
+  void measure_agreement() {
+    if (!input_.mask) return;
+    BrightnessAuc auc(*input_.mask, workers_);
+    EdgeAgreement edges(*input_.mask, workers_);
+    LevelPass pass = quality_pass(true);
+    pass.planes = agreement_planes(shape_, input_.agreement_voxels);
+    input_.raw.visit(pass, [&](const LevelBlock& block) {
+      const BlockView<float> v_low = block.spare[0];
+      copy_block<float>(block.values, v_low);
+      input_.to_before(block.seen, v_low);
+      agree(block, v_low, auc, edges);
+    });
+    out_.mask_auc = auc.value(input_.raw.merge());
+    out_.mask_edge_agreement = edges.value(input_.raw.merge());
   }
 
   void measure_level() {
-    // Medians lie around g; where there is none, anywhere.
-    const float before_most =
-        input_.fit ? std::min(static_cast<float>(8.0 * input_.fit->g), kMost) : kMost;
-    const float after_most = std::min(before_most * mask_factor(input_.correction), kMost);
+    // Medians lie around g, and after the correction around its ratio to it; where there is none, anywhere.
+    const auto g = input_.fit ? static_cast<float>(input_.fit->g) : 0.0F;
+    const float g_after = g * mask_factor(input_.correction);
+    const auto range = [](float least, float most, float grid) {
+      return numerics::RankRange{most > 0.0F ? std::min(most, kMost) : kMost, least, grid};
+    };
     const float background_most =
         input_.correction.background
             ? *std::max_element(input_.correction.background->span().begin(),
                                 input_.correction.background->span().end())
             : 0.0F;
-    Medians raw = medians_of(std::min(before_most + background_most, kMost), {});
-    Medians before = medians_of(before_most, {50.0, 1.0, 99.0});
-    Medians after = medians_of(after_most, {50.0});
+    // Those after are on no grid and need the finest bins.
+    Medians raw = medians_of(range(0.0F, g > 0.0F ? 3.0F * g + background_most : 0.0F, input_.raw_grid), {},
+                             input_.bytes / 6);
+    Medians before =
+        medians_of(range(0.0F, 3.0F * g, input_.before_grid), {50.0, 1.0, 99.0}, input_.bytes / 6);
+    Medians after =
+        medians_of(range(0.25F * g_after, 1.75F * g_after, 0.0F), {50.0}, input_.bytes * 2 / 3);
+    std::optional<Entropies> entropies;
 
-    std::optional<BrightnessAuc> auc;
-    std::optional<EdgeAgreement> edges;
-    if (input_.mask) {
-      auc.emplace(*input_.mask, workers_);
-      edges.emplace(*input_.mask, workers_);
-    }
     bool first = true;
-    while (!raw.done() || !before.done() || !after.done()) {
-      const LevelPass pass = first ? quality_pass(input_.mask.has_value()) : LevelPass{{}, 1, {}};
+    while (!raw.done() || !before.done() || !after.done() || !entropies) {
+      const bool measures_entropies = before.done() && !entropies;
+      if (measures_entropies) entropies.emplace(*this, before);
+      // The raw values are kept where what is inside is known only from the others.
+      const bool keeps_raw = !input_.mask && !raw.done();
+      LevelPass pass{{}, keeps_raw ? 1 : 0, {}};
+      if (!first && input_.mask) pass.wants = [&](const Box3& box) { return input_.mask->sub(box).any(); };
       input_.raw.visit(pass, [&](const LevelBlock& block) {
-        const Box3 inner = block.inner();
-        const BlockView<float> v_low = block.spare[0];
-        copy_block<float>(block.values, v_low);
-        input_.to_before(block.seen, v_low);
+        const Box3& box = block.box;
         const BlockView<std::uint8_t> inside = mask_memory(block);
-        const bool any = expand_mask(block.box, v_low.sub(inner), inside);
-        if (any && !raw.done()) raw.add(block.box, block.values.sub(inner), inside, block.worker);
-        if (any && !before.done()) before.add(block.box, v_low.sub(inner), inside, block.worker);
-        if (first) {
-          if (auc) agree(block, v_low, *auc, *edges);
-          add_masked(v_low.sub(inner), inside, block.worker, &Worker::before);
-        }
-        input_.to_after(block.box, v_low.sub(inner));
-        if (first) {
-          add_masked(v_low.sub(inner), inside, block.worker, &Worker::after);
-          count_saturated(v_low.sub(inner), block.worker);
-        }
-        if (any && !after.done()) after.add(block.box, v_low.sub(inner), inside, block.worker);
+        BlockView<float> v_low = block.values;
+        if (keeps_raw) copy_block<float>(block.values, v_low = block.spare[0]);
+        bool any = input_.mask && expand_mask(box, v_low, inside);
+        if (any && !raw.done()) raw.add(box, block.values, inside, block.worker);
+        input_.to_before(box, v_low);
+        if (!input_.mask) any = expand_mask(box, v_low, inside);
+        if (any && keeps_raw) raw.add(box, block.values, inside, block.worker);
+        if (!first && !any) return;
+        Worker& mine = worker_[static_cast<std::size_t>(block.worker)];
+        if (any && !before.done()) before.add(box, v_low, inside, block.worker);
+        if (first && any) mine.before.add_where(v_low.span(), inside.span());
+        if (measures_entropies) entropies->add_before(v_low.span(), inside.span(), block.worker);
+        input_.to_after(box, v_low);
+        if (first && any) mine.after.add_where(v_low.span(), inside.span());
+        if (first) count_saturated(v_low, mine);
+        if (measures_entropies) entropies->add_after(v_low.span(), inside.span(), block.worker);
+        if (any && !after.done()) after.add(box, v_low, inside, block.worker);
       });
       for (Medians* medians : {&raw, &before, &after})
         if (!medians->done()) medians->end_pass(input_.raw.merge());
+      if (first) finish_sums();
       first = false;
-    }
-    if (auc) {
-      out_.mask_auc = auc->value(input_.raw.merge());
-      out_.mask_edge_agreement = edges->value(input_.raw.merge());
     }
     out_.profile_cv_raw = profile_cv(raw, shape_);
     out_.profile_cv_before = profile_cv(before, shape_);
     out_.profile_cv_after = profile_cv(after, shape_);
-    finish_sums();
-    measure_foreground(before, after);
+    entropies->finish(input_.raw.merge(), out_);
+    if (before.overall(0).total == 0) return;
+    out_.foreground_median.before = before.overall(0).median();
+    out_.foreground_median.after = after.overall(0).median();
   }
 
-  /// Whether the mask belongs to the level.
   void agree(const LevelBlock& block, BlockView<const float> v_low, BrightnessAuc& auc,
              EdgeAgreement& edges) const {
     constexpr std::array<double, 3> kSigma{kAgreementSigma, kAgreementSigma, kAgreementSigma};
@@ -325,24 +412,8 @@ class Measurement {
               block.worker);
   }
 
-  void add_masked(BlockView<const float> values, BlockView<const std::uint8_t> inside, int worker,
-                  numerics::ExactMoments Worker::*moments) {
-    Worker& mine = worker_[static_cast<std::size_t>(worker)];
-    for (std::int64_t z = 0; z < values.shape.z; ++z)
-      for (std::int64_t y = 0; y < values.shape.y; ++y) {
-        mine.row.clear();
-        for (std::int64_t x = 0; x < values.shape.x; ++x)
-          if (inside.row(z, y)[x] != 0) mine.row.push_back(values.row(z, y)[x]);
-        (mine.*moments).add(mine.row);
-      }
-  }
-
-  void count_saturated(BlockView<const float> after, int worker) {
-    for (std::int64_t z = 0; z < after.shape.z; ++z)
-      for (std::int64_t y = 0; y < after.shape.y; ++y)
-        worker_[static_cast<std::size_t>(worker)].saturated +=
-            std::count_if(after.row(z, y), after.row(z, y) + after.shape.x,
-                          [](float v) { return v >= kSaturated; });
+  static void count_saturated(BlockView<const float> after, Worker& worker) {
+    for (const float v : after.span()) worker.saturated += v >= kSaturated ? 1 : 0;
   }
 
   /// Makes sums over this process's part of the level those over all of it.
@@ -363,43 +434,9 @@ class Measurement {
     out_.saturated_fraction = static_cast<double>(all.saturated) / static_cast<double>(shape_.volume());
     if (all.before.count() == 0) return;
     before_.foreground = all.before.moments();
+    foreground_mean_after_ = all.after.moments().mean;
     if (const double ratio = mask_factor(input_.correction); ratio > 0.0)
       after_.foreground = divided(all.after.moments(), ratio);
-  }
-
-  void measure_foreground(const Medians& before, const Medians& after) {
-    if (before.overall(0).total == 0) return;
-    out_.foreground_median.before = before.overall(0).median();
-    out_.foreground_median.after = after.overall(0).median();
-    const double lo = before.overall(1).linear();
-    const double hi = before.overall(2).linear();
-    const double scale = *out_.foreground_median.after / *out_.foreground_median.before;
-    const bool scales = std::isfinite(scale) && scale > 0.0;
-    using Histograms = std::array<Histogram, 2>;  // before and after
-    const Histograms empty{Histogram(lo, hi), scales ? Histogram(lo * scale, hi * scale) : Histogram(0.0, 0.0)};
-    std::vector<Histograms> parts(static_cast<std::size_t>(workers_), empty);
-    input_.raw.visit({}, [&](const LevelBlock& block) {
-      Histograms& mine = parts[static_cast<std::size_t>(block.worker)];
-      input_.to_before(block.box, block.values);
-      const BlockView<std::uint8_t> inside = mask_memory(block);
-      if (!expand_mask(block.box, block.values, inside)) return;
-      const auto add = [&](Histogram& to) {
-        std::size_t i = 0;
-        for (const float v : block.values.span())
-          if (inside.data[i++] != 0) to.add(v);
-      };
-      add(mine[0]);
-      if (!scales) return;
-      input_.to_after(block.box, block.values);
-      add(mine[1]);
-    });
-    for (std::size_t i = 1; i < parts.size(); ++i)
-      for (std::size_t k = 0; k < 2; ++k) parts[0][k].add(parts[i][k]);
-    for (Histogram& histogram : parts[0]) histogram.merge(input_.raw.merge());
-    out_.entropy.before = parts[0][0].differential_entropy();
-    if (!scales) return;
-    out_.entropy.after = parts[0][1].differential_entropy();
-    if (out_.entropy.after) *out_.entropy.after -= std::log(scale);
   }
 
   static constexpr float kMost = 65536.0F;
@@ -409,12 +446,11 @@ class Measurement {
   const Extent3 shape_;
   const int workers_;
   ChangedStream before_stream_;
-  QualityInput::Change to_after_both_;
-  ChangedStream after_stream_;
   std::optional<double> bright_;  ///< values above it are foreground; none = all are
   std::vector<Worker> worker_;
   JointMoments before_;
   JointMoments after_;
+  double foreground_mean_after_ = 0.0;
   QualityNumbers out_;
 };
 
@@ -488,8 +524,22 @@ LevelPass quality_pass(bool with_mask) {
   return {{kHalo, kHalo, kHalo}, 2, {}};
 }
 
+std::vector<PlaneRange> agreement_planes(const Extent3& shape, std::int64_t most_voxels) {
+  constexpr std::int64_t kSlab = 8;
+  if (shape.volume() <= most_voxels || shape.z <= kSlab) return {{0, shape.z}};
+  const std::int64_t slabs = std::max<std::int64_t>(most_voxels / (kSlab * shape.y * shape.x), 1);
+  std::vector<PlaneRange> planes;
+  // The middle of each of as many equal parts; parts are longer than a slab.
+  for (std::int64_t i = 0; i < slabs; ++i) {
+    const std::int64_t first = (2 * i + 1) * shape.z / (2 * slabs) - kSlab / 2;
+    planes.push_back({first, first + kSlab});
+  }
+  return planes;
+}
+
 std::int64_t least_quality_bytes(const Extent3& shape, int workers) {
-  return 3 * AxisPercentiles<numerics::RankCounts>::least_bytes(shape, workers);
+  // Of a search that gets more than its share, and of two that get no less than they need.
+  return 4 * AxisPercentiles<numerics::RankCounts>::least_bytes(shape, workers);
 }
 
 QualityNumbers measure_quality(const QualityInput& input) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -39,6 +40,7 @@ struct QualityNumbers {
 
   // Does the mask belong to the tile? Only of a mask that was given.
   std::optional<double> mask_fraction;  ///< share of the level's voxels that it holds
+  // On the agreement_planes of the level:
   std::optional<double> mask_auc;       ///< mask_brightness_auc of v_low, Gaussian of sigma 1
   std::optional<double>
       mask_edge_agreement;  ///< mask_edge_agreement of the raw level, the same Gaussian
@@ -64,7 +66,7 @@ struct QualityNumbers {
   Change cjv;
   /// Differential entropy (nats) of the voxels inside the mask: density over 100 bins between the
   /// 1st and the 99th percentile of `before`, values outside dropped. For `after` the range is
-  /// scaled by the change of the foreground median, and its logarithm taken off, so that a mere
+  /// scaled by the change of the foreground mean, and its logarithm taken off, so that a mere
   /// factor changes nothing.
   Change entropy;
   std::optional<double> saturated_fraction;  ///< share of the level's voxels that are 65535 after
@@ -93,17 +95,28 @@ struct QualityInput {
   const Correction& correction;
   const std::optional<AxisFit>& fit;  ///< of a correction with curves
   std::int64_t bytes = 0;             ///< that may be held beside the stream, about
+  /// The raw values, and those of v_low, are multiples of these powers of 2; 0 = of none. It saves passes.
+  float raw_grid = 0.0F;
+  float before_grid = 0.0F;
+  /// Voxels that the agreement of the mask is measured on, about, of a level of more.
+  std::int64_t agreement_voxels = std::numeric_limits<std::int64_t>::max();
 };
+/// QualityInput::agreement_voxels of a level that is corrected itself, and so may be as large as a tile.
+constexpr std::int64_t kFullSizeAgreementVoxels = std::int64_t{1} << 28;
 
 /// Measures everything that can be measured. Order statistics are those of all voxels, sums those of
 /// ExactMoments: the same numbers for any stream. Some passes over the level: one that counts, one that finds the
-/// medians, now and then one more, and one for the entropies; and a few over the background planes. Throws
-/// Error(kInternal) for a mask of another shape.
+/// medians and, where those before the correction are known by then, the entropies, else one or two more; one over the
+/// slabs that the agreement of the mask is measured on; and a few over the background planes. Throws Error(kInternal) for
+/// a mask of another shape.
 [[nodiscard]] QualityNumbers measure_quality(const QualityInput& input);
 /// Memory that measure_quality needs at least beside the stream.
 [[nodiscard]] std::int64_t least_quality_bytes(const Extent3& shape, int workers);
 /// The pass of measure_quality that sees most.
 [[nodiscard]] LevelPass quality_pass(bool with_mask);
+/// The planes that the agreement of a mask is measured on: all of a level of at most `most_voxels`, else slabs of 8, evenly
+/// spread, that hold about so many.
+[[nodiscard]] std::vector<PlaneRange> agreement_planes(const Extent3& shape, std::int64_t most_voxels);
 
 /// What an image flatfield F looks like, on F / mean(F); the mean is greater than 0.
 struct FlatNumbers {

@@ -12,7 +12,7 @@ namespace {
 
 /// Of a volume in memory.
 AxisNumbers profile_cv(BlockView<const float> volume, BitView mask, const ParallelFor& /*parallel_for*/) {
-  AxisPercentiles<numerics::RankCounts> medians({volume.shape, 50.0, {}, 100.0F, 1, 1000});
+  AxisPercentiles<numerics::RankCounts> medians({volume.shape, 50.0, {}, {100.0F}, 1, 1000});
   Block<std::uint8_t> inside(volume.shape);
   mask.expand(inside.view());
   while (!medians.done()) {
@@ -222,6 +222,22 @@ TEST(Quality, does_not_depend_on_the_memory) {
     EXPECT_EQ(tight.cjv.after, loose.cjv.after);
     EXPECT_EQ(tight.foreground_median.after, loose.foreground_median.after);
     EXPECT_EQ(tight.mask_auc, loose.mask_auc);
+  }
+}
+
+TEST(Quality, mask_agreement_is_measured_on_evenly_spread_slabs_of_large_levels) {
+  EXPECT_EQ(agreement_planes({20, 30, 40}, 24000), (std::vector<PlaneRange>{{0, 20}}));
+  EXPECT_EQ(agreement_planes({100, 10, 10}, 1700), (std::vector<PlaneRange>{{21, 29}, {71, 79}}));
+  EXPECT_EQ(agreement_planes({100, 10, 10}, 1), (std::vector<PlaneRange>{{46, 54}}));
+  EXPECT_EQ(agreement_planes({5, 10, 10}, 1), (std::vector<PlaneRange>{{0, 5}}));
+  for (std::int64_t z = 9; z < 200; ++z) {
+    std::int64_t last = 0;
+    for (const PlaneRange& range : agreement_planes({z, 1, 1}, z - 1)) {
+      EXPECT_LE(last, range.first);
+      EXPECT_EQ(range.last - range.first, 8);
+      last = range.last;
+    }
+    EXPECT_LE(last, z);
   }
 }
 

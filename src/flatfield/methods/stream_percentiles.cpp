@@ -1,9 +1,22 @@
 #include "flatfield/methods/stream_percentiles.h"
 
+#include <span>
+
 #include "flatfield/numerics/percentile.h"
-#include "flatfield/numerics/rank_search.h"
 
 namespace flatfield::methods {
+namespace {
+
+using Search = numerics::LongRankCounts;
+
+template <class Visit>
+void for_each_row(BlockView<const float> values, Visit visit) {
+  for (std::int64_t z = 0; z < values.shape.z; ++z)
+    for (std::int64_t y = 0; y < values.shape.y; ++y)
+      visit(std::span<const float>(values.row(z, y), static_cast<std::size_t>(values.shape.x)));
+}
+
+}  // namespace
 
 double RankResult::linear() const {
   return numerics::interpolated_percentile(lower, upper, total, percentage);
@@ -11,47 +24,50 @@ double RankResult::linear() const {
 
 float RankResult::median() const { return numerics::middle_of(lower, total % 2 == 1 ? lower : upper); }
 
+// One line counts for all percentages; it looks for the first of them itself.
+StreamPercentiles::StreamPercentiles(const std::vector<double>& percentages, numerics::RankRange range, std::int64_t bytes)
+    : percentages_(percentages),
+      search_(1, std::vector<Search::Union>(percentages.size() - 1, {0, 1}), range,
+              [percentages](std::size_t line, std::uint64_t total) {
+                return numerics::percentile_targets(total, percentages[line]);
+              },
+              bytes) {}
+
+void StreamPercentiles::add(BlockView<const float> values) {
+  if (search_.counting()) {
+    std::vector<std::uint64_t> bins(search_.bins());
+    for_each_row(values, [&](std::span<const float> row) {
+      for (const float v : row) ++bins[search_.bin_of(v)];
+    });
+    return search_.add_counts(0, bins);
+  }
+  std::vector<Search::Found> found;
+  for_each_row(values, [&](std::span<const float> row) {
+    for (std::size_t line = 0; line < percentages_.size(); ++line)
+      for (const float v : row)
+        if (v >= search_.low(line) && v <= search_.high(line))
+          found.push_back({static_cast<std::uint32_t>(line), v, 1});
+  });
+  search_.add_found(found);
+}
+
+std::vector<RankResult> StreamPercentiles::results() const {
+  std::vector<RankResult> results;
+  for (std::size_t line = 0; line < percentages_.size(); ++line)
+    results.push_back({search_.total(line), search_.lower(line), search_.upper(line), percentages_[line]});
+  return results;
+}
+
 std::vector<RankResult> percentiles_of_planes(LevelStream& level, const std::vector<std::int64_t>& planes,
                                               const std::vector<double>& percentages, float typical_most,
                                               std::int64_t bytes) {
-  using Search = numerics::LongRankCounts;
-  // One line counts for all percentages; it looks for the first of them itself.
-  const std::size_t count = percentages.size();
-  Search search(1, std::vector<Search::Union>(count - 1, {0, 1}), typical_most,
-                [&](std::size_t line, std::uint64_t total) {
-                  return numerics::percentile_targets(total, percentages[line]);
-                },
-                bytes);
-  const auto for_each_row = [](const LevelBlock& block, auto visit) {
-    const BlockView<float> inner = block.values.sub(block.inner());
-    for (std::int64_t z = 0; z < inner.shape.z; ++z)
-      for (std::int64_t y = 0; y < inner.shape.y; ++y)
-        visit(std::span<const float>(inner.row(z, y), static_cast<std::size_t>(inner.shape.x)));
-  };
-  while (!search.done()) {
-    level.visit({{}, 0, plane_ranges(planes)}, [&](const LevelBlock& block) {
-      if (search.counting()) {
-        std::vector<std::uint64_t> bins(search.bins());
-        for_each_row(block, [&](std::span<const float> row) {
-          for (const float v : row) ++bins[search.bin_of(v)];
-        });
-        return search.add_counts(0, bins);
-      }
-      std::vector<Search::Found> found;
-      for_each_row(block, [&](std::span<const float> row) {
-        for (std::size_t line = 0; line < count; ++line)
-          for (const float v : row)
-            if (v >= search.low(line) && v <= search.high(line))
-              found.push_back({static_cast<std::uint32_t>(line), v, 1});
-      });
-      search.add_found(found);
-    });
-    search.end_pass(level.merge());
+  StreamPercentiles percentiles(percentages, {typical_most}, bytes);
+  while (!percentiles.done()) {
+    level.visit({{}, 0, plane_ranges(planes)},
+                [&](const LevelBlock& block) { percentiles.add(block.values.sub(block.inner())); });
+    percentiles.end_pass(level.merge());
   }
-  std::vector<RankResult> results;
-  for (std::size_t line = 0; line < count; ++line)
-    results.push_back({search.total(line), search.lower(line), search.upper(line), percentages[line]});
-  return results;
+  return percentiles.results();
 }
 
 }  // namespace flatfield::methods

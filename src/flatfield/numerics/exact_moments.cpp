@@ -17,19 +17,22 @@ constexpr std::uint64_t kLow32 = 0xFFFFFFFFU;
 /// Sums of so many halves of squares, below 2^32 each, fit into 64 bits.
 constexpr std::size_t kPiece = 65536;
 
+std::uint64_t units_of(float value) {
+  return std::bit_cast<std::uint64_t>(static_cast<double>(value) * kUnits + kRounder) & kLow32;
+}
+
 }  // namespace
 
-void ExactMoments::add(std::span<const float> values) {
-  count_ += static_cast<std::int64_t>(values.size());
-  while (!values.empty()) {
-    const std::span<const float> piece = values.first(std::min(values.size(), kPiece));
-    values = values.subspan(piece.size());
+/// Adds `count` values, as multiples of the unit.
+template <class UnitsOf>
+void ExactMoments::add_units(std::size_t count, UnitsOf units_of) {
+  for (std::size_t first = 0; first < count; first += kPiece) {
+    const std::size_t last = std::min(count, first + kPiece);
     std::uint64_t sum = 0;
     std::uint64_t squares_low = 0;
     std::uint64_t squares_high = 0;
-    for (const float value : piece) {
-      const double shifted = static_cast<double>(value) * kUnits + kRounder;
-      const std::uint64_t units = std::bit_cast<std::uint64_t>(shifted) & kLow32;
+    for (std::size_t i = first; i < last; ++i) {
+      const std::uint64_t units = units_of(i);
       const std::uint64_t square = units * units;
       sum += units;
       squares_low += square & kLow32;
@@ -38,6 +41,19 @@ void ExactMoments::add(std::span<const float> values) {
     sum_ += sum;
     squares_ += (Wide{squares_high} << 32U) + squares_low;
   }
+}
+
+void ExactMoments::add(std::span<const float> values) {
+  count_ += static_cast<std::int64_t>(values.size());
+  add_units(values.size(), [&](std::size_t i) { return units_of(values[i]); });
+}
+
+void ExactMoments::add_where(std::span<const float> values, std::span<const std::uint8_t> inside) {
+  std::int64_t count = 0;
+  for (const std::uint8_t in : inside) count += in;
+  count_ += count;
+  // What is not inside adds nothing to either sum.
+  add_units(values.size(), [&](std::size_t i) { return units_of(values[i]) & (0 - std::uint64_t{inside[i]}); });
 }
 
 void ExactMoments::add(const ExactMoments& other) {

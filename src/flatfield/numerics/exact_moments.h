@@ -14,6 +14,8 @@ class ExactMoments {
  public:
   void add(std::span<const float> values);
   void add(float value) { add(std::span<const float>(&value, 1)); }
+  /// Adds the values where `inside`, of the same size, is 1 and not 0.
+  void add_where(std::span<const float> values, std::span<const std::uint8_t> inside);
   void add(const ExactMoments& other);
   /// Makes each of them that of all processes which share the values.
   static void merge(std::span<ExactMoments> parts, const Merge& merge);
@@ -25,6 +27,9 @@ class ExactMoments {
   [[nodiscard]] double sum() const;
 
  private:
+  template <class UnitsOf>
+  void add_units(std::size_t count, UnitsOf units_of);
+
   __extension__ using Wide = unsigned __int128;
   std::int64_t count_ = 0;
   Wide sum_ = 0;      ///< of the multiples

@@ -49,6 +49,27 @@ TEST(ExactMoments, do_not_depend_on_order_or_pieces) {
   EXPECT_EQ(pieces.moments().deviation, whole.moments().deviation);
 }
 
+TEST(ExactMoments, of_the_values_inside_are_those_of_these_alone) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  std::vector<float> values(70001);
+  std::vector<std::uint8_t> inside(values.size());
+  std::vector<float> chosen;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = std::uniform_real_distribution<float>(0, 65535)(random);
+    inside[i] = static_cast<std::uint8_t>(random() % 2);
+    if (inside[i] == 1) chosen.push_back(values[i]);
+  }
+  ExactMoments found;
+  found.add_where(values, inside);
+  ExactMoments expected;
+  expected.add(chosen);
+  EXPECT_EQ(found.count(), expected.count());
+  EXPECT_EQ(found.sum(), expected.sum());
+  EXPECT_EQ(found.moments().deviation, expected.moments().deviation);
+}
+
 TEST(ExactMoments, of_equal_values_have_no_deviation) {
   ExactMoments exact;
   exact.add(std::vector<float>(200000, 65535.0F));

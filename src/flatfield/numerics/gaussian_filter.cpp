@@ -50,9 +50,9 @@ std::int64_t reflect(std::int64_t index, std::int64_t length) {
 void filter_columns(float* first, std::int64_t length, std::int64_t stride, std::int64_t width,
                     const Kernel& kernel) {
   const std::int64_t radius = kernel.radius();
-  // Where the window is shorter than the axis it holds every reflected line too; otherwise all
+  // Where the window of two sums is shorter than the axis it holds every reflected line too; otherwise all
   // lines are kept.
-  const std::int64_t slots = std::min(2 * radius + 1, length);
+  const std::int64_t slots = std::min(2 * radius + 2, length);
   std::vector<double> ring(static_cast<std::size_t>(slots * width));
   const auto slot = [&](std::int64_t line) { return ring.data() + line % slots * width; };
   std::vector<const double*> lines(static_cast<std::size_t>(length + 2 * radius));
@@ -60,9 +60,18 @@ void filter_columns(float* first, std::int64_t length, std::int64_t stride, std:
     lines[static_cast<std::size_t>(i)] = slot(reflect(i - radius, length));
 
   std::int64_t loaded = 0;
-  for (std::int64_t i = 0; i < length; ++i) {
-    for (; loaded < std::min(i + radius + 1, length); ++loaded)
-      widen_line(first + loaded * stride, width, slot(loaded));
+  const auto load = [&](std::int64_t last) {
+    for (; loaded < std::min(last, length); ++loaded) widen_line(first + loaded * stride, width, slot(loaded));
+  };
+  std::int64_t i = 0;
+  if (kernel.parity == Parity::kEven)
+    for (; i + 2 <= length; i += 2) {
+      load(i + radius + 2);
+      sum_even_line_pair(lines.data() + i, radius, kernel.weights.data(), width, first + i * stride,
+                         first + (i + 1) * stride);
+    }
+  for (; i < length; ++i) {
+    load(i + radius + 1);
     kernel.apply(lines.data() + i, width, first + i * stride);
   }
 }

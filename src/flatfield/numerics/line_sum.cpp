@@ -82,6 +82,49 @@ HWY_INLINE void sum_four(D d, const Lines& lines, std::int64_t i, float* out) {
   store_float(d, sum3, out + i + 3 * lanes);
 }
 
+/// One vector each of two sums that are a line apart. A line that has been loaded for the one is kept for the other.
+template <int kVectors, class D>
+HWY_INLINE void sum_two(D d, const Lines& lines, std::int64_t i, float* out, float* next) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t r = lines.radius;
+  const auto load = [&](std::int64_t line, int k) { return hn::LoadU(d, lines.line[line] + i + k * lanes); };
+  using V = hn::Vec<D>;
+  V sum[kVectors], next_sum[kVectors], lower[kVectors], next_upper[kVectors];
+  const auto centre_weight = hn::Set(d, lines.weights[r]);
+  for (int k = 0; k < kVectors; ++k) {
+    sum[k] = hn::Mul(load(r, k), centre_weight);
+    next_sum[k] = hn::Mul(load(r + 1, k), centre_weight);
+    lower[k] = load(0, k);
+    next_upper[k] = load(2 * r + 1, k);
+  }
+  for (std::int64_t p = 0; p < r; ++p) {
+    const auto weight = hn::Set(d, lines.weights[p]);
+    for (int k = 0; k < kVectors; ++k) {
+      const V upper = load(2 * r - p, k);
+      const V next_lower = load(p + 1, k);
+      sum[k] = hn::Add(sum[k], hn::Mul(hn::Add(lower[k], upper), weight));
+      next_sum[k] = hn::Add(next_sum[k], hn::Mul(hn::Add(next_lower, next_upper[k]), weight));
+      lower[k] = next_lower;
+      next_upper[k] = upper;
+    }
+  }
+  for (int k = 0; k < kVectors; ++k) {
+    store_float(d, sum[k], out + i + k * lanes);
+    store_float(d, next_sum[k], next + i + k * lanes);
+  }
+}
+
+void sum_even_two(const double* const* lines, std::int64_t radius, const double* weights, std::int64_t count, float* out,
+                  float* next) {
+  const hn::ScalableTag<double> whole;
+  const hn::CappedTag<double, 1> single;
+  const Lines all{lines, radius, weights};
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(whole));
+  std::int64_t i = 0;
+  for (; i + 2 * lanes <= count; i += 2 * lanes) sum_two<2>(whole, all, i, out, next);
+  for (; i < count; ++i) sum_two<1>(single, all, i, out, next);
+}
+
 template <bool kIsOdd>
 HWY_INLINE void sum_lines(const Lines& lines, std::int64_t count, float* out) {
   const hn::ScalableTag<double> whole;
@@ -110,6 +153,7 @@ namespace flatfield::numerics {
 HWY_EXPORT(widen);
 HWY_EXPORT(sum_even);
 HWY_EXPORT(sum_odd);
+HWY_EXPORT(sum_even_two);
 
 void widen_line(const float* from, std::int64_t count, double* to) { HWY_DYNAMIC_DISPATCH(widen)(from, count, to); }
 void sum_even_lines(const double* const* lines, std::int64_t radius, const double* weights, std::int64_t count,
@@ -119,6 +163,11 @@ void sum_even_lines(const double* const* lines, std::int64_t radius, const doubl
 void sum_odd_lines(const double* const* lines, std::int64_t radius, const double* weights, std::int64_t count,
                    float* out) {
   HWY_DYNAMIC_DISPATCH(sum_odd)(lines, radius, weights, count, out);
+}
+
+void sum_even_line_pair(const double* const* lines, std::int64_t radius, const double* weights, std::int64_t count,
+                        float* out, float* next) {
+  HWY_DYNAMIC_DISPATCH(sum_even_two)(lines, radius, weights, count, out, next);
 }
 
 }  // namespace flatfield::numerics

@@ -16,4 +16,9 @@ void sum_even_lines(const double* const* lines, std::int64_t radius, const doubl
 void sum_odd_lines(const double* const* lines, std::int64_t radius, const double* weights, std::int64_t count,
                    float* out);
 
+/// sum_even_lines of lines[0] .. lines[2 * radius] to `out` and of the lines one further on, up to
+/// lines[2 * radius + 1], to `next`.
+void sum_even_line_pair(const double* const* lines, std::int64_t radius, const double* weights, std::int64_t count,
+                        float* out, float* next);
+
 }  // namespace flatfield::numerics

@@ -18,7 +18,7 @@ TEST(LineSum, adds_the_pairs_from_the_outermost_inwards_on_every_cpu) {
       std::normal_distribution<double> value;
       const std::size_t radius = random() % 12;
       const std::size_t count = 1 + random() % 70;
-      std::vector<std::vector<double>> values(2 * radius + 1, std::vector<double>(count));
+      std::vector<std::vector<double>> values(2 * radius + 2, std::vector<double>(count));
       std::vector<const double*> lines;
       for (std::vector<double>& line : values) {
         for (double& v : line) v = value(random);
@@ -32,6 +32,13 @@ TEST(LineSum, adds_the_pairs_from_the_outermost_inwards_on_every_cpu) {
       const auto n = static_cast<std::int64_t>(count);
       sum_even_lines(lines.data(), r, weights.data(), n, even.data());
       sum_odd_lines(lines.data(), r, weights.data(), n, odd.data());
+      std::vector<float> first(count);
+      std::vector<float> next(count);
+      sum_even_line_pair(lines.data(), r, weights.data(), n, first.data(), next.data());
+      ASSERT_EQ(first, even);
+      std::vector<float> shifted(count);
+      sum_even_lines(lines.data() + 1, r, weights.data(), n, shifted.data());
+      ASSERT_EQ(next, shifted);
       for (std::size_t x = 0; x < count; ++x) {
         double even_sum = values[radius][x] * weights[radius];
         double odd_sum = even_sum;

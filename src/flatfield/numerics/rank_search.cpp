@@ -48,7 +48,7 @@ std::int64_t RankSearch<Weight, kEachCountsOne>::least_bytes(std::size_t lines) 
 }
 
 template <class Weight, bool kEachCountsOne>
-RankSearch<Weight, kEachCountsOne>::RankSearch(std::size_t lines, std::vector<Union> unions, float most,
+RankSearch<Weight, kEachCountsOne>::RankSearch(std::size_t lines, std::vector<Union> unions, RankRange range,
                                TargetsOf targets_of, std::int64_t bytes)
     : own_lines_(lines),
       unions_(std::move(unions)),
@@ -61,9 +61,18 @@ RankSearch<Weight, kEachCountsOne>::RankSearch(std::size_t lines, std::vector<Un
   const auto fitting = static_cast<std::size_t>(std::max<std::int64_t>(bytes, 0)) /
                        (std::max<std::size_t>(lines, 1) * sizeof(Weight));
   bins_ = std::clamp(std::bit_floor(std::max<std::size_t>(fitting, 1)), kFewestParts, kMostBins);
-  last_bin_ = static_cast<float>(bins_ - 1);
-  scale_ = most > 0.0F ? static_cast<float>(bins_) / most : 1.0F;
+  least_ = range.least;
+  scale_ = range.most > least_ ? static_cast<float>(bins_) / (range.most - least_) : 1.0F;
+  // Bins of single values need not reach over all of the range: a quarter of it is worth it.
+  if (range.grid > 0.0F && 1.0F / range.grid <= 4.0F * scale_) {
+    grid_ = range.grid;
+    least_ = 0.0F;
+    scale_ = 1.0F / range.grid;
+    const auto values = static_cast<std::size_t>(std::max(range.most, 1.0F) * scale_) + 2;
+    bins_ = std::clamp(std::bit_ceil(values), kFewestParts, bins_);
+  }
   if (!std::isfinite(scale_)) scale_ = 1.0F;
+  last_bin_ = static_cast<float>(bins_ - 1);
   counts_.resize(lines * bins_);
   done_ = lines_.empty();
 }
@@ -112,6 +121,8 @@ void RankSearch<Weight, kEachCountsOne>::end_counting(std::size_t line, WeightOf
   const std::size_t first = bin;
   std::uint64_t reached = before + weight_of(bin);
   while (reached < wanted.upper) reached += weight_of(++bin);
+  if (grid_ > 0.0F && bin + 1 < bins_)
+    return know(line, static_cast<float>(first) * grid_, static_cast<float>(bin) * grid_);
   state.targets = {wanted.lower - before, wanted.upper - before};
   state.within = reached - before;
   lows_[line] = bin_edge(first);

@@ -24,6 +24,14 @@ struct RankTargets {
 /// That of inverted_cdf: the first cumulative weight > 0 that is at least so large a share of the total.
 [[nodiscard]] RankTargets inverted_cdf_target(std::uint64_t total, double percentage);
 
+/// What is known of the values: the statistics lie mostly within [least, most], and where `grid` > 0 (a power of 2)
+/// all values are multiples of it and not negative.
+struct RankRange {
+  float most = 65536.0F;
+  float least = 0.0F;
+  float grid = 0.0F;
+};
+
 /// Exact order statistics of many sets of float values ("lines") at once, in bounded memory, of values that
 /// are given in any order and several times over. The first pass counts into bins; each later pass looks at
 /// the values of the one bin that matters, until every line is known: two or three passes.
@@ -52,9 +60,10 @@ class RankSearch {
   using TargetsOf = std::function<RankTargets(std::size_t line, std::uint64_t total)>;
 
   /// `lines` lines with counts of their own, and behind them one for each of `unions`. Bins of the first pass
-  /// are equal parts of [0, most]; values outside count to the first and last one. May hold about
-  /// `bytes`, but at least least_bytes(lines).
-  RankSearch(std::size_t lines, std::vector<Union> unions, float most, TargetsOf targets_of,
+  /// are equal parts of the range; values outside count to the first and last one. Where a bin of the grid holds one value,
+  /// the first pass is enough for the lines whose statistics lie within the bins. May hold about `bytes`, but
+  /// at least least_bytes(lines).
+  RankSearch(std::size_t lines, std::vector<Union> unions, RankRange range, TargetsOf targets_of,
              std::int64_t bytes);
   [[nodiscard]] static std::int64_t least_bytes(std::size_t lines);
 
@@ -65,7 +74,7 @@ class RankSearch {
   // First pass.
   [[nodiscard]] std::size_t bins() const { return bins_; }
   [[nodiscard]] std::uint32_t bin_of(float value) const {
-    const float scaled = value * scale_;
+    const float scaled = (value - least_) * scale_;
     return scaled >= last_bin_ ? static_cast<std::uint32_t>(bins_ - 1)
                                : static_cast<std::uint32_t>(scaled > 0.0F ? scaled : 0.0F);
   }
@@ -127,8 +136,10 @@ class RankSearch {
   bool done_ = false;
   bool counting_ = true;
   std::size_t bins_ = 0;
+  float least_ = 0;
   float scale_ = 0;
   float last_bin_ = 0;
+  float grid_ = 0;  ///< width of a bin that holds one value; 0 = bins hold many
   std::vector<Line> lines_;
   std::vector<float> lows_;
   std::vector<float> highs_;

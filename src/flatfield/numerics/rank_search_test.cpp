@@ -88,8 +88,9 @@ TEST(RankSearch, finds_the_order_statistics_of_sorted_values_in_any_memory) {
     const double q = std::vector<double>{0, 1, 50, 99.9, 100, 37}[random() % 6];
     const std::vector<Search::Union> unions{{0, lines}, {lines / 2, lines}};
     const std::int64_t bytes = std::vector<std::int64_t>{0, 300, 4000, 1 << 20}[random() % 4];
+    const RankRange range{1000.0F, random() % 2 == 0 ? 0.0F : 300.0F};
     alone_and_in_processes(samples, random, [&](const std::vector<Sample<std::uint32_t>>& own, const Merge& merge) {
-      Search search(lines, unions, 1000.0F,
+      Search search(lines, unions, range,
                     [&](std::size_t, std::uint64_t total) { return percentile_targets(total, q); }, bytes);
       const int passes = run(search, own, lines, unions, merge);
       EXPECT_LE(passes, 9);
@@ -124,7 +125,7 @@ TEST(RankSearch, finds_the_weighted_percentile_in_any_memory) {
     const double q = std::vector<double>{0, 50, 100, 12.5}[random() % 4];
     const std::int64_t bytes = random() % 2 == 0 ? 0 : 100000;
     alone_and_in_processes(samples, random, [&](const std::vector<Sample<std::uint64_t>>& mine, const Merge& merge) {
-      Search search(lines, {}, 1000.0F,
+      Search search(lines, {}, {1000.0F},
                     [&](std::size_t, std::uint64_t total) { return inverted_cdf_target(total, q); }, bytes);
       run(search, mine, lines, {}, merge);
       for (std::size_t line = 0; line < lines; ++line) {
@@ -149,19 +150,48 @@ TEST(RankSearch, finds_the_weighted_percentile_in_any_memory) {
   }
 }
 
+TEST(RankSearch, needs_one_pass_for_values_on_a_grid_whose_statistics_lie_within_the_bins) {
+  const unsigned seed = std::random_device{}();
+  std::mt19937 random(seed);
+  using Search = RankCounts;
+  for (int round = 0; round < 60; ++round) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed << ", round " << round);
+    const float grid = std::vector<float>{1.0F, 0.5F, 4.0F}[random() % 3];
+    const unsigned most = std::vector<unsigned>{200, 1500, 4000}[random() % 3];  // multiples; the bins hold 512
+    const std::size_t lines = 1 + random() % 3;
+    std::vector<Sample<std::uint32_t>> samples(lines + random() % 2000);
+    for (std::size_t i = 0; i < samples.size(); ++i)
+      samples[i] = {static_cast<std::uint32_t>(i % lines), static_cast<float>(random() % most) * grid, 1};
+    const std::vector<Search::Union> unions{{0, lines}};
+    Search search(lines, unions, {static_cast<float>(most) * grid, 0.0F, grid},
+                  [&](std::size_t, std::uint64_t total) { return percentile_targets(total, 50); },
+                  static_cast<std::int64_t>(lines * 512 * sizeof(std::uint32_t)));
+    const int passes = run(search, samples, lines, unions, Merge::alone());
+    if (most == 200) { EXPECT_EQ(passes, 1); }
+    for (std::size_t line = 0; line < lines; ++line) {
+      std::vector<float> values;
+      for (const auto& sample : samples)
+        if (sample.line == line) values.push_back(sample.value);
+      std::sort(values.begin(), values.end());
+      ASSERT_EQ(search.lower(line), values[(values.size() - 1) / 2]);
+      ASSERT_EQ(search.upper(line), values[std::min((values.size() - 1) / 2 + 1, values.size() - 1)]);
+    }
+  }
+}
+
 TEST(RankSearch, needs_two_passes_where_the_values_of_a_bin_fit) {
   std::mt19937 random(3);
   std::vector<Sample<std::uint32_t>> samples(20000);
   for (auto& sample : samples)
     sample = {static_cast<std::uint32_t>(random() % 10), std::uniform_real_distribution<float>(0, 1000)(random), 1};
   RankCounts search(
-      10, {}, 1000.0F, [](std::size_t, std::uint64_t total) { return percentile_targets(total, 50); }, 100000);
+      10, {}, {1000.0F}, [](std::size_t, std::uint64_t total) { return percentile_targets(total, 50); }, 100000);
   EXPECT_EQ(run(search, samples, 10, {}, Merge::alone()), 2);
 }
 
 TEST(RankSearch, refuses_a_pass_over_other_values) {
   RankCounts search(
-      1, {}, 10.0F, [](std::size_t, std::uint64_t total) { return percentile_targets(total, 50); }, 1000);
+      1, {}, {10.0F}, [](std::size_t, std::uint64_t total) { return percentile_targets(total, 50); }, 1000);
   std::vector<std::uint32_t> bins(search.bins());
   bins[search.bin_of(5.0F)] = 3;
   search.add_counts(0, bins);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <span>
 
 #include "flatfield/core/error.h"
@@ -39,7 +40,9 @@ StreamRequest request_of(const LearnFacts& facts, const methods::LevelPass& pass
   return {facts.shape, facts.chunk, facts.voxel_bytes, pass.halo, 1 + pass.spare_volumes, facts.workers};
 }
 
+/// Of the background at the size of the level, where that is another one.
 std::int64_t background_bytes(const LearnFacts& facts) {
+  if (facts.is_target) return 0;
   return facts.shape.y * facts.shape.x * static_cast<std::int64_t>(sizeof(float));
 }
 
@@ -66,11 +69,18 @@ std::int64_t beside_bytes(const LearnFacts& facts) {
   return mixes ? mixture_bytes(facts.shape) : 0;
 }
 
+/// Low-resolution statistics are exact. A level that is corrected itself may be a thousand times larger.
+std::int64_t most_agreement_voxels(const LearnFacts& facts) {
+  return facts.is_target ? methods::kFullSizeAgreementVoxels : std::numeric_limits<std::int64_t>::max();
+}
+
 int pass_count(const LearnFacts& facts) {
   const config::RunConfig& config = facts.config;
   if (config.skip_flat_field) return 1;  // the planes of lowest deviation
   int passes = config.skip_bkg_sub || config.use_reference_bkg ? 0 : 1;
-  passes += 3;  // quality: counts, medians, entropies
+  // Quality: counts, medians, and entropies with them where the values lie on a grid; mask agreement of all planes.
+  passes += facts.is_target ? 2 : 3;
+  if (facts.fits && methods::agreement_planes(facts.shape, most_agreement_voxels(facts)).front().last == facts.shape.z) ++passes;
   if (!facts.fits) return passes;
   const bool weighted = config.fitting.enable_gmm_refinement;
   return passes + (weighted ? 5 : 3);  // mask and g (weighted: two), profiles: counts and medians (weighted: three)
@@ -90,23 +100,27 @@ LearnPlan plan_learning(const LearnFacts& facts, std::int64_t free_bytes) {
   const std::int64_t beside = least_search_bytes(facts) + background_bytes(facts);
   plan.least_bytes = beside + std::min(least_stream, level_bytes + visitors_bytes(facts));
   const std::int64_t if_resident = beside + level_bytes + visitors_bytes(facts);
-  plan.resident = if_resident <= free_bytes;
+  plan.resident = std::max(if_resident, level_bytes + facts.mask_file_bytes) <= free_bytes;
   plan.bytes = plan.resident ? std::min(free_bytes, if_resident + kMostSearchBytes)
                              : std::max(free_bytes, plan.least_bytes);
   return plan;
 }
 
-EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits)
+EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const Extent3& target,
+                                 const std::string& tile_name)
     : raw_(volume, context.pool, context.processes, StreamedLevel::Residence::kStreamed, 0) {
   const LearnFacts facts{volume.shape(),
                          volume.chunk_shape(),
                          static_cast<std::int64_t>(size_of(volume.dtype())),
                          context.pool.workers(),
                          context.config,
-                         fits};
+                         fits,
+                         target.y == volume.shape().y && target.x == volume.shape().x,
+                         fits && context.masks ? context.masks->making_bytes(tile_name, volume.shape()) : 0};
   const LearnPlan plan = plan_learning(facts, context.memory.free_bytes());
   held_ = context.memory.reserve("estimation level", plan.bytes);
   all_bytes_ = plan.bytes;
+  agreement_voxels_ = most_agreement_voxels(facts);
   if (plan.resident) {
     kept_bytes_ = facts.shape.volume() * facts.voxel_bytes;
     std::int64_t widest = 0;
@@ -115,7 +129,7 @@ EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context,
   }
   const std::int64_t left = plan.bytes - background_bytes(facts) - kept_bytes_;
   const std::int64_t least = least_search_bytes(facts);
-  std::int64_t search = std::clamp(left / 4, least, std::max(least, kMostSearchBytes));
+  std::int64_t search = std::clamp(left * 3 / 8, least, std::max(least, kMostSearchBytes));
   // Passes come first: what they need at least is not given to searches.
   std::int64_t least_pass = 0;
   for (const methods::LevelPass& pass : widest_passes(facts))

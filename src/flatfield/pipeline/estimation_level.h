@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "flatfield/execution/memory_budget.h"
 #include "flatfield/methods/background.h"
@@ -20,6 +21,8 @@ struct LearnFacts {
   int workers = 1;
   const config::RunConfig& config;
   bool fits = false;  ///< with curves, and so with a mask
+  bool is_target = false;  ///< its planes have the size of those that are corrected
+  std::int64_t mask_file_bytes = 0;  ///< held beside a level in memory while the mask is made
 };
 
 /// How a level is learnt from with so much memory.
@@ -37,7 +40,9 @@ struct LearnPlan {
 class EstimationLevel {
  public:
   /// Throws Error(kMemory) if the level can not be learnt from in the free memory.
-  EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits);
+  /// `target` is the shape of what is corrected, `tile_name` that by which its mask is found.
+  EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const Extent3& target,
+                  const std::string& tile_name);
 
   /// Leaves the memory of its passes to another, until `take_back`; a level that is kept in memory stays.
   void lend(RunContext& context);
@@ -51,6 +56,8 @@ class EstimationLevel {
   [[nodiscard]] methods::LevelStream& v_low() { return *v_low_; }
   /// The background at the level's size; none = nothing is subtracted.
   [[nodiscard]] const std::optional<BlockView<const float>>& background() const { return background_; }
+  /// methods::QualityInput::agreement_voxels.
+  [[nodiscard]] std::int64_t agreement_voxels() const { return agreement_voxels_; }
   /// What a search for order statistics may hold.
   [[nodiscard]] std::int64_t search_bytes() const { return search_bytes_; }
 
@@ -60,6 +67,7 @@ class EstimationLevel {
   std::int64_t kept_bytes_ = 0;  ///< of the level itself, where it is in memory
   std::int64_t all_bytes_ = 0;
   std::int64_t search_bytes_ = 0;
+  std::int64_t agreement_voxels_ = 0;
   Block<float> resized_;
   std::optional<BlockView<const float>> background_;
   std::optional<methods::SubtractedStream> v_low_;

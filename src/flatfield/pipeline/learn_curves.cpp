@@ -23,7 +23,8 @@ void complete_mask(methods::LevelStream& v_low, const std::vector<std::int64_t>&
                    methods::GlobalLevelCount& count) {
   const methods::FitMask fit_mask(std::as_const(mask).view(), left_out);
   std::vector<std::vector<std::uint8_t>> memory(static_cast<std::size_t>(v_low.workers()));
-  v_low.visit({}, [&](const methods::LevelBlock& block) {
+  const auto wants = [&](const Box3& box) { return fit_mask.may_hold(box); };
+  v_low.visit({{}, 0, {}, wants}, [&](const methods::LevelBlock& block) {
     // Boxes begin at words of the mask, so no two visits write to the same one.
     mask.clear_where_zero(block.box.origin, block.values);
     std::vector<std::uint8_t>& mine = memory[static_cast<std::size_t>(block.worker)];
@@ -92,11 +93,15 @@ void learn_axis_curves(const VolumeRequest& request, EstimationLevel& level, Run
       options.exclude_background_planes_from_mask ? learned.background_planes.planes : std::vector<std::int64_t>();
   // The pass that completes the mask finds the global level too.
   std::optional<methods::GlobalLevelCount> counted;
+  // What passes over the level may hold is free while the mask is made.
+  level.lend(context);
   std::optional<BitVolume> found =
       context.masks->foreground(request.name, level.shape(), request.is_shared, [&](BitVolume& mask) {
+        level.take_back(context);
         counted.emplace(context.pool.workers());
         complete_mask(level.v_low(), left_out, mask, *counted);
       }, context.processes);
+  if (!counted) level.take_back(context);
   if (!found) return fall_back("there is no mask for " + request.name);
   learned.correction.mask = std::move(*found);
   const BitVolume& mask = *learned.correction.mask;

@@ -15,6 +15,18 @@ std::string percent(const std::optional<double>& value) {
   return value ? fmt::format("{:.2f} %", *value) : "not measured";
 }
 
+/// The largest power of 2 from 0.5 to 1 that all values of a background are multiples of, so that differences of whole
+/// numbers and it are too; 0 if there is none. Medians of planes at full size lie on such a grid.
+float grid_of(BlockView<const float> background) {
+  float grid = 1.0F;
+  for (const float v : background.span()) {
+    if (v == std::floor(v)) continue;
+    if (2.0F * v != std::floor(2.0F * v)) return 0.0F;
+    grid = 0.5F;
+  }
+  return grid;
+}
+
 Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
 
 }  // namespace
@@ -32,7 +44,8 @@ void learn_quality(EstimationLevel& level, RunContext& context, Learned& learned
          if (level.background()) methods::subtract_background(values, box, *level.background());
        },
        [&](const Box3& box, BlockView<float> values) { corrected.apply(box, values); }, mask,
-       learned.background_planes.planes, correction, learned.fit, level.search_bytes()});
+       learned.background_planes.planes, correction, learned.fit, level.search_bytes(), 1.0F,
+       level.background() ? grid_of(*level.background()) : 1.0F, level.agreement_voxels()});
   for (std::size_t axis = 0; axis < 3; ++axis)
     context.log.info(fmt::format("profile CV along {}: raw {}, before {}, after {}", kAxes[axis],
                                  percent(numbers.profile_cv_raw[axis]),

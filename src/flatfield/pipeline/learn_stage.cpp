@@ -40,7 +40,8 @@ Learned learn(const VolumeRequest& request, RunContext& context) {
   if (config.skip_bkg_sub && config.skip_flat_field) return learned;
 
   const bool fits = config.method == "fitting" && !config.skip_flat_field;
-  EstimationLevel level(request.tile.open_volume(request.levels.estimation, request.id), context, fits);
+  EstimationLevel level(request.tile.open_volume(request.levels.estimation, request.id), context, fits,
+                        learned.correction.shape, request.name);
   if (!config.skip_bkg_sub) learn_background_image(request, level, context, learned);
   if (config.skip_flat_field) return learned;
 

@@ -29,8 +29,8 @@ bool is_tiff(const fs::path& path) { return path.extension() == ".tif" || path.e
 
 }  // namespace
 
-MaskCatalog::MaskCatalog(const std::string& folder, storage::StoreOpener& stores)
-    : folder_(trimmed_location(folder)), stores_(stores) {
+MaskCatalog::MaskCatalog(const std::string& folder, storage::StoreOpener& stores, execution::MemoryBudget& memory)
+    : folder_(trimmed_location(folder)), stores_(stores), memory_(memory) {
   const bool is_there = storage::is_remote(folder) ? !stores.open(folder)->list("").empty()
                                                    : fs::is_directory(folder);
   if (!is_there)
@@ -93,13 +93,32 @@ std::optional<MaskCatalog::Found> MaskCatalog::find(const std::string& tile_name
     return Found{numerics::nearest_resize(known->second.view(), shape), true};
   const auto file = find_file(tile_name);
   if (!file) return std::nullopt;
-  BitVolume mask = read_mask(*file);
+  execution::MemoryBudget::Reservation held;
+  BitVolume mask = with_local_copy(*file, stores_, [&](const fs::path& path) {
+    // A mask of the level's own shape becomes the foreground, which is reserved already.
+    return read_mask_tiff(path, [&](const Extent3& found) {
+      if (found != shape) held = memory_.reserve("mask file", BitVolume::bytes_of(found));
+    });
+  });
   try {
     methods::clean_mask(mask);
   } catch (const Error& error) {
     throw Error(error.code(), error.message(), *file, "segment the tile again, or remove the file");
   }
+  if (mask.shape() == shape) return Found{std::move(mask), false};
   return Found{numerics::nearest_resize(mask.view(), shape), false};
+}
+
+std::int64_t MaskCatalog::making_bytes(const std::string& tile_name, const Extent3& shape) const {
+  try {
+    if (storage::is_remote(folder_) || foregrounds_.contains(identifier_of(tile_name))) return 0;
+    const auto file = find_file(tile_name);
+    if (!file) return 0;
+    const Extent3 found = mask_tiff_shape(*file);
+    return found == shape ? 0 : BitVolume::bytes_of(found);
+  } catch (const Error&) {
+    return 0;  // what is wrong with the file is told where it is read
+  }
 }
 
 std::optional<BitVolume> MaskCatalog::foreground(const std::string& tile_name, const Extent3& shape, bool is_shared,
@@ -127,11 +146,7 @@ void MaskCatalog::adopt(const std::string& tile_name, const BitVolume& foregroun
 std::optional<BitVolume> MaskCatalog::raw_mask(const std::string& tile_name) const {
   const auto file = find_file(tile_name);
   if (!file) return std::nullopt;
-  return read_mask(*file);
-}
-
-BitVolume MaskCatalog::read_mask(const std::string& location) const {
-  return with_local_copy(location, stores_, [](const fs::path& path) { return read_mask_tiff(path); });
+  return with_local_copy(*file, stores_, [](const fs::path& path) { return read_mask_tiff(path); });
 }
 
 void MaskCatalog::expect(std::span<const std::string> tile_locations) {

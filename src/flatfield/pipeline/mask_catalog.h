@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "flatfield/core/bit_volume.h"
+#include "flatfield/execution/memory_budget.h"
 #include "flatfield/execution/process_group.h"
 #include "flatfield/storage/open_store.h"
 
@@ -19,9 +20,9 @@ namespace flatfield::pipeline {
 /// computed on the first volume of the tile and shared by its other channels (algorithms.md 4.1).
 class MaskCatalog {
  public:
-  /// The folder may be on a server; `stores` must outlive the catalog.
+  /// The folder may be on a server; `stores` and `memory` must outlive the catalog.
   /// Throws Error(kNotFound) if `folder` is not a folder.
-  MaskCatalog(const std::string& folder, storage::StoreOpener& stores);
+  MaskCatalog(const std::string& folder, storage::StoreOpener& stores, execution::MemoryBudget& memory);
 
   /// File of a tile: the first in sorted path order below the folder (links followed) that ends in .tif or
   /// .tiff and holds the same identifier; none if there is no such file.
@@ -33,10 +34,16 @@ class MaskCatalog {
   /// what v_low says is no foreground.
   /// It is remembered where other volumes share it: if `is_shared`, or for a tile that was said to come.
   /// Of processes that do a run together the first makes it, and all `restrict` it.
+  /// A file of another shape is reserved in memory while its mask is made; Error(kMemory) where there is no room.
   [[nodiscard]] std::optional<BitVolume> foreground(const std::string& tile_name, const Extent3& shape,
                                                     bool is_shared,
                                                     const std::function<void(BitVolume&)>& restrict,
                                                     execution::ProcessGroup& processes);
+
+  /// Bytes that are held beside the foreground of a tile while it is made from a file of this machine: its mask, where
+  /// that has another shape. 0 where the foreground is known, or there is no such file
+  /// or none that can be read.
+  [[nodiscard]] std::int64_t making_bytes(const std::string& tile_name, const Extent3& shape) const;
 
   /// Takes the foreground of a tile that an earlier run has found, if a tile to come shares it and none is known.
   void adopt(const std::string& tile_name, const BitVolume& foreground);
@@ -56,12 +63,12 @@ class MaskCatalog {
     bool is_known = false;
   };
   [[nodiscard]] std::optional<Found> find(const std::string& tile_name, const Extent3& shape) const;
-  [[nodiscard]] BitVolume read_mask(const std::string& location) const;
   [[nodiscard]] std::vector<std::string> search_local(const std::string& identifier) const;
   [[nodiscard]] std::vector<std::string> search_remote(const std::string& identifier) const;
 
   std::string folder_;
   storage::StoreOpener& stores_;
+  execution::MemoryBudget& memory_;
   std::map<std::string, BitVolume> foregrounds_;  ///< by identifier
   std::set<std::string> expected_;                ///< identifiers of the tiles to come
 };

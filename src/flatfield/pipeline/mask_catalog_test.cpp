@@ -44,7 +44,7 @@ class MaskCatalogTest : public testing::Test {
   }
   /// Path below the folder of the mask of a tile; "" if there is none.
   [[nodiscard]] std::string found(const std::string& tile) const {
-    const auto file = MaskCatalog(folder_.string(), stores_).find_file(tile);
+    const auto file = MaskCatalog(folder_.string(), stores_, memory_).find_file(tile);
     return file ? fs::path(*file).lexically_relative(folder_).string() : "";
   }
   void write_mask(const std::string& name, const Block<std::uint8_t>& mask) const {
@@ -61,6 +61,7 @@ class MaskCatalogTest : public testing::Test {
   }
 
   mutable storage::StoreOpener stores_;
+  mutable execution::MemoryBudget memory_{1 << 20};
   fs::path folder_ =
       fs::temp_directory_path() / ("flatfield_catalog_test_" + std::to_string(getpid()) + "_" +
                                    testing::UnitTest::GetInstance()->current_test_info()->name());
@@ -123,17 +124,17 @@ TEST_F(MaskCatalogTest, searches_folders_that_link_to_each_other_once) {
 }
 
 TEST_F(MaskCatalogTest, refuses_a_folder_that_is_none) {
-  EXPECT_EQ(error_of([&] { MaskCatalog((folder_ / "missing").string(), stores_); }).code(),
+  EXPECT_EQ(error_of([&] { MaskCatalog((folder_ / "missing").string(), stores_, memory_); }).code(),
             ErrorCode::kNotFound);
   touch("file");
-  EXPECT_EQ(error_of([&] { MaskCatalog((folder_ / "file").string(), stores_); }).code(),
+  EXPECT_EQ(error_of([&] { MaskCatalog((folder_ / "file").string(), stores_, memory_); }).code(),
             ErrorCode::kNotFound);
 }
 
 TEST_F(MaskCatalogTest, refuses_a_tile_without_identifier) {
   EXPECT_EQ(error_of([&] { (void)found("brain.zarr"); }).code(), ErrorCode::kUsage);
   Block<float> v_low({1, 1, 1}, 1.0F);
-  MaskCatalog catalog(folder_.string(), stores_);
+  MaskCatalog catalog(folder_.string(), stores_, memory_);
   EXPECT_EQ(
       error_of([&] { (void)foreground(catalog, "brain.zarr", v_low); }).code(),
       ErrorCode::kUsage);
@@ -141,7 +142,7 @@ TEST_F(MaskCatalogTest, refuses_a_tile_without_identifier) {
 
 TEST_F(MaskCatalogTest, has_no_foreground_without_a_file) {
   const Block<float> v_low({2, 2, 2}, 1.0F);
-  MaskCatalog catalog(folder_.string(), stores_);
+  MaskCatalog catalog(folder_.string(), stores_, memory_);
   EXPECT_FALSE(foreground(catalog, kTile, v_low));
 }
 
@@ -154,7 +155,7 @@ TEST_F(MaskCatalogTest, makes_the_foreground_of_the_cleaned_mask_and_the_signal)
   write_mask("tile_000005_ch_488.tif", mask);
   Block<float> v_low({6, 6, 6}, 3.0F);
   v_low.at(4, 4, 4) = 0.0F;
-  MaskCatalog catalog(folder_.string(), stores_);
+  MaskCatalog catalog(folder_.string(), stores_, memory_);
   const auto made = foreground(catalog, kTile, v_low);
   ASSERT_TRUE(made);
   EXPECT_TRUE(made->at(2, 2, 2));
@@ -168,7 +169,7 @@ TEST_F(MaskCatalogTest, shares_the_foreground_of_the_first_volume_with_the_other
   write_mask("tile_000005_ch_488.tif", mask);
   Block<float> first({4, 4, 4}, 1.0F);
   first.at(0, 0, 0) = 0.0F;
-  MaskCatalog catalog(folder_.string(), stores_);
+  MaskCatalog catalog(folder_.string(), stores_, memory_);
   ASSERT_TRUE(foreground(catalog, "tile_000005_ch_488.zarr", first));
   fs::remove(folder_ / "tile_000005_ch_488.tif");
 
@@ -190,7 +191,7 @@ TEST_F(MaskCatalogTest, takes_what_an_earlier_run_has_found_only_for_tiles_to_co
   const Block<float> v_low({2, 3, 4}, 1.0F);
   BitVolume earlier({2, 3, 4});
   earlier.set(1, 2, 3, true);
-  MaskCatalog catalog(folder_.string(), stores_);
+  MaskCatalog catalog(folder_.string(), stores_, memory_);
   catalog.adopt(kTile, earlier);
   EXPECT_FALSE(foreground(catalog, kTile, v_low).has_value());  // it would be a second one in memory
   catalog.expect(std::vector<std::string>{std::string("somewhere/") + kTile});
@@ -200,10 +201,35 @@ TEST_F(MaskCatalogTest, takes_what_an_earlier_run_has_found_only_for_tiles_to_co
   EXPECT_EQ(*found, earlier);
 }
 
+TEST_F(MaskCatalogTest, reserves_a_file_of_another_shape_while_its_mask_is_made) {
+  const Block<std::uint8_t> mask({6, 5, 4}, 1);
+  write_mask("tile_000005_ch_488.tif", mask);
+  const std::int64_t bytes = BitVolume::bytes_of(mask.shape());
+  const auto peak_with = [&](const Extent3& level, std::int64_t limit) {
+    execution::MemoryBudget memory(limit);
+    MaskCatalog catalog(folder_.string(), stores_, memory);
+    EXPECT_EQ(catalog.making_bytes(kTile, level), level == mask.shape() ? 0 : bytes);
+    EXPECT_TRUE(foreground(catalog, kTile, Block<float>(level, 1.0F)));
+    EXPECT_EQ(catalog.making_bytes("tile_000005_ch_561.zarr", level), 0) << "it is known";
+    EXPECT_EQ(memory.free_bytes(), limit);
+    return memory.peak_bytes();
+  };
+  EXPECT_EQ(peak_with(mask.shape(), 0), 0) << "it becomes the foreground itself";
+  EXPECT_EQ(peak_with({3, 5, 4}, bytes), bytes);
+  EXPECT_EQ(error_of([&] { (void)peak_with({3, 5, 4}, bytes - 1); }).code(), ErrorCode::kMemory);
+}
+
+TEST_F(MaskCatalogTest, needs_no_memory_for_a_file_that_is_not_there_or_cannot_be_read) {
+  const MaskCatalog catalog(folder_.string(), stores_, memory_);
+  EXPECT_EQ(catalog.making_bytes(kTile, {2, 2, 2}), 0);
+  touch("tile_000005_ch_488.tif");
+  EXPECT_EQ(catalog.making_bytes(kTile, {2, 2, 2}), 0);
+}
+
 TEST_F(MaskCatalogTest, names_the_file_of_a_mask_without_foreground) {
   write_mask("tile_000005_ch_488.tif", Block<std::uint8_t>({2, 2, 2}, 0));
   const Block<float> v_low({2, 2, 2}, 1.0F);
-  MaskCatalog catalog(folder_.string(), stores_);
+  MaskCatalog catalog(folder_.string(), stores_, memory_);
   const Error error = error_of([&] { (void)foreground(catalog, kTile, v_low); });
   EXPECT_EQ(error.code(), ErrorCode::kBadInput);
   EXPECT_NE(error.where().find("tile_000005_ch_488.tif"), std::string::npos);

@@ -37,10 +37,15 @@ std::string npy_head(std::string_view descr, const std::vector<std::int64_t>& sh
 }
 
 template <class T>
-void NpzWriter::add(const std::string& name, const std::vector<std::int64_t>& shape, std::span<const T> values) {
+void NpzWriter::begin(const std::string& name, const std::vector<std::int64_t>& shape) {
   zip_.begin(name + ".npy", true);
   zip_.append(as_bytes(npy_head(kDescr<T>, shape)));
-  zip_.append(std::as_bytes(values));
+}
+
+template <class T>
+void NpzWriter::add(const std::string& name, const std::vector<std::int64_t>& shape, std::span<const T> values) {
+  begin<T>(name, shape);
+  append(values);
 }
 
 void NpzWriter::add_text(const std::string& name, std::string_view text) {
@@ -82,6 +87,11 @@ void NpzReader::read_into(const storage::ZipReader::Entry& entry, const std::str
                 zip_.describe(), "this is another kind of file");
 }
 
+void NpzReader::read_bytes(const std::string& name, const std::vector<std::int64_t>& shape,
+                           std::span<std::byte> into) const {
+  read_into(require(name + ".npy"), npy_head(kDescr<std::uint8_t>, shape), into);
+}
+
 std::vector<float> NpzReader::read_vector(const std::string& name) const {
   const std::size_t head_bytes = npy_head(kDescr<float>, {0}).size();  // the same for every length
   const std::uint64_t bytes = require(name + ".npy").raw_bytes;
@@ -102,6 +112,7 @@ std::string NpzReader::read_text(const std::string& name) const {
   return text;
 }
 
+template void NpzWriter::begin<std::uint8_t>(const std::string&, const std::vector<std::int64_t>&);
 template void NpzWriter::add(const std::string&, const std::vector<std::int64_t>&, std::span<const std::uint8_t>);
 template void NpzWriter::add(const std::string&, const std::vector<std::int64_t>&, std::span<const std::uint32_t>);
 template void NpzWriter::add(const std::string&, const std::vector<std::int64_t>&, std::span<const std::uint64_t>);

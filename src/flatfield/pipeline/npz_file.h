@@ -23,6 +23,13 @@ class NpzWriter {
 
   template <class T>
   void add(const std::string& name, const std::vector<std::int64_t>& shape, std::span<const T> values);
+  /// Begins an array, whose values follow in pieces.
+  template <class T>
+  void begin(const std::string& name, const std::vector<std::int64_t>& shape);
+  template <class T>
+  void append(std::span<const T> values) {
+    zip_.append(std::as_bytes(values));
+  }
   /// An entry that is its bytes: `numpy.load(FILE)[name]` are these.
   void add_text(const std::string& name, std::string_view text);
   void finish() { zip_.finish(); }
@@ -41,6 +48,8 @@ class NpzReader {
   /// An array, whose shape must be `shape`. Throws Error(kBadInput) that names it otherwise.
   template <class T>
   [[nodiscard]] std::vector<T> read(const std::string& name, const std::vector<std::int64_t>& shape) const;
+  /// An array of bytes into memory that holds as many.
+  void read_bytes(const std::string& name, const std::vector<std::int64_t>& shape, std::span<std::byte> into) const;
   /// A list of numbers, of whatever length.
   [[nodiscard]] std::vector<float> read_vector(const std::string& name) const;
   /// A plane (y, x) as (1, y, x).

@@ -4,6 +4,7 @@
 #include <memory>
 #include <random>
 #include <span>
+#include <utility>
 
 #include "flatfield/core/block.h"
 #include "flatfield/ome/volume.h"
@@ -14,7 +15,9 @@ namespace flatfield::pipeline {
 /// A chunked volume with random voxels, for tests.
 template <class T>
 struct Stored {
-  Stored(const Extent3& shape, const Extent3& chunk, unsigned seed) : voxels(shape) {
+  Stored(const Extent3& shape, const Extent3& chunk, unsigned seed,
+         std::shared_ptr<storage::Store> into = std::make_shared<storage::MemoryStore>())
+      : store(std::move(into)), voxels(shape) {
     std::mt19937 random(seed);
     for (T& v : voxels.span()) v = static_cast<T>(random());
     zarr::ArrayMetadata metadata;
@@ -35,7 +38,7 @@ struct Stored {
   }
   [[nodiscard]] ome::Volume volume() const { return {zarr::Array::open(store, "a"), {}}; }
 
-  std::shared_ptr<storage::Store> store = std::make_shared<storage::MemoryStore>();
+  std::shared_ptr<storage::Store> store;
   Block<T> voxels;
 };
 

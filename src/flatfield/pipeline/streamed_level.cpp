@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <span>
 #include <vector>
 
 #include "flatfield/core/error.h"
@@ -12,10 +13,12 @@
 namespace flatfield::pipeline {
 namespace {
 
-/// Reads a box of a volume into `into`, chunk by chunk, by all workers.
+/// Reads a box of a volume into `into`, chunk by chunk, by all workers. Planes of the volume for which `sees` is 0, and
+/// parts of chunks that `wants` (empty = all) does not want, are left as they are.
 template <class T>
 void read_box(const ome::Volume& volume, const Box3& box, BlockView<T> into, execution::ThreadPool& pool,
-              std::vector<zarr::ChunkScratch>& scratches) {
+              std::vector<zarr::ChunkScratch>& scratches, std::span<const std::uint8_t> sees,
+              const std::function<bool(const Box3&)>& wants) {
   if (box.empty()) return;
   const Extent3& chunk = volume.chunk_shape();
   const Extent3 first = floor_div(box.origin, chunk);
@@ -28,21 +31,41 @@ void read_box(const ome::Volume& volume, const Box3& box, BlockView<T> into, exe
       const Extent3 index = first + unravel(i, grid);
       const Box3 whole = tile_box(index, chunk, volume.shape());
       const Box3 part = intersect(whole, box);
+      const std::span<const std::uint8_t> seen =
+          sees.subspan(static_cast<std::size_t>(part.origin.z), static_cast<std::size_t>(part.shape.z));
+      const std::int64_t count = std::count(seen.begin(), seen.end(), std::uint8_t{1});
+      if (count == 0 || (wants && !wants(part))) continue;
       const BlockView<T> target = into.sub({part.origin - box.origin, part.shape});
-      if (part.shape.z == whole.shape.z) {
+      if (count == whole.shape.z) {
         volume.read<T>(part, target, scratch);
         continue;
       }
       // Of a chunk that is not needed as a whole only some planes are decoded.
-      if (planes.shape().z < part.shape.z) planes = Block<T>({part.shape.z, chunk.y, chunk.x});
+      if (planes.shape().z < count) planes = Block<T>({count, chunk.y, chunk.x});
       std::vector<ome::Volume::PlanePart<T>> parts;
       for (std::int64_t z = 0; z < part.shape.z; ++z)
-        parts.push_back({part.origin.z - index.z * chunk.z + z, 0, planes.plane(z).span()});
+        if (seen[static_cast<std::size_t>(z)] != 0)
+          parts.push_back({part.origin.z - index.z * chunk.z + z, 0,
+                           planes.plane(static_cast<std::int64_t>(parts.size())).span()});
       volume.read_plane_parts<T>(index, parts, scratch);
-      const Box3 wanted{{0, part.origin.y - index.y * chunk.y, part.origin.x - index.x * chunk.x}, part.shape};
-      copy_block<T>(planes.view().sub(wanted), target);
+      const Extent3 row{1, part.shape.y, part.shape.x};
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+        const std::int64_t z = parts[i].plane + index.z * chunk.z - part.origin.z;
+        copy_block<T>(planes.view().sub({{static_cast<std::int64_t>(i), part.origin.y - index.y * chunk.y,
+                                          part.origin.x - index.x * chunk.x}, row}),
+                      target.sub({{z, 0, 0}, row}));
+      }
     }
   });
+}
+
+constexpr std::int64_t kRowsAhead = 8;
+
+/// Begins to fetch a row from memory.
+template <class T>
+void fetch(const T* row, std::int64_t n) {
+  constexpr auto kLine = static_cast<std::int64_t>(64 / sizeof(T));
+  for (std::int64_t x = 0; x < n; x += kLine) __builtin_prefetch(row + x);
 }
 
 }  // namespace
@@ -58,12 +81,20 @@ class StreamedLevel::Pass {
       : level_(level),
         shape_(level.shape()),
         halo_(pass.halo),
+        wants_(pass.wants),
         rows_(execution::stretch_of(level.processes_, shape_.y)),
+        ranges_(pass.planes.empty() ? std::vector<methods::PlaneRange>{{0, shape_.z}} : pass.planes),
+        sees_(static_cast<std::size_t>(shape_.z)),
         geometry_(geometry),
         visitor_(visitor),
         scratches_(static_cast<std::size_t>(level.pool_.workers())),
         volumes_(static_cast<std::size_t>(level.pool_.workers())),
-        volume_count_(static_cast<std::size_t>(1 + pass.spare_volumes)) {}
+        volume_count_(static_cast<std::size_t>(1 + pass.spare_volumes)) {
+    for (const methods::PlaneRange& range : ranges_)
+      for (std::int64_t z = std::max<std::int64_t>(0, range.first - halo_.z); z < std::min(shape_.z, range.last + halo_.z); ++z)
+        sees_[static_cast<std::size_t>(z)] = 1;
+    if (wants_) reads_ = [this](const Box3& part) { return wants_(grown(part, halo_, shape_)); };
+  }
 
   /// Whether there is a row for this process.
   [[nodiscard]] bool has_rows() const { return rows_.first < rows_.last; }
@@ -73,14 +104,16 @@ class StreamedLevel::Pass {
   }
 
   /// `voxels` are those of the level from row `first_row` on.
-  void visit_resident(const Block<T>& voxels, std::int64_t first_row, const methods::PlaneRange& range) {
-    visit_boxes({{range.first, rows_.first, 0}, {range.last - range.first, rows_.last - rows_.first, shape_.x}},
-                voxels.view(), {0, first_row, 0});
+  void visit_resident(const Block<T>& voxels, std::int64_t first_row) {
+    for (const methods::PlaneRange& range : ranges_)
+      visit_boxes({{range.first, rows_.first, 0}, {range.last - range.first, rows_.last - rows_.first, shape_.x}},
+                  voxels.view(), {0, first_row, 0});
   }
 
-  void visit_streamed(const methods::PlaneRange& range) {
-    const std::int64_t begin = std::max<std::int64_t>(0, range.first - halo_.z);
-    const std::int64_t end = std::min(shape_.z, range.last + halo_.z);
+  /// All ranges of planes together, so that a chunk which holds planes of several is read once for all of them.
+  void visit_streamed() {
+    const std::int64_t begin = std::max<std::int64_t>(0, ranges_.front().first - halo_.z);
+    const std::int64_t end = std::min(shape_.z, ranges_.back().last + halo_.z);
     const execution::Stretch seen = seen_rows();
     if (window_.empty())
       window_ = Block<T>({std::min(shape_.z, geometry_.slab + 2 * halo_.z),
@@ -94,7 +127,7 @@ class StreamedLevel::Pass {
       const std::int64_t last = std::min(seen.last, (first / geometry_.band + 1) * geometry_.band);
       const std::int64_t ready = last == seen.last ? rows_.last : std::max(done, last - halo_.y);
       const std::int64_t keep = std::max(seen.first, ready - halo_.y);
-      visit_band({first, last}, kept, keep, {done, ready}, {begin, end}, range);
+      visit_band({first, last}, kept, keep, {done, ready}, {begin, end});
       done = ready;
       kept = keep;
       first = last;
@@ -104,9 +137,9 @@ class StreamedLevel::Pass {
  private:
   /// One band: rows `rows` are read, those from `kept` on before them are known, those from `keep` on are
   /// kept for the next band, and `ready` are visited.
-  void visit_band(Span rows, std::int64_t kept, std::int64_t keep, Span ready, Span planes,
-                  const methods::PlaneRange& range) {
-    std::int64_t done = range.first;
+  void visit_band(Span rows, std::int64_t kept, std::int64_t keep, Span ready, Span planes) {
+    const std::int64_t end = ranges_.back().last;
+    std::int64_t done = ranges_.front().first;
     std::int64_t oldest = planes.first;  // of the planes in the window
     for (std::int64_t first = planes.first; first < planes.last;) {
       const std::int64_t last =
@@ -116,9 +149,10 @@ class StreamedLevel::Pass {
       read_box<T>(level_.volume_, {{first, rows.first, 0}, {last - first, rows.last - rows.first, shape_.x}},
                   window.sub({{first - oldest, rows.first - kept, 0},
                               {last - first, rows.last - rows.first, shape_.x}}),
-                  level_.pool_, scratches_);
+                  level_.pool_, scratches_, sees_, reads_);
       level_.pool_.parallel_for(last - first, [&](std::int64_t i) {
         const std::int64_t z = first + i;
+        if (!sees(z)) return;
         T* const known = kept_rows_.empty() ? nullptr : kept_rows_.plane(z - planes.first).data;
         T* const plane = window.row(z - oldest, 0);
         std::copy_n(known, (rows.first - kept) * shape_.x, plane);
@@ -126,18 +160,26 @@ class StreamedLevel::Pass {
           std::copy_n(plane + (keep - kept) * shape_.x, (rows.last - keep) * shape_.x, known);
       });
       const std::int64_t done_now =
-          last == planes.last ? range.last : std::clamp(last - halo_.z, done, range.last);
-      visit_boxes({{done, ready.first, 0}, {done_now - done, ready.last - ready.first, shape_.x}}, window,
-                  {oldest, kept, 0});
+          last == planes.last ? end : std::clamp(last - halo_.z, done, end);
+      for (const methods::PlaneRange& range : ranges_) {
+        const std::int64_t from = std::max(done, range.first);
+        const std::int64_t to = std::min(done_now, range.last);
+        if (from < to)
+          visit_boxes({{from, ready.first, 0}, {to - from, ready.last - ready.first, shape_.x}}, window,
+                      {oldest, kept, 0});
+      }
       done = done_now;
       // The planes that the next slab needs move to the front.
       const std::int64_t needed = std::max(planes.first, done - halo_.z);
       for (std::int64_t z = std::max(needed, oldest); z < last; ++z)
-        std::copy_n(window.row(z - oldest, 0), seen.y * shape_.x, window.row(z - needed, 0));
+        if (sees(z)) std::copy_n(window.row(z - oldest, 0), seen.y * shape_.x, window.row(z - needed, 0));
       oldest = needed;
       first = last;
     }
   }
+
+  /// Whether a visitor sees anything of a plane.
+  [[nodiscard]] bool sees(std::int64_t z) const { return sees_[static_cast<std::size_t>(z)] != 0; }
 
   /// Visits the tiles of a box, whose voxels and halo lie in `voxels`, which begins at `origin`.
   void visit_boxes(const Box3& box, BlockView<const T> voxels, const Extent3& origin) {
@@ -149,6 +191,7 @@ class StreamedLevel::Pass {
         for (std::int64_t i = next++; i < grid.volume(); i = next++) {
           Box3 tile = tile_box(unravel(i, grid), geometry_.tile, box.shape);
           tile.origin = tile.origin + box.origin;
+          if (wants_ && !wants_(tile)) continue;
           visit_box(tile, voxels, origin, worker);
         }
       } catch (...) {
@@ -174,15 +217,22 @@ class StreamedLevel::Pass {
     block.spare = std::span(views).subspan(1);
     const BlockView<const T> from = voxels.sub({block.seen.origin - origin, block.seen.shape});
     for (std::int64_t z = 0; z < from.shape.z; ++z)
-      for (std::int64_t y = 0; y < from.shape.y; ++y)
+      for (std::int64_t y = 0; y < from.shape.y; ++y) {
+        // Rows of a box lie far apart in the window: the CPU does not foresee them.
+        if (y + kRowsAhead < from.shape.y) fetch(from.row(z, y + kRowsAhead), from.shape.x);
         std::copy_n(from.row(z, y), from.shape.x, block.values.row(z, y));
+      }
     visitor_(block);
   }
 
   StreamedLevel& level_;
   const Extent3 shape_;
   const Extent3 halo_;
+  const std::function<bool(const Box3&)> wants_;
+  std::function<bool(const Box3&)> reads_;  ///< the same of what is read for it
   const Span rows_;  ///< that this process visits
+  const std::vector<methods::PlaneRange> ranges_;
+  std::vector<std::uint8_t> sees_;  ///< of each plane of the level, whether it is in a range or its halo
   const StreamGeometry geometry_;
   const Visitor& visitor_;
   std::vector<zarr::ChunkScratch> scratches_;
@@ -230,7 +280,8 @@ void StreamedLevel::keep_rows(const execution::Stretch& rows) {
   level_ = std::monostate();
   Block<T> voxels({shape().z, kept_.last - kept_.first, shape().x});
   std::vector<zarr::ChunkScratch> scratches(static_cast<std::size_t>(workers()));
-  read_box<T>(volume_, {{0, kept_.first, 0}, voxels.shape()}, voxels.view(), pool_, scratches);
+  const std::vector<std::uint8_t> all(static_cast<std::size_t>(shape().z), 1);
+  read_box<T>(volume_, {{0, kept_.first, 0}, voxels.shape()}, voxels.view(), pool_, scratches, all, {});
   level_ = std::move(voxels);
 }
 
@@ -242,13 +293,11 @@ void StreamedLevel::visit_here(const methods::LevelPass& pass, const Visitor& vi
     throw Error(ErrorCode::kMemory,
                 fmt::format("a pass over the estimation level may hold {} MiB and needs more", bytes_ >> 20),
                 volume_.array().describe(), "raise --memory-limit, or use fewer --num-workers");
-  const std::vector<methods::PlaneRange> whole{{0, shape().z}};
   const auto run = [&]<class T>(T /*type*/) {
     Pass<T> running(*this, pass, *geometry, visitor);
     if (!running.has_rows()) return;
     if (resident) keep_rows<T>(running.seen_rows());
-    for (const methods::PlaneRange& range : pass.planes.empty() ? whole : pass.planes)
-      resident ? running.visit_resident(std::get<Block<T>>(level_), kept_.first, range) : running.visit_streamed(range);
+    resident ? running.visit_resident(std::get<Block<T>>(level_), kept_.first) : running.visit_streamed();
   };
   const StageScope scope(Stage::kArithmetic);
   if (volume_.dtype() == DType::kUint8)

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <memory>
 #include <mutex>
 #include <random>
 
@@ -112,6 +114,72 @@ TEST(StreamedLevel, visits_every_voxel_once_with_its_halo_in_any_memory) {
   const unsigned seed = std::random_device{}();
   stream_randomly<std::uint8_t>(seed);
   stream_randomly<std::uint16_t>(seed + 1000);
+}
+
+TEST(StreamedLevel, visits_what_is_wanted_with_all_that_lies_within_the_halo_of_it) {
+  const unsigned seed = std::random_device{}();
+  std::mt19937 random(seed);
+  const auto up_to = [&](std::int64_t n) { return 1 + static_cast<std::int64_t>(random()) % n; };
+  for (int round = 0; round < 30; ++round) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed << ", round " << round);
+    const Stored<std::uint16_t> stored({up_to(70), up_to(70), up_to(150)}, {up_to(20), up_to(20), up_to(40)}, seed);
+    const Extent3& shape = stored.voxels.shape();
+    std::vector<Extent3> wanted;
+    for (int i = 0; i < 3; ++i) wanted.push_back({up_to(shape.z) - 1, up_to(shape.y) - 1, up_to(shape.x) - 1});
+    methods::LevelPass pass{{up_to(5) - 1, up_to(5) - 1, up_to(5) - 1}, 0, {}};
+    pass.wants = [&](const Box3& box) {
+      return std::any_of(wanted.begin(), wanted.end(), [&](const Extent3& v) { return !intersect(box, {v, {1, 1, 1}}).empty(); });
+    };
+    execution::ThreadPool pool(2);
+    const std::int64_t least = least_stream_bytes(StreamedLevel::request_of(stored.volume(), pass, 2));
+    for (const auto residence : {StreamedLevel::Residence::kStreamed, StreamedLevel::Residence::kInMemory}) {
+      StreamedLevel level(stored.volume(), pool, alone, residence,
+                          residence == StreamedLevel::Residence::kStreamed ? least + up_to(1000000) : 1 << 26);
+      std::mutex mutex;
+      std::size_t visits = 0;
+      level.visit(pass, [&](const methods::LevelBlock& block) {
+        const std::lock_guard lock(mutex);
+        EXPECT_TRUE(pass.wants(block.box));
+        for (const Extent3& v : wanted) {
+          if (intersect(block.box, {v, {1, 1, 1}}).empty()) continue;
+          ++visits;
+          const Box3 around = grown({v, {1, 1, 1}}, pass.halo, shape);
+          for (std::int64_t i = 0; i < around.shape.volume(); ++i) {
+            const Extent3 at = around.origin + unravel(i, around.shape);
+            const Extent3 in = at - block.seen.origin;
+            ASSERT_EQ(block.values.row(in.z, in.y)[in.x], static_cast<float>(stored.voxels.at(at.z, at.y, at.x)));
+          }
+        }
+      });
+      EXPECT_EQ(visits, wanted.size());
+    }
+  }
+}
+
+/// Counts the objects that are read.
+class CountingStore final : public storage::MemoryStore {
+ public:
+  bool get(std::string_view key, Buffer& into) const override {
+    ++objects;
+    return MemoryStore::get(key, into);
+  }
+  mutable std::atomic<int> objects{0};
+};
+
+TEST(StreamedLevel, reads_a_chunk_once_for_all_ranges_of_planes_in_it) {
+  const auto store = std::make_shared<CountingStore>();
+  const Stored<std::uint16_t> stored({64, 24, 64}, {32, 12, 64}, 1, store);
+  execution::ThreadPool pool(2);
+  methods::LevelPass pass{{1, 2, 1}, 0, {}};
+  StreamedLevel level(stored.volume(), pool, alone, StreamedLevel::Residence::kStreamed, 1 << 26);
+  store->objects = 0;
+  pass.planes = {{3, 4}, {9, 11}, {20, 21}, {40, 41}, {60, 64}};
+  expect_faithful(level, stored.voxels, pass);
+  EXPECT_EQ(store->objects, 4);
+  store->objects = 0;
+  pass.planes = {{3, 4}, {9, 11}};
+  expect_faithful(level, stored.voxels, pass);
+  EXPECT_EQ(store->objects, 2) << "of the others none";
 }
 
 TEST(StreamedLevel, refuses_a_pass_that_needs_more_than_its_bytes) {

@@ -41,7 +41,8 @@ void check_mask_type(const TiffReader::Page& page, const std::filesystem::path& 
 }
 
 /// The planes of an ImageJ file of one page: they follow each other uncompressed.
-BitVolume read_imagej_stack(const TiffReader& reader, std::int64_t planes, const std::filesystem::path& path) {
+BitVolume read_imagej_stack(const TiffReader& reader, std::int64_t planes, const std::filesystem::path& path,
+                            const std::function<void(const Extent3&)>& before) {
   const TiffReader::Page& page = reader.page();
   const std::optional<std::uint64_t> offset = reader.raw_offset();
   if (!offset || page.bits == 1) reader.fail("cannot decode the planes behind the only page of the TIFF");
@@ -51,7 +52,9 @@ BitVolume read_imagej_stack(const TiffReader& reader, std::int64_t planes, const
                                                            static_cast<double>(row_bytes);
   if (static_cast<double>(std::filesystem::file_size(path)) < needed)
     reader.fail(fmt::format("the TIFF ends before its {} planes", planes));
-  BitVolume mask({planes, page.height, page.width});
+  const Extent3 shape{planes, page.height, page.width};
+  if (before) before(shape);
+  BitVolume mask(shape);
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
   std::vector<std::uint8_t> row(row_bytes);
   bool readable = file && fseeko(file.get(), static_cast<off_t>(*offset), SEEK_SET) == 0;
@@ -82,16 +85,18 @@ WidenFunction widen_function(const TiffReader::Page& page) {
 
 }  // namespace
 
-BitVolume read_mask_tiff(const std::filesystem::path& path) {
+BitVolume read_mask_tiff(const std::filesystem::path& path, const std::function<void(const Extent3&)>& before) {
   TiffReader reader(path, kMaskRemedy);
   const TiffReader::Page first = reader.page();
   check_mask_type(first, path);
   const std::int64_t planes = reader.imagej_planes();
   const std::int64_t pages = reader.page_count();
-  if (pages == 1 && planes > 1) return read_imagej_stack(reader, planes, path);
+  if (pages == 1 && planes > 1) return read_imagej_stack(reader, planes, path, before);
 
   reader.check_claim(static_cast<double>(first.width) * first.height * static_cast<double>(pages));
-  BitVolume mask({pages, first.height, first.width});
+  const Extent3 shape{pages, first.height, first.width};
+  if (before) before(shape);
+  BitVolume mask(shape);
   for (std::int64_t z = 0; z < pages; ++z) {
     if (z > 0) reader.next_page();
     if (reader.page() != first) reader.fail(fmt::format("page {} of the TIFF differs in size or type", z));
@@ -100,6 +105,13 @@ BitVolume read_mask_tiff(const std::filesystem::path& path) {
     });
   }
   return mask;
+}
+
+Extent3 mask_tiff_shape(const std::filesystem::path& path) {
+  TiffReader reader(path, kMaskRemedy);
+  const std::int64_t planes = reader.imagej_planes();
+  const std::int64_t pages = reader.page_count();
+  return {pages == 1 ? std::max<std::int64_t>(planes, 1) : pages, reader.page().height, reader.page().width};
 }
 
 Block<float> read_plane_tiff(const std::filesystem::path& path) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
@@ -11,8 +12,12 @@ namespace flatfield::pipeline {
 /// Reads a mask (z, y, x) from the pages of a TIFF: 1 bit, uint8 or uint16, one sample per pixel, stripped or
 /// tiled, any compression of libtiff. Every value that is not 0 becomes 1. ImageJ files larger than 4 GiB,
 /// which have one page and many planes behind it, are read too.
+/// Calls `before(shape)` before it takes memory for the mask, whose bits are BitVolume::bytes_of(shape).
 /// Throws Error(kNotFound, kReadFailed, kBadInput, kUnsupported) naming the file.
-[[nodiscard]] BitVolume read_mask_tiff(const std::filesystem::path& path);
+[[nodiscard]] BitVolume read_mask_tiff(const std::filesystem::path& path,
+                                       const std::function<void(const Extent3&)>& before = {});
+/// The shape of the mask that read_mask_tiff would read. Throws like it, but for what is wrong with its pixels.
+[[nodiscard]] Extent3 mask_tiff_shape(const std::filesystem::path& path);
 
 /// Reads the first page of a TIFF as a (1, y, x) plane: uint8, uint16, float32 or float64, one sample per
 /// pixel, stripped or tiled, any compression of libtiff. Throws like `read_mask_tiff`.

@@ -15,6 +15,7 @@
 #include "flatfield/pipeline/learn_tile.h"
 #include "flatfield/pipeline/low_resolution_mask.h"
 #include "flatfield/pipeline/output_place.h"
+#include "flatfield/pipeline/pass_memory.h"
 #include "flatfield/pipeline/provenance.h"
 #include "flatfield/pipeline/results.h"
 #include "flatfield/pipeline/tile_fingerprint.h"
@@ -127,6 +128,8 @@ class Job {
     MemoryFacts memory{config_, input_->metadata(), estimation.metadata(), plans_, context_.pool.workers(), fits_,
                        refines_};
     note_remote_places(memory, location_, context_.memory.limit_bytes());
+    if (fits_ && estimates_ && context_.masks)
+      memory.mask_file_bytes = context_.masks->making_bytes(name_, spatial(estimation.metadata().shape));
     execution::check_needs(tile_needs(memory), context_.memory.limit_bytes());
     std::vector<execution::MemoryBudget::Reservation> held;
     for (const execution::MemoryNeed& need : standing_needs(memory))

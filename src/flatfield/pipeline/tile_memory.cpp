@@ -44,10 +44,12 @@ StageNeeds stage_of(const std::string& name, const StreamMemory& stream, std::ve
   return {name, std::move(standing)};
 }
 
+bool same_planes(const Extent3& a, const Extent3& b) { return a.y == b.y && a.x == b.x; }
+
 LearnPlan learning_with(const MemoryFacts& facts, std::int64_t free_bytes) {
   return plan_learning({spatial(facts.estimation.shape), spatial(facts.estimation.chunk_shape),
-                        static_cast<std::int64_t>(size_of(facts.estimation.dtype)), facts.workers,
-                        facts.config, facts.fits},
+                        static_cast<std::int64_t>(size_of(facts.estimation.dtype)), facts.workers, facts.config, facts.fits,
+                        same_planes(spatial(facts.estimation.shape), spatial(facts.input.shape)), facts.mask_file_bytes},
                        free_bytes);
 }
 
@@ -68,6 +70,13 @@ std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t free_limit
   if (auto learning = learning_need(facts, free_limit - held)) {
     all.push_back({"learning", standing});
     all.back().needs.push_back(std::move(*learning));
+  }
+  if (facts.mask_file_bytes > 0) {
+    all.push_back({"making the mask", standing});
+    if (learning_with(facts, free_limit - held).resident)
+      all.back().needs.push_back({"estimation level", spatial(facts.estimation.shape).volume() *
+                                                          static_cast<std::int64_t>(size_of(facts.estimation.dtype))});
+    all.back().needs.push_back({"mask file", facts.mask_file_bytes});
   }
   const auto add = [&](const std::string& name, const OutputPlan& plan, std::int64_t source_bytes) {
     const StreamMemory stream = stream_memory(plan, source_bytes, facts.workers, facts.part_bytes, stored_share);

@@ -25,6 +25,7 @@ struct MemoryFacts {
   std::int64_t part_bytes = 0;  ///< of uploads to S3 that go on at the same time; 0 where the output is local
   std::int64_t queue_bytes = 0;   ///< of the queue of objects on their way to S3, per output; 0 where it is local
   bool is_input_remote = false;
+  std::int64_t mask_file_bytes = 0;  ///< held beside the mask while that is made (MaskCatalog::making_bytes)
 };
 
 /// Fills in what the memory depends on where the tile or the outputs are remote; `limit_bytes` may be used in all.

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstring>
+#include <span>
 
 #include "flatfield/core/crc32c.h"
 #include "flatfield/core/error.h"
@@ -43,28 +46,39 @@ std::array<const std::vector<float>*, 3> curves_of(const methods::AxisCurves& cu
   return {&curves.z, &curves.y, &curves.x};
 }
 
-/// The mask with eight voxels of a row in a byte, the first in its lowest bit.
-std::vector<std::uint8_t> packed_mask(const BitVolume& mask) {
+// A mask is stored with eight voxels of a row in a byte, the first in its lowest bit. It may take half of a run's memory, so
+// there is never a second one.
+
+std::vector<std::int64_t> stored_shape(const Extent3& shape) { return {shape.z, shape.y, ceil_div(shape.x, 8)}; }
+
+void add_mask(NpzWriter& file, const std::string& name, const BitVolume& mask) {
   const Extent3& shape = mask.shape();
-  const std::int64_t row_bytes = ceil_div(shape.x, 8);
-  std::vector<std::uint8_t> packed(static_cast<std::size_t>(shape.z * shape.y * row_bytes));
-  std::uint8_t* out = packed.data();
-  for (std::int64_t z = 0; z < shape.z; ++z)
+  file.begin<std::uint8_t>(name, stored_shape(shape));
+  std::vector<std::uint8_t> plane;
+  for (std::int64_t z = 0; z < shape.z; ++z) {
+    plane.clear();
     for (std::int64_t y = 0; y < shape.y; ++y)
       for (std::int64_t x = 0; x < shape.x; x += 8)
-        *out++ = static_cast<std::uint8_t>(mask.row(z, y).bits(x, std::min<std::int64_t>(8, shape.x - x)));
-  return packed;
+        plane.push_back(static_cast<std::uint8_t>(mask.row(z, y).bits(x, std::min<std::int64_t>(8, shape.x - x))));
+    file.append<std::uint8_t>(plane);
+  }
 }
 
-BitVolume unpacked_mask(const std::vector<std::uint8_t>& packed, const Extent3& shape) {
+BitVolume read_mask(const NpzReader& file, const std::string& name, const Extent3& shape) {
+  static_assert(std::endian::native == std::endian::little);
   BitVolume mask(shape);
-  const std::uint8_t* in = packed.data();
-  for (std::int64_t z = 0; z < shape.z; ++z)
-    for (std::int64_t y = 0; y < shape.y; ++y)
-      for (std::int64_t x = 0; x < shape.x; x += 8) {
-        const std::int64_t count = std::min<std::int64_t>(8, shape.x - x);
-        mask.set_bits(z, y, x, count, *in++ & low_bits(count));
-      }
+  const std::span<std::byte> bytes = std::as_writable_bytes(mask.words());
+  const auto rows = static_cast<std::size_t>(shape.z * shape.y);
+  const auto stored = static_cast<std::size_t>(ceil_div(shape.x, 8));
+  const std::size_t held = rows > 0 ? bytes.size() / rows : 0;
+  file.read_bytes(name, stored_shape(shape), bytes.first(rows * stored));
+  // Rows are no longer than the room for them: they go there one by one, the last one first.
+  for (std::size_t row = rows; row-- > 0;) {
+    std::byte* const to = bytes.data() + row * held;
+    std::memmove(to, bytes.data() + row * stored, stored);
+    std::memset(to + stored, 0, held - stored);
+    if (shape.x % 8 != 0) to[stored - 1] &= static_cast<std::byte>(low_bits(shape.x % 8));
+  }
   return mask;
 }
 
@@ -168,10 +182,7 @@ void add_arrays(NpzWriter& file, const ModelVolume& volume) {
   const Learned& learned = volume.learned;
   const methods::Correction& correction = learned.correction;
   if (correction.background) add_plane(file, prefix + "background", *correction.background);
-  if (correction.mask) {
-    const Extent3& shape = correction.mask->shape();
-    file.add<std::uint8_t>(prefix + "mask", {shape.z, shape.y, ceil_div(shape.x, 8)}, packed_mask(*correction.mask));
-  }
+  if (correction.mask) add_mask(file, prefix + "mask", *correction.mask);
   if (correction.image) {
     add_plane(file, prefix + "flatfield", correction.image->flatfield);
     if (correction.image->darkfield) add_plane(file, prefix + "darkfield", *correction.image->darkfield);
@@ -202,11 +213,8 @@ ModelVolume read_volume(const NpzReader& file, const Json& json, const std::stri
                                static_cast<int>(planes.get_int("rounds", 0, 1 << 20)),
                                planes.get_bool("all_rejected")};
   learned.target_planes = planes.get_ints("target", 0);
-  if (reader.optional("mask_shape") != nullptr) {
-    const Extent3 mask = extent_of(reader, "mask_shape");
-    correction.mask =
-        unpacked_mask(file.read<std::uint8_t>(prefix + "mask", {mask.z, mask.y, ceil_div(mask.x, 8)}), mask);
-  }
+  if (reader.optional("mask_shape") != nullptr)
+    correction.mask = read_mask(file, prefix + "mask", extent_of(reader, "mask_shape"));
   if (reader.get_bool("flatfield")) {
     correction.image.emplace();
     correction.image->flatfield = file.read_plane(prefix + "flatfield", shape);

@@ -127,6 +127,17 @@ TEST_F(TileModelTest, is_read_as_it_was_written) {
                written.volumes[1].learned.correction.image->darkfield);
 }
 
+TEST_F(TileModelTest, holds_masks_of_any_width) {
+  for (const std::int64_t width : {1, 7, 8, 63, 64, 65, 128, 130}) {
+    TileModel written = model();
+    methods::Correction& correction = written.volumes[0].learned.correction;
+    correction.mask = mask({5, 3, width});
+    write_model(*store_, "wide.npz", written);
+    const TileModel read = read_model(store_, "wide.npz");
+    EXPECT_EQ(read.volumes[0].learned.correction.mask, correction.mask) << width;
+  }
+}
+
 TEST_F(TileModelTest, equal_models_have_equal_bytes) {
   const TileModel one = model();
   write_model(*store_, "a.npz", one);

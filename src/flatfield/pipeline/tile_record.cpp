@@ -98,7 +98,7 @@ std::optional<TilePlan> plan_before(RunContext& context, const std::string& tile
     report::Log quiet(report::LogLevel::kCritical, false);
     execution::ProcessGroup alone;
     RunContext own{context.config, context.pool, alone, quiet, context.stores, context.memory, {}, context.medians, {}, {}};
-    if (context.masks) own.masks.emplace(context.config.mask_dir, context.stores);
+    if (context.masks) own.masks.emplace(context.config.mask_dir, context.stores, context.memory);
     if (context.flatfield_image) own.flatfield_image = context.flatfield_image->clone();
     return plan_tile(own, tile, PlanEffort::kProbeIfLarge);
   } catch (const std::exception&) {
