@@ -134,10 +134,10 @@ class Tile:
                 "--mask-dir", self.masks, "--results-dir", self.results(name), "--n-levels", self.levels,
                 "--num-workers", workers or self.workers, "--log-level", "WARNING"]
 
-    def run(self, name, *extra, workers=None, group=None):
-        """One correction into FOLDER/NAME, which is made anew."""
+    def run(self, name, *extra, workers=None, group=None, launcher=()):
+        """One correction into FOLDER/NAME, which is made anew; `launcher` are the words before the program's."""
         shutil.rmtree(self.folder / name, ignore_errors=True)
-        return measured([self.programs.program, "run", *self.options(name, workers), *extra], group)
+        return measured([*launcher, self.programs.program, "run", *self.options(name, workers), *extra], group)
 
     def plan(self, name, *extra):
         return json.loads(measured([self.programs.program, "plan", *self.options(name), "--json", *extra]).out)["tiles"][0]
