@@ -122,7 +122,7 @@ def test_what_only_reads_takes_the_options_of_s3_too(server, asset, tmp_path):
     environment = {name: value for name, value in server.environment().items() if name != "AWS_ENDPOINT_URL_S3"}
     options = ["--s3-endpoint", server.url, "--s3-region", "us-east-1", "--s3-concurrency", 4, "--s3-max-attempts", 3]
     for words in (["verify", f"{root}/{CORRECTED}"], ["show-model", f"{root}/m.npz", "--json"],
-                  ["inspect", f"{root}/{CORRECTED}", "--json"]):
+                  ["inspect", f"{root}/{CORRECTED}", "--json"], ["view", f"{root}/{CORRECTED}", "--state"]):
         asked = call(*words, *options, cwd=tmp_path, env=environment)
         assert asked.code == 0, asked.err
         wrong = call(*words, "--s3-endpont", server.url, cwd=tmp_path, env=environment)

@@ -72,16 +72,22 @@ int preview_command(const config::RunConfig& config, const pipeline::PreviewOpti
   return pipeline::preview(config, options, log);
 }
 
-int view_command(const pipeline::ViewOptions& options, bool state) {
+/// For commands that only read.
+storage::StoreOpener reading_stores(const CommandOptions<config::RunConfig>& s3) {
+  return storage::StoreOpener(pipeline::s3_options(s3.read()));
+}
+
+int view_command(const pipeline::ViewOptions& options, bool state, const CommandOptions<config::RunConfig>& s3) {
+  storage::StoreOpener stores = reading_stores(s3);
   if (state) {
     std::vector<std::string> notes;
-    const std::string text = pipeline::view_state(options, notes);
+    const std::string text = pipeline::view_state(options, stores, notes);
     for (const std::string& note : notes) std::fprintf(stderr, "%s: note: %s\n", kProgram, note.c_str());
     std::fputs(text.c_str(), stdout);
     return 0;
   }
   catch_interruptions();
-  pipeline::view(options, [](const std::string& line) {
+  pipeline::view(options, stores, [](const std::string& line) {
     std::printf("%s\n", line.c_str());
     std::fflush(stdout);
   });
@@ -105,11 +111,6 @@ int basic_command(config::BasicFolderConfig config) {
   report::Log log(report::LogLevel::kInfo, false);
   pipeline::correct_folder(config, log);
   return 0;
-}
-
-/// For commands that only read.
-storage::StoreOpener reading_stores(const CommandOptions<config::RunConfig>& s3) {
-  return storage::StoreOpener(pipeline::s3_options(s3.read()));
 }
 
 int inspect_command(const std::string& location, const pipeline::InspectOptions& options,
@@ -225,6 +226,7 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
       ->type_name("N");
   view->add_option("--neuroglancer", view_options.neuroglancer, "Neuroglancer that the link opens, and that may read the data.");
   view->add_flag("--state", view_state, "Print the state of Neuroglancer as JSON, and serve nothing.");
+  const CommandOptions<config::RunConfig> view_s3(*view, config::s3_reading_table());
 
   CLI::App* verify = app.add_subcommand("verify", "Check images that this program has written.");
   std::vector<std::string> images;
@@ -263,7 +265,7 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
                 "", "start this command without mpirun");
   if (plan->parsed()) return plan_command(resolved(plan_options), plan_json);
   if (preview->parsed()) return preview_command(resolved(preview_options), region);
-  if (view->parsed()) return view_command(view_options, view_state);
+  if (view->parsed()) return view_command(view_options, view_state, view_s3);
   if (synth->parsed()) return synth_command(synth_options.read());
   if (basic->parsed()) return basic_command(basic_options.read());
   if (options->parsed()) {

@@ -5,33 +5,23 @@
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
-#include <limits>
 #include <span>
 #include <utility>
 
 #include "flatfield/core/error.h"
+#include "flatfield/methods/correction_numbers.h"
+#include "flatfield/methods/entropies.h"
 #include "flatfield/methods/mask_agreement.h"
 #include "flatfield/methods/stream_percentiles.h"
 #include "flatfield/numerics/exact_moments.h"
 #include "flatfield/numerics/gaussian_block.h"
-#include "flatfield/numerics/percentile.h"
 
 namespace flatfield::methods {
 namespace {
 
 constexpr float kSaturated = 65535.0F;
 constexpr double kBrightPercentile = 99.9;
-constexpr double kFewestBackgroundCounts = 10.0;
 constexpr double kAgreementSigma = 1.0;
-constexpr std::size_t kEntropyBins = 100;
-
-void measure_background(const Block<float>& background, QualityNumbers& out) {
-  std::vector<float> values(background.span().begin(), background.span().end());
-  const std::span<float> all(values);
-  const double median = numerics::median(all);
-  const double span = numerics::percentile(all, 99.0) - numerics::percentile(all, 1.0);
-  out.background_span = span / std::max(median, kFewestBackgroundCounts);
-}
 
 /// What the coefficient of joint variation is made of.
 struct JointMoments {
@@ -49,60 +39,6 @@ struct JointMoments {
 float mask_factor(const Correction& correction) {
   return correction.curves ? correction.curves->ratio : 1.0F;
 }
-
-/// Density over equal bins of [lo, hi].
-class Histogram {
- public:
-  Histogram(double lo, double hi)
-      : lo_(lo),
-        hi_(hi),
-        width_((hi - lo) / static_cast<double>(kEntropyBins)),
-        per_width_(static_cast<double>(kEntropyBins) / (hi - lo)) {}
-
-  /// Adds the values where `inside` is 1 and not 0.
-  void add(std::span<const float> values, std::span<const std::uint8_t> inside) {
-    constexpr std::size_t kPiece = 256;
-    if (!(width_ > 0.0)) return;
-    std::array<std::uint32_t, kPiece> bins;  // behind the last one those outside
-    for (std::size_t first = 0; first < values.size(); first += kPiece) {
-      const std::size_t count = std::min(kPiece, values.size() - first);
-      for (std::size_t i = 0; i < count; ++i) {
-        const auto v = static_cast<double>(values[first + i]);
-        const bool counts = v >= lo_ && v <= hi_ && inside[first + i] != 0;
-        const double bin = std::min((v - lo_) * per_width_, static_cast<double>(kEntropyBins - 1));
-        bins[i] = static_cast<std::uint32_t>(counts ? static_cast<std::int32_t>(bin)
-                                                    : static_cast<std::int32_t>(kEntropyBins));
-      }
-      for (std::size_t i = 0; i < count; ++i) ++counts_[bins[i]];
-    }
-  }
-  void add(const Histogram& other) {
-    for (std::size_t bin = 0; bin < counts_.size(); ++bin) counts_[bin] += other.counts_[bin];
-  }
-  void merge(const Merge& merge) { merge.sum(counts_); }
-
-  /// No value where nothing lies in it.
-  [[nodiscard]] std::optional<double> differential_entropy() const {
-    const auto counts = std::span(counts_).first(kEntropyBins);
-    std::int64_t total = 0;
-    for (const std::int64_t count : counts) total += count;
-    if (total == 0) return std::nullopt;
-    double entropy = std::log(width_);
-    for (const std::int64_t count : counts) {
-      if (count == 0) continue;
-      const double share = static_cast<double>(count) / static_cast<double>(total);
-      entropy -= share * std::log(share);
-    }
-    return entropy;
-  }
-
- private:
-  double lo_;
-  double hi_;
-  double width_;
-  double per_width_;
-  std::array<std::int64_t, kEntropyBins + 1> counts_{};  ///< the last one of what lies outside
-};
 
 /// The level as it is after some changes.
 class ChangedStream : public LevelStream {
@@ -167,44 +103,6 @@ class Measurement {
     numerics::ExactMoments before;
     numerics::ExactMoments after;
     std::int64_t saturated = 0;
-  };
-
-  /// The entropies inside the mask, once the range of the values is known.
-  class Entropies {
-   public:
-    /// From the percentiles before, and the sums of the first pass.
-    Entropies(const Measurement& of, const Medians& before) {
-      if (before.overall(0).total == 0) return;
-      const double lo = before.overall(1).linear();
-      const double hi = before.overall(2).linear();
-      scale_ = of.foreground_mean_after_ / of.before_.foreground->mean;
-      if (!std::isfinite(scale_) || !(scale_ > 0.0)) scale_ = 0.0;
-      before_.assign(static_cast<std::size_t>(of.workers_), Histogram(lo, hi));
-      if (scale_ > 0.0) after_.assign(before_.size(), Histogram(lo * scale_, hi * scale_));
-    }
-    void add_before(std::span<const float> values, std::span<const std::uint8_t> inside, int worker) {
-      if (!before_.empty()) before_[static_cast<std::size_t>(worker)].add(values, inside);
-    }
-    void add_after(std::span<const float> values, std::span<const std::uint8_t> inside, int worker) {
-      if (!after_.empty()) after_[static_cast<std::size_t>(worker)].add(values, inside);
-    }
-    void finish(const Merge& merge, QualityNumbers& out) {
-      out.entropy.before = sum(before_, merge);
-      out.entropy.after = sum(after_, merge);
-      if (out.entropy.after) *out.entropy.after -= std::log(scale_);
-    }
-
-   private:
-    static std::optional<double> sum(std::vector<Histogram>& parts, const Merge& merge) {
-      if (parts.empty()) return std::nullopt;
-      for (std::size_t i = 1; i < parts.size(); ++i) parts[0].add(parts[i]);
-      parts[0].merge(merge);
-      return parts[0].differential_entropy();
-    }
-
-    double scale_ = 0.0;  ///< 0: there is no range after
-    std::vector<Histogram> before_;  ///< of each worker
-    std::vector<Histogram> after_;
   };
 
   void choose_mask() {
@@ -311,6 +209,13 @@ class Measurement {
     return Medians({shape_, 50.0, std::move(overall), range, workers_, bytes});
   }
 
+  /// Those inside the mask, from the percentiles before and the sums of the first pass.
+  [[nodiscard]] Entropies entropies_of(const Medians& before) const {
+    if (before.overall(0).total == 0) return {};
+    return {before.overall(1).linear(), before.overall(2).linear(), foreground_mean_after_ / before_.foreground->mean,
+            workers_};
+  }
+
   /// Whether the mask belongs to the level.
   void measure_agreement() {
     if (!input_.mask) return;
@@ -352,7 +257,7 @@ class Measurement {
     bool first = true;
     while (!raw.done() || !before.done() || !after.done() || !entropies) {
       const bool measures_entropies = before.done() && !entropies;
-      if (measures_entropies) entropies.emplace(*this, before);
+      if (measures_entropies) entropies = entropies_of(before);
       // The raw values are kept where what is inside is known only from the others.
       const bool keeps_raw = !input_.mask && !raw.done();
       LevelPass pass{{}, keeps_raw ? 1 : 0, {}};
@@ -386,7 +291,7 @@ class Measurement {
     out_.profile_cv_raw = profile_cv(raw, shape_);
     out_.profile_cv_before = profile_cv(before, shape_);
     out_.profile_cv_after = profile_cv(after, shape_);
-    entropies->finish(input_.raw.merge(), out_);
+    out_.entropy = entropies->values(input_.raw.merge());
     if (before.overall(0).total == 0) return;
     out_.foreground_median.before = before.overall(0).median();
     out_.foreground_median.after = after.overall(0).median();
@@ -454,45 +359,7 @@ class Measurement {
   QualityNumbers out_;
 };
 
-void measure_curves(const AxisCurves& curves, const std::optional<AxisFit>& fit,
-                    QualityNumbers& out) {
-  out.global_ratio = double{curves.ratio};
-  double least = std::numeric_limits<double>::infinity();
-  double most = 0.0;
-  const std::array<const std::vector<float>*, 3> all{&curves.z, &curves.y, &curves.x};
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    const std::vector<float>& curve = *all[axis];
-    if (curve.empty()) continue;
-    const auto [smallest, largest] = std::minmax_element(curve.begin(), curve.end());
-    least = std::min(least, 1.0 / double{*largest});
-    most = std::max(most, 1.0 / double{*smallest});
-    if (!fit || !fit->axes[axis].limits) continue;
-    const auto lo = static_cast<float>(fit->axes[axis].limits->lo);
-    const auto hi = static_cast<float>(fit->axes[axis].limits->hi);
-    const auto clipped =
-        std::count_if(curve.begin(), curve.end(), [&](float c) { return c == lo || c == hi; });
-    out.axis_at_limits[axis] = static_cast<double>(clipped) / static_cast<double>(curve.size());
-  }
-  if (most == 0.0) return;
-  out.axis_gain_min = least;
-  out.axis_gain_max = most;
-}
-
-void measure_flatfield(const Block<float>& flatfield, QualityNumbers& out) {
-  const FlatNumbers flat = flat_numbers(flatfield);
-  out.flat_std = flat.deviation;
-  out.flat_span = flat.span;
-  out.flat_min = flat.least;
-}
-
 }  // namespace
-
-FlatNumbers flat_numbers(const Block<float>& flatfield) {
-  const numerics::Moments moments = numerics::moments(flatfield.span());
-  const auto [least, most] = std::minmax_element(flatfield.span().begin(), flatfield.span().end());
-  return {moments.deviation / moments.mean, (double{*most} - double{*least}) / moments.mean,
-          double{*least} / moments.mean};
-}
 
 AxisNumbers profile_cv(const AxisPercentiles<numerics::RankCounts>& medians, const Extent3& shape) {
   AxisNumbers cv;
@@ -547,10 +414,7 @@ QualityNumbers measure_quality(const QualityInput& input) {
     throw Error(ErrorCode::kInternal, "measure_quality: a mask of another shape");
   if (input.raw.shape().empty()) return {};
   QualityNumbers out = Measurement(input).measure();
-  const Correction& correction = input.correction;
-  if (correction.background) measure_background(*correction.background, out);
-  if (correction.curves) measure_curves(*correction.curves, input.fit, out);
-  if (correction.image) measure_flatfield(correction.image->flatfield, out);
+  measure_correction(input.correction, input.fit, out);
   return out;
 }
 

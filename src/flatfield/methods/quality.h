@@ -118,14 +118,6 @@ constexpr std::int64_t kFullSizeAgreementVoxels = std::int64_t{1} << 28;
 /// spread, that hold about so many.
 [[nodiscard]] std::vector<PlaneRange> agreement_planes(const Extent3& shape, std::int64_t most_voxels);
 
-/// What an image flatfield F looks like, on F / mean(F); the mean is greater than 0.
-struct FlatNumbers {
-  double deviation = 0.0;  ///< standard deviation
-  double span = 0.0;       ///< largest less smallest value
-  double least = 0.0;      ///< smallest value
-};
-[[nodiscard]] FlatNumbers flat_numbers(const Block<float>& flatfield);
-
 /// Coefficient of variation along each axis: 100 * standard deviation / mean over the planes along
 /// it of the median of their masked voxels; planes without any are left out. Of medians that were found.
 [[nodiscard]] AxisNumbers profile_cv(const AxisPercentiles<numerics::RankCounts>& medians,

@@ -13,7 +13,7 @@
 #include "flatfield/methods/basic.h"
 #include "flatfield/methods/basic_autotune.h"
 #include "flatfield/methods/basic_transform.h"
-#include "flatfield/methods/quality.h"
+#include "flatfield/methods/correction_numbers.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/learn_basic.h"
 #include "flatfield/pipeline/tiff_file.h"

@@ -32,6 +32,8 @@ void write_page(const std::string& path, const std::string& html) {
 
 std::string report_name(const std::string& tile) { return tile + "_report.html"; }
 
+std::string batch_page_location(const std::string& results_dir) { return join_location(results_dir, "index.html"); }
+
 void write_tile_page(const TilePage& page, const config::RunConfig& config, report::Log& log) {
   try {
     report::TileReport report;
@@ -62,14 +64,14 @@ Json batch_entry(const std::string& tile, std::span<const report::VolumePictures
   return entry;
 }
 
-void write_batch_page(const Json& run_report, const std::vector<Json>& entries, const std::string& results_dir,
+bool write_batch_page(const Json& run_report, const std::vector<Json>& entries, const std::string& results_dir,
                       report::Log& log) {
   try {
-    const std::string path = join_location(results_dir, "index.html");
-    write_page(path, report::batch_index_html(run_report, entries, report::utc_timestamp()));
-    log.info("report of all tiles: " + path);
+    write_page(batch_page_location(results_dir), report::batch_index_html(run_report, entries, report::utc_timestamp()));
+    return true;
   } catch (const std::exception& error) {
     log.warning(std::string("the page of the batch is not written: ") + error.what());
+    return false;
   }
 }
 

@@ -32,8 +32,11 @@ void write_tile_page(const TilePage& page, const config::RunConfig& config, repo
 [[nodiscard]] Json batch_entry(const std::string& tile, std::span<const report::VolumePictures> pictures,
                                const std::string& results_dir);
 
-/// Writes index.html, the page of a batch, from the run report and an entry for each of its tiles. As above.
-void write_batch_page(const Json& run_report, const std::vector<Json>& entries, const std::string& results_dir,
+/// index.html of the results directory.
+[[nodiscard]] std::string batch_page_location(const std::string& results_dir);
+
+/// Writes the page of a batch from the run report and an entry for each of its tiles; whether that went well. As above.
+bool write_batch_page(const Json& run_report, const std::vector<Json>& entries, const std::string& results_dir,
                       report::Log& log);
 
 }  // namespace flatfield::pipeline

@@ -131,7 +131,8 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
   processes.first_only([&] {
     if (tiles.size() > 1 && !interrupted) {
       finish_batch(context, report, exit);
-      if (!entries.empty()) write_batch_page(report.document(), entries, context.config.results_dir, log);
+      if (!entries.empty() && write_batch_page(report.document(), entries, context.config.results_dir, log))
+        log.info("report of all tiles: " + batch_page_location(context.config.results_dir));
     }
     if (uploads) upload_results(context, artifacts, exit);
   });

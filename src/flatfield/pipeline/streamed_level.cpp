@@ -49,9 +49,9 @@ void read_box(const ome::Volume& volume, const Box3& box, BlockView<T> into, exe
                            planes.plane(static_cast<std::int64_t>(parts.size())).span()});
       volume.read_plane_parts<T>(index, parts, scratch);
       const Extent3 row{1, part.shape.y, part.shape.x};
-      for (std::size_t i = 0; i < parts.size(); ++i) {
-        const std::int64_t z = parts[i].plane + index.z * chunk.z - part.origin.z;
-        copy_block<T>(planes.view().sub({{static_cast<std::int64_t>(i), part.origin.y - index.y * chunk.y,
+      for (std::size_t k = 0; k < parts.size(); ++k) {
+        const std::int64_t z = parts[k].plane + index.z * chunk.z - part.origin.z;
+        copy_block<T>(planes.view().sub({{static_cast<std::int64_t>(k), part.origin.y - index.y * chunk.y,
                                           part.origin.x - index.x * chunk.x}, row}),
                       target.sub({{z, 0, 0}, row}));
       }

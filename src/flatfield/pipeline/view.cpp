@@ -121,15 +121,13 @@ storage::LoopbackServer::Handler view_handler(const std::vector<ViewLayer>& laye
   };
 }
 
-std::string view_state(const ViewOptions& options, std::vector<std::string>& notes) {
+std::string view_state(const ViewOptions& options, storage::StoreOpener& stores, std::vector<std::string>& notes) {
   if (options.port == 0) throw Error(ErrorCode::kUsage, "--state needs a --port that view can have later, not 0");
-  storage::StoreOpener stores;
   const std::vector<ViewLayer> layers = find_layers(options.output, options.input, stores, notes);
   return neuroglancer_state(layers, fmt::format("http://127.0.0.1:{}", options.port), stores).dump(2) + "\n";
 }
 
-void view(const ViewOptions& options, const std::function<void(const std::string&)>& tell) {
-  storage::StoreOpener stores;
+void view(const ViewOptions& options, storage::StoreOpener& stores, const std::function<void(const std::string&)>& tell) {
   std::vector<std::string> notes;
   const std::vector<ViewLayer> layers = find_layers(options.output, options.input, stores, notes);
   const std::string origin = origin_of(options.neuroglancer);

@@ -23,9 +23,10 @@ struct ViewOptions {
                                                             const std::string& origin, storage::StoreOpener& stores);
 
 /// The state that `view` shows, as JSON. `port` must not be 0.
-[[nodiscard]] std::string view_state(const ViewOptions& options, std::vector<std::string>& notes);
+[[nodiscard]] std::string view_state(const ViewOptions& options, storage::StoreOpener& stores,
+                                     std::vector<std::string>& notes);
 
 /// Serves the images on the loopback interface until the process is asked to stop. `tell` is told the lines for people.
-void view(const ViewOptions& options, const std::function<void(const std::string&)>& tell);
+void view(const ViewOptions& options, storage::StoreOpener& stores, const std::function<void(const std::string&)>& tell);
 
 }  // namespace flatfield::pipeline

@@ -37,12 +37,12 @@ std::string html_text(std::string_view text) {
 }
 
 PageParts tile_page() {
-  return {assets::kTileReportPage, assets::kTileReportScript, assets::kStyle,
-          assets::kCommonScript,   assets::kChartLibrary,     assets::kChartStyle};
+  return {assets::kPageHead,     assets::kTileReportPage, assets::kTileReportScript, assets::kStyle,
+          assets::kCommonScript, assets::kChartLibrary,   assets::kChartStyle};
 }
 
 PageParts batch_page() {
-  return {assets::kBatchIndexPage, assets::kBatchIndexScript, assets::kStyle, assets::kCommonScript, "", ""};
+  return {assets::kPageHead, assets::kBatchIndexPage, assets::kBatchIndexScript, assets::kStyle, assets::kCommonScript, "", ""};
 }
 
 std::string fill_page(const PageParts& parts, std::string_view title, const Json& data) {
@@ -54,7 +54,8 @@ std::string fill_page(const PageParts& parts, std::string_view title, const Json
       {"/*common script*/", std::string(parts.common_script)},
       {"/*script*/", std::string(parts.script)}};
   std::string out;
-  std::string_view rest = parts.page;
+  const std::string page = std::string(parts.head) + std::string(parts.page);
+  std::string_view rest = page;
   // What is put in is not looked at again: it may hold the text of a marker.
   while (!rest.empty()) {
     std::size_t next = std::string_view::npos;

@@ -9,7 +9,8 @@ namespace flatfield::report {
 
 /// What a page is made of besides its data. All of it goes into the page, which needs nothing else.
 struct PageParts {
-  std::string_view page;           ///< the HTML with its markers
+  std::string_view head;           ///< the HTML that all pages begin with, with its markers
+  std::string_view page;           ///< that of this kind of page
   std::string_view script;         ///< of this kind of page
   std::string_view style;
   std::string_view common_script;  ///< of all pages

@@ -5,6 +5,7 @@
 /// The files of web/, and the chart library, as the build has compiled them in (tools/embed_files.py).
 namespace flatfield::report::assets {
 
+extern const std::string_view kPageHead;  ///< what all pages begin with
 extern const std::string_view kTileReportPage;
 extern const std::string_view kTileReportScript;
 extern const std::string_view kBatchIndexPage;

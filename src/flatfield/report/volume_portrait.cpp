@@ -7,8 +7,8 @@
 #include <limits>
 #include <numeric>
 
-#include "flatfield/report/base64.h"
 #include "flatfield/report/grey_picture.h"
+#include "flatfield/storage/digest.h"
 
 namespace flatfield::report {
 namespace {
@@ -92,7 +92,7 @@ Json picture_json(const std::string& png, const Extent3& shape) {
   return out;
 }
 
-std::string picture(const Block<float>& plane, ValueRange range) { return base64(grey_png(plane.view(), range)); }
+std::string picture(const Block<float>& plane, ValueRange range) { return storage::to_base64(grey_png(plane.view(), range)); }
 
 /// The pictures of a cut, small enough to be shown.
 struct SmallCut {

@@ -20,6 +20,7 @@ using Md5 = std::array<std::byte, 16>;
 
 /// Lower-case hexadecimal digits.
 [[nodiscard]] std::string to_hex(std::span<const std::byte> bytes);
+/// Base64 (RFC 4648, with padding).
 [[nodiscard]] std::string to_base64(std::span<const std::byte> bytes);
 
 }  // namespace flatfield::storage

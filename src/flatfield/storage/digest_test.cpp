@@ -1,15 +1,15 @@
-#include "flatfield/report/base64.h"
+#include "flatfield/storage/digest.h"
 
 #include <gtest/gtest.h>
 
 #include <span>
 #include <string>
 
-namespace flatfield::report {
+namespace flatfield::storage {
 namespace {
 
-TEST(Base64, EncodesTheVectorsOfTheStandard) {
-  const auto encoded = [](const std::string& text) { return base64(std::as_bytes(std::span(text))); };
+TEST(Digest, base64_encodes_the_vectors_of_its_standard) {
+  const auto encoded = [](const std::string& text) { return to_base64(std::as_bytes(std::span(text))); };
   EXPECT_EQ(encoded(""), "");
   EXPECT_EQ(encoded("f"), "Zg==");
   EXPECT_EQ(encoded("fo"), "Zm8=");
@@ -21,4 +21,4 @@ TEST(Base64, EncodesTheVectorsOfTheStandard) {
 }
 
 }  // namespace
-}  // namespace flatfield::report
+}  // namespace flatfield::storage
