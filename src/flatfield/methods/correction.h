@@ -52,7 +52,8 @@ class CorrectionKernel {
 
   /// Corrects the voxels of `box` (of the volume): background subtraction max(raw - B, 0); inside the
   /// mask ((v * 1/cx) * 1/cy) * 1/cz * ratio, each a float32 product from left to right, or everywhere
-  /// (v - darkfield) / flatfield; clipped to [0, 65535], rounded half to even. `raw` and `out` have the shape of `box`. T is uint8 or uint16.
+  /// (v - darkfield) / flatfield; clipped to [0, 65535], rounded half to even. `raw` and `out`
+  /// have the shape of `box`, and may be the same voxels. T is uint8 or uint16.
   template <class T>
   void apply(const Box3& box, BlockView<const T> raw, BlockView<std::uint16_t> out,
              Scratch& scratch) const;

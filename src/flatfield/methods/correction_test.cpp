@@ -187,6 +187,23 @@ TYPED_TEST(CorrectionOf, boxes_equals_that_of_the_whole_and_writes_nothing_else)
   }
 }
 
+TEST(Correction, of_voxels_where_they_are_equals_that_into_another_block) {
+  for_each_cpu_target([] {
+    for (unsigned seed = 0; seed < 100; ++seed) {
+      SCOPED_TRACE(testing::Message() << "seed " << seed);
+      Random random(seed);
+      const Extent3 shape{pick(random, 1, 3), pick(random, 1, 4), pick(random, 1, 200)};
+      const Correction correction = random_correction(random, shape);
+      auto voxels = random_volume<std::uint16_t>(random, shape, 65535);
+      const Block<std::uint16_t> expected = apply_whole(correction, voxels);
+      const CorrectionKernel kernel(correction);
+      CorrectionKernel::Scratch scratch;
+      kernel.apply<std::uint16_t>({{0, 0, 0}, shape}, voxels.view(), voxels.view(), scratch);
+      ASSERT_TRUE(std::ranges::equal(voxels.span(), expected.span()));
+    }
+  });
+}
+
 TEST(Correction, rounds_halves_to_even) {
   EXPECT_EQ(apply_to(1, 0.5F), 0);
   EXPECT_EQ(apply_to(3, 0.5F), 2);

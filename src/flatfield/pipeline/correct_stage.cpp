@@ -1,5 +1,6 @@
 #include "flatfield/pipeline/correct_stage.h"
 
+#include <type_traits>
 #include <vector>
 
 #include "flatfield/core/error.h"
@@ -20,19 +21,37 @@ class CorrectedSource : public VoxelSource<std::uint16_t> {
 
   void read(const Box3& box, BlockView<std::uint16_t> out, int worker) override {
     Memory& mine = memory_[static_cast<std::size_t>(worker)];
-    if (mine.raw.size() < box.shape.volume()) mine.raw = Block<T>(box.shape);
-    const BlockView<T> raw(mine.raw.data(), box.shape);
-    input_.read<T>(box, raw, mine.chunk);
+    if constexpr (kInPlace) {
+      input_.read<T>(box, out, mine.chunk);
+    } else {
+      if (mine.raw.size() < box.shape.volume()) mine.raw = Block<T>(box.shape);
+      mine.box = box;
+      input_.read<T>(box, {mine.raw.data(), box.shape}, mine.chunk);
+    }
+  }
+
+  void finish(const Box3& slab, BlockView<std::uint16_t> out, int worker) override {
+    Memory& mine = memory_[static_cast<std::size_t>(worker)];
     const StageScope scope(Stage::kArithmetic);
-    kernel_.apply<T>(box, raw, out, mine.kernel);
+    if constexpr (kInPlace) {
+      kernel_.apply<T>(slab, out, out, mine.kernel);
+    } else {
+      const BlockView<const T> raw(mine.raw.data(), mine.box.shape);
+      kernel_.apply<T>(slab, raw.sub({slab.origin - mine.box.origin, slab.shape}), out, mine.kernel);
+    }
   }
 
  private:
+  /// Voxels of one size are decoded to where they are corrected: half as much memory for the cache to hold.
+  static constexpr bool kInPlace = std::is_same_v<T, std::uint16_t>;
+
   struct Memory {
-    Block<T> raw;
+    Block<T> raw;  ///< of `box`, where they are not in place
+    Box3 box;
     zarr::ChunkScratch chunk;
     methods::CorrectionKernel::Scratch kernel;
   };
+
   ome::Volume input_;
   const methods::CorrectionKernel& kernel_;
   std::vector<Memory> memory_;

@@ -137,6 +137,10 @@ class SampledSource : public VoxelSource<T> {
         for (std::int64_t y = 0; y < out.shape.y; ++y) std::fill_n(out.row(z, y), out.shape.x, T{0});
     if (!place.empty()) source_.read(place, out.sub({{0, 0, 0}, place.shape}), worker);
   }
+  void finish(const Box3& slab, BlockView<T> out, int worker) override {
+    const Box3 place = sample_.place(slab);
+    if (!place.empty()) source_.finish(place, out.sub({{0, 0, 0}, place.shape}), worker);
+  }
 
  private:
   VoxelSource<T>& source_;

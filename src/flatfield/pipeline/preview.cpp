@@ -37,6 +37,9 @@ class RegionSource : public VoxelSource<std::uint16_t> {
   void read(const Box3& box, BlockView<std::uint16_t> out, int worker) override {
     whole_->read({box.origin + origin_, box.shape}, out, worker);
   }
+  void finish(const Box3& slab, BlockView<std::uint16_t> out, int worker) override {
+    whole_->finish({slab.origin + origin_, slab.shape}, out, worker);
+  }
 
  private:
   std::unique_ptr<VoxelSource<std::uint16_t>> whole_;

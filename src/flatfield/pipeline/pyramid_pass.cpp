@@ -9,6 +9,12 @@
 #include "flatfield/pipeline/pyramid_item.h"
 
 namespace flatfield::pipeline {
+namespace {
+
+/// Voxels that are finished and reduced at once: what a core's own cache holds beside a plane of the background.
+constexpr std::int64_t kSlabBytes = std::int64_t{256} << 10;
+
+}  // namespace
 
 template <class T>
 PyramidPass<T>::PyramidPass(VoxelSource<T>& source, const PyramidTarget& target, std::size_t first_level,
@@ -105,12 +111,12 @@ const Block<T>& PyramidPass<T>::make_cell(int level, const Extent3& index, ItemS
   mine.chunks.written = &written;
   Block<T>& cell = mine.cells[static_cast<std::size_t>(level)];
   source_.expect(tile_box(index, geometry_.cell * (std::int64_t{1} << level), shape()), worker);
-  make_cell_into(level, index, cell, worker);
+  make_cell_into(level, index, cell, {}, worker);
   return cell;
 }
 
 template <class T>
-void PyramidPass<T>::make_cell_into(int level, const Extent3& index, Block<T>& out, int worker) {
+void PyramidPass<T>::make_cell_into(int level, const Extent3& index, Block<T>& out, const Above& above, int worker) {
   if (!holds_voxels(level, index)) return;
   if (out.empty()) out = Block<T>(geometry_.cell);
   LevelWriter<T>& writer = this->level(level);
@@ -118,27 +124,47 @@ void PyramidPass<T>::make_cell_into(int level, const Extent3& index, Block<T>& o
   // Chunks are stored whole: what a cell at the edge of the volume leaves unfilled must be defined.
   if (box.shape != geometry_.cell) std::memset(out.data(), 0, out.span().size_bytes());
   if (level == 0) {
-    source_.read(box, out.view().sub({{0, 0, 0}, box.shape}), worker);
+    read_cell_into(box, out, above, worker);
   } else {
     Block<T>& child = memory(worker).cells[static_cast<std::size_t>(level - 1)];
     for (std::int64_t i = 0; i < 8; ++i) {  // Morton order: few cells are open at once
       const Extent3 octant = unravel(i, {2, 2, 2});
-      make_cell_into(level - 1, index * 2 + octant, child, worker);
-      reduce_into(level - 1, index * 2 + octant, child, octant, out);
+      make_cell_into(level - 1, index * 2 + octant, child, {&out, octant}, worker);
     }
+    if (above.cell != nullptr) reduce_into(level, index, out, above.place, *above.cell);
   }
   writer.write(box, out, memory(worker).chunks);
+}
+
+/// A cell of level 0. Each few planes are finished and reduced while they are in the cache.
+template <class T>
+void PyramidPass<T>::read_cell_into(const Box3& box, Block<T>& out, const Above& above, int worker) {
+  const BlockView<T> voxels = out.view().sub({{0, 0, 0}, box.shape});
+  source_.read(box, voxels, worker);
+  const std::int64_t plane_bytes = voxels.stride_z * static_cast<std::int64_t>(sizeof(T));
+  const std::int64_t planes = std::max<std::int64_t>(2, kSlabBytes / plane_bytes / 2 * 2);  // whole windows
+  for (std::int64_t z = 0; z < box.shape.z; z += planes) {
+    const Extent3 shape{std::min(planes, box.shape.z - z), box.shape.y, box.shape.x};
+    const BlockView<T> slab = voxels.sub({{z, 0, 0}, shape});
+    source_.finish({box.origin + Extent3{z, 0, 0}, shape}, slab, worker);
+    if (above.cell != nullptr)
+      reduce(slab, above.place * floor_div(geometry_.cell, 2) + Extent3{z / 2, 0, 0}, *above.cell);
+  }
 }
 
 template <class T>
 void PyramidPass<T>::reduce_into(int level, const Extent3& index, const Block<T>& cell, const Extent3& place,
                                  Block<T>& above) const {
-  const Extent3 shape = this->level(level).cell_box(index).shape;
-  const Extent3 reduced = floor_div(shape, 2);
+  reduce(cell.view().sub({{0, 0, 0}, this->level(level).cell_box(index).shape}),
+         place * floor_div(geometry_.cell, 2), above);
+}
+
+template <class T>
+void PyramidPass<T>::reduce(BlockView<const T> voxels, const Extent3& origin, Block<T>& above) const {
+  const Extent3 reduced = floor_div(voxels.shape, 2);
   if (reduced.empty()) return;
   const StageScope scope(Stage::kArithmetic);
-  const Extent3 origin = place * floor_div(geometry_.cell, 2);
-  numerics::reduce_windows<T>(cell.view().sub({{0, 0, 0}, shape}), above.view().sub({origin, reduced}), reducer_);
+  numerics::reduce_windows<T>(voxels, above.view().sub({origin, reduced}), reducer_);
 }
 
 template <class T>

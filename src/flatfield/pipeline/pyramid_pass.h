@@ -88,7 +88,14 @@ class PyramidPass {
     // A cell may hold no voxel of its own level (an odd last plane is dropped) and yet some below it.
     return !this->level(0).cell_box(index * (std::int64_t{1} << level)).empty();
   }
-  void make_cell_into(int level, const Extent3& index, Block<T>& out, int worker);
+  /// Where a cell is reduced into: a cell of the level above it, none if the caller reduces it.
+  struct Above {
+    Block<T>* cell = nullptr;
+    Extent3 place;  ///< counts cells from the beginning of that
+  };
+  void make_cell_into(int level, const Extent3& index, Block<T>& out, const Above& above, int worker);
+  void read_cell_into(const Box3& box, Block<T>& out, const Above& above, int worker);
+  void reduce(BlockView<const T> voxels, const Extent3& origin, Block<T>& above) const;
 
   VoxelSource<T>& source_;
   std::string name_;

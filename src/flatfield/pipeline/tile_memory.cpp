@@ -153,11 +153,10 @@ std::int64_t corrected_source_bytes(const zarr::ArrayMetadata& input, const Outp
                                     bool is_input_remote, double stored_share) {
   const Extent3 cell = ItemGeometry(plan.chunk_shape, plan.shard_shape).cell;
   const Extent3 chunk = spatial(input.chunk_shape);
-  std::int64_t bytes =
-      cell.volume() * static_cast<std::int64_t>(size_of(input.dtype)) + zarr::decoder_bytes(input, stored_share);
-  // A chunk that is not a whole cell, or holds several channels, is decoded beside it.
-  if (chunk != cell || input.chunk_elements() != chunk.volume())
-    bytes += static_cast<std::int64_t>(input.chunk_bytes());
+  // A chunk at the edge of the volume, or one that is not a whole cell, is decoded beside it.
+  std::int64_t bytes = zarr::decoder_bytes(input, stored_share) + static_cast<std::int64_t>(input.chunk_bytes());
+  // Voxels of one byte are decoded beside those of two that are made of them.
+  if (size_of(input.dtype) == 1) bytes += cell.volume();
   if (is_input_remote || input.is_sharded())
     bytes += zarr::expected_bytes(input, most_chunks_of(cell * 2, chunk), stored_share);
   return bytes;

@@ -23,8 +23,12 @@ class VoxelSource {
   virtual ~VoxelSource() = default;
   /// Says that `worker` will read all of `box`, in smaller boxes, before anything else.
   virtual void expect(const Box3& /*box*/, int /*worker*/) {}
-  /// Fills `out` with the voxels of `box`. Called from all workers at the same time; each box once.
+  /// Fills `out` with the voxels of `box`, or with what `finish` makes them of. Called from all workers at the same
+  /// time; each box once.
   virtual void read(const Box3& box, BlockView<T> out, int worker) = 0;
+  /// Makes `out`, the planes `slab` of the box that `worker` read last, what they are to be; each plane once. Apart from
+  /// `read`, so that what is done next with these planes finds them in the cache.
+  virtual void finish(const Box3& /*slab*/, BlockView<T> /*out*/, int /*worker*/) {}
 };
 
 /// A pyramid to write: one volume (z, y, x) per level, finest first, each half (floor) the one before.

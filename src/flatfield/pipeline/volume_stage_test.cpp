@@ -97,12 +97,13 @@ std::string describe(const Case& c) {
          std::to_string(c.level_count) + " seed " + std::to_string(c.seed);
 }
 
-/// Voxels that depend on their place alone; counts how often each is read.
+/// Voxels that depend on their place alone, and are there when they are finished; counts how often each is read and
+/// finished.
 template <class T>
 class HashedSource : public VoxelSource<T> {
  public:
   explicit HashedSource(const Case& c)
-      : case_(c), reads_(static_cast<std::size_t>(c.shape.volume())) {}
+      : case_(c), reads_(static_cast<std::size_t>(c.shape.volume())), finishes_(reads_.size()) {}
 
   [[nodiscard]] T value(const Extent3& p) const {
     auto x = static_cast<std::uint64_t>((p.z * case_.shape.y + p.y) * case_.shape.x + p.x) +
@@ -111,21 +112,33 @@ class HashedSource : public VoxelSource<T> {
     return static_cast<T>((x >> 40) % (case_.most + 1));
   }
   void read(const Box3& box, BlockView<T> out, int /*worker*/) override {
-    for (std::int64_t z = 0; z < box.shape.z; ++z)
-      for (std::int64_t y = 0; y < box.shape.y; ++y)
-        for (std::int64_t x = 0; x < box.shape.x; ++x) {
-          const Extent3 p = box.origin + Extent3{z, y, x};
-          out.at(z, y, x) = value(p);
-          ++reads_[static_cast<std::size_t>((p.z * case_.shape.y + p.y) * case_.shape.x + p.x)];
-        }
+    for_each_voxel(box, out, reads_, [](T& voxel, const Extent3&) { voxel = T{0}; });
   }
-  [[nodiscard]] bool read_each_voxel_once() const {
-    return std::ranges::all_of(reads_, [](const auto& n) { return n == 1; });
+  void finish(const Box3& slab, BlockView<T> out, int /*worker*/) override {
+    for_each_voxel(slab, out, finishes_, [this](T& voxel, const Extent3& p) { voxel = value(p); });
+  }
+  [[nodiscard]] bool made_each_voxel_once() const {
+    const auto is_one = [](const auto& n) { return n == 1; };
+    return std::ranges::all_of(reads_, is_one) && std::ranges::all_of(finishes_, is_one);
   }
 
  private:
+  using Counts = std::vector<std::atomic<std::uint8_t>>;  ///< one per voxel
+
+  /// Calls f(voxel, its place) for all voxels of a box, and counts them.
+  template <class F>
+  void for_each_voxel(const Box3& box, BlockView<T> out, Counts& counts, F f) const {
+    for (std::int64_t i = 0; i < out.size(); ++i) {
+      const Extent3 in_box = unravel(i, out.shape);
+      const Extent3 p = box.origin + in_box;
+      f(out.at(in_box.z, in_box.y, in_box.x), p);
+      ++counts[static_cast<std::size_t>((p.z * case_.shape.y + p.y) * case_.shape.x + p.x)];
+    }
+  }
+
   Case case_;
-  std::vector<std::atomic<std::uint8_t>> reads_;
+  Counts reads_;
+  Counts finishes_;
 };
 
 template <class T>
@@ -260,7 +273,7 @@ void check(const Case& c, const std::vector<Block<T>>& expected, int workers,
 
   const CountingStore::Counts reads = output.store->reads;
   expect_levels(output, expected);
-  EXPECT_TRUE(source.read_each_voxel_once());
+  EXPECT_TRUE(source.made_each_voxel_once());
   EXPECT_EQ(voxel_bytes, c.shape.volume() * static_cast<std::int64_t>(sizeof(T)));
   EXPECT_EQ(items.size(),
             static_cast<std::size_t>(ceil_div(c.shape, ItemGeometry(c.chunk_shape, shard_shape(c)).item).volume()));

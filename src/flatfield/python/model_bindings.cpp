@@ -191,7 +191,9 @@ py::array_t<std::uint16_t> correct_block(const Model& model, const py::object& b
     execution::ThreadPool pool(workers);
     const auto source = pipeline::corrected_source(volume, kernel, workers);
     for_each_part(pool, wanted, volume.chunk_shape(), [&](const Box3& part, int worker) {
-      source->read(part, view.sub({part.origin - wanted.origin, part.shape}), worker);
+      const BlockView<std::uint16_t> into = view.sub({part.origin - wanted.origin, part.shape});
+      source->read(part, into, worker);
+      source->finish(part, into, worker);
     });
   }
   return corrected;
