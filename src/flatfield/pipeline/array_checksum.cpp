@@ -15,9 +15,6 @@
 namespace flatfield::pipeline {
 namespace {
 
-/// Memory that a slab of the array may take, unless a single row of chunks needs more.
-constexpr std::int64_t kSlabBytes = std::int64_t{128} << 20;
-
 class Sha256 {
  public:
   Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
@@ -47,17 +44,17 @@ struct Slabs {
   std::int64_t thickness = 1;
 };
 
-Slabs choose_slabs(const zarr::ArrayMetadata& metadata) {
+Slabs choose_slabs(const zarr::ArrayMetadata& metadata, std::int64_t most_bytes) {
   Slabs slabs;
   const std::size_t ndim = metadata.shape.size();
   for (slabs.axis = 0; slabs.axis < ndim; ++slabs.axis) {
     auto bytes = static_cast<std::int64_t>(size_of(metadata.dtype));  // of a layer of one element
     for (std::size_t i = slabs.axis + 1; i < ndim; ++i) bytes *= metadata.shape[i];
+    const std::int64_t fitting = most_bytes / bytes;
+    if (fitting == 0 && slabs.axis + 1 < ndim) continue;
+    // Whole chunks, so that each is decoded once, if they fit.
     const std::int64_t chunk = std::min(metadata.chunk_shape[slabs.axis], metadata.shape[slabs.axis]);
-    const std::int64_t fitting = std::max<std::int64_t>(kSlabBytes / bytes, 1);
-    if (fitting < chunk && slabs.axis + 1 < ndim) continue;
-    // Whole chunks, so that each is decoded once.
-    slabs.thickness = fitting < chunk ? fitting : fitting / chunk * chunk;
+    slabs.thickness = fitting < chunk ? std::max<std::int64_t>(fitting, 1) : fitting / chunk * chunk;
     break;
   }
   return slabs;
@@ -65,12 +62,12 @@ Slabs choose_slabs(const zarr::ArrayMetadata& metadata) {
 
 }  // namespace
 
-std::string array_checksum(const zarr::Array& array) {
+std::string array_checksum(const zarr::Array& array, std::int64_t most_bytes) {
   const zarr::ArrayMetadata& metadata = array.metadata();
   Sha256 hash;
   if (std::find(metadata.shape.begin(), metadata.shape.end(), 0) != metadata.shape.end())
     return hash.digits();
-  const Slabs slabs = choose_slabs(metadata);
+  const Slabs slabs = choose_slabs(metadata, most_bytes);
   zarr::Shape grid = metadata.shape;
   for (std::size_t i = slabs.axis; i < grid.size(); ++i)
     grid[i] = i == slabs.axis ? (grid[i] + slabs.thickness - 1) / slabs.thickness : 1;
