@@ -134,9 +134,24 @@ class Tile:
                 "--mask-dir", self.masks, "--results-dir", self.results(name), "--n-levels", self.levels,
                 "--num-workers", workers or self.workers, "--log-level", "WARNING"]
 
+    def settle(self):
+        """The same page cache for all that is compared: the tile, and, where this may be asked for, nothing else. What a
+        page costs that is written depends on where the kernel must take it from."""
+        os.sync()
+        try:
+            pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
+        except OSError:
+            pass
+        for path in self.path.rglob("*"):
+            if path.is_file():
+                with open(path, "rb", buffering=0) as file:
+                    while file.read(1 << 22):
+                        pass
+
     def run(self, name, *extra, workers=None, group=None, launcher=()):
         """One correction into FOLDER/NAME, which is made anew; `launcher` are the words before the program's."""
         shutil.rmtree(self.folder / name, ignore_errors=True)
+        self.settle()
         return measured([*launcher, self.programs.program, "run", *self.options(name, workers), *extra], group)
 
     def plan(self, name, *extra):
@@ -146,6 +161,7 @@ class Tile:
         """`floor` on what the correction NAME wrote."""
         target = self.folder / "floor"
         shutil.rmtree(target, ignore_errors=True)
+        self.settle()
         output = measured([self.programs.floor, self.path, self.corrected(name), self.mask(name), target,
                            workers or self.workers]).out
         shutil.rmtree(target)
