@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <span>
 
 #include "flatfield/numerics/find_within.h"
 
@@ -84,6 +86,8 @@ void AxisPercentiles<Search>::count(const Box3& box, BlockView<const float> valu
                                     BlockView<const std::uint8_t> inside,
                                     const std::optional<BlockView<const float>>& weights,
                                     Scratch& scratch) {
+  if (static_cast<std::uint64_t>(largest_plane(box.shape)) > std::numeric_limits<Tally>::max())
+    return count_halves(box, values, inside, weights, scratch);
   const std::size_t bins = search_.bins();
   const auto width = static_cast<std::size_t>(box.shape.x);
   scratch.bins.resize(width);
@@ -97,27 +101,48 @@ void AxisPercentiles<Search>::count(const Box3& box, BlockView<const float> valu
       const float* row = values.row(z, y);
       const float* weight_row = weights ? weights->row(z, y) : nullptr;
       for (std::size_t x = 0; x < width; ++x) scratch.bins[x] = search_.bin_of(row[x]);
-      Weight* const along_z = scratch.z.data();
-      Weight* const along_y = scratch.y.data() + static_cast<std::size_t>(y) * bins;
-      Weight* along_x = scratch.x.data();
+      Tally* const along_z = scratch.z.data();
+      Tally* const along_y = scratch.y.data() + static_cast<std::size_t>(y) * bins;
+      Tally* along_x = scratch.x.data();
       for (std::size_t x = 0; x < width; ++x, along_x += bins) {
         if (in[x] == 0) continue;
-        const Weight weight = weight_of(weight_row, static_cast<std::int64_t>(x));
+        const auto weight = static_cast<Tally>(weight_of(weight_row, static_cast<std::int64_t>(x)));
         const std::uint32_t bin = scratch.bins[x];
-        along_z[bin] += weight;
-        along_y[bin] += weight;
-        along_x[bin] += weight;
+        along_z[bin] = static_cast<Tally>(along_z[bin] + weight);
+        along_y[bin] = static_cast<Tally>(along_y[bin] + weight);
+        along_x[bin] = static_cast<Tally>(along_x[bin] + weight);
       }
     }
-    search_.add_counts(line(0, box.origin.z + z), scratch.z);
+    search_.add_counts(line(0, box.origin.z + z), std::span<const Tally>(scratch.z));
   }
-  const auto flush = [&](int axis, const std::vector<Weight>& counts) {
+  const auto flush = [&](int axis, std::span<const Tally> counts) {
     for (std::int64_t i = 0; i < box.shape[axis]; ++i)
       search_.add_counts(line(axis, box.origin[axis] + i),
-                         std::span(counts).subspan(static_cast<std::size_t>(i) * bins, bins));
+                         counts.subspan(static_cast<std::size_t>(i) * bins, bins));
   };
   flush(1, scratch.y);
   flush(2, scratch.x);
+}
+
+template <class Search>
+void AxisPercentiles<Search>::count_halves(const Box3& box, BlockView<const float> values,
+                                           BlockView<const std::uint8_t> inside,
+                                           const std::optional<BlockView<const float>>& weights,
+                                           Scratch& scratch) {
+  int axis = 0;
+  for (int other = 1; other < 3; ++other)
+    if (box.shape[other] > box.shape[axis]) axis = other;
+  Box3 half{{0, 0, 0}, box.shape};
+  half.shape[axis] /= 2;
+  const auto count_part = [&](const Box3& part) {
+    std::optional<BlockView<const float>> part_weights;
+    if (weights) part_weights = weights->sub(part);
+    count({box.origin + part.origin, part.shape}, values.sub(part), inside.sub(part), part_weights, scratch);
+  };
+  count_part(half);
+  half.origin[axis] = half.shape[axis];
+  half.shape[axis] = box.shape[axis] - half.shape[axis];
+  count_part(half);
 }
 
 template <class Search>

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "flatfield/core/block.h"
@@ -57,17 +58,21 @@ class AxisPercentiles {
 
  private:
   using Weight = typename Search::WeightType;
+  /// What is counted of a box: 16 bits hold the voxels of a plane of it, and tables of them stay in the cache.
+  using Tally = std::conditional_t<Search::kCountsValues, std::uint16_t, Weight>;
   /// What one worker counts in while it adds a box.
   struct Scratch {
     std::vector<std::uint32_t> bins;
     std::vector<std::uint32_t> places;
-    std::vector<Weight> z, y, x;
+    std::vector<Tally> z, y, x;
     std::vector<typename Search::Found> found;
   };
   [[nodiscard]] std::size_t line(int axis, std::int64_t index) const;
   [[nodiscard]] Weight weight_of(const float* row, std::int64_t x) const;
   void count(const Box3& box, BlockView<const float> values, BlockView<const std::uint8_t> inside,
              const std::optional<BlockView<const float>>& weights, Scratch& scratch);
+  void count_halves(const Box3& box, BlockView<const float> values, BlockView<const std::uint8_t> inside,
+                    const std::optional<BlockView<const float>>& weights, Scratch& scratch);
   void find(const Box3& box, BlockView<const float> values, BlockView<const std::uint8_t> inside,
             const std::optional<BlockView<const float>>& weights, Scratch& scratch);
 

@@ -51,6 +51,33 @@ TEST(ProfileCv, leaves_out_planes_without_mask_voxels_and_voxels_outside_the_mas
   EXPECT_EQ(profile_cv(volume.view(), mask.view(), serial_for)[0], 0.0);
 }
 
+TEST(ProfileCv, of_a_box_with_more_voxels_in_a_plane_than_16_bits_count_is_that_of_small_boxes) {
+  // Planes of 1, 300 and 300 rows of nearly one value: counts of 90,000 and more in a bin.
+  const Box3 whole{{0, 0, 0}, {3, 300, 301}};
+  Block<float> volume(whole.shape);
+  for (std::int64_t i = 0; i < volume.size(); ++i) volume.data()[i] = i % 7 == 0 ? 9.0F : 4.0F + static_cast<float>(i % 301 % 2);
+  const Block<std::uint8_t> inside(whole.shape, 1);
+  AxisPercentiles<numerics::RankCounts> at_once({whole.shape, 80.0, {99.0}, {100.0F}, 1, 1 << 24});
+  AxisPercentiles<numerics::RankCounts> by_rows({whole.shape, 80.0, {99.0}, {100.0F}, 1, 1 << 24});
+  while (!at_once.done()) {
+    at_once.add(whole, volume.view(), inside.view(), 0);
+    at_once.end_pass();
+  }
+  while (!by_rows.done()) {
+    for (std::int64_t i = 0; i < 900; ++i) {
+      const Box3 row{{i / 300, i % 300, 0}, {1, 1, 301}};
+      by_rows.add(row, volume.view().sub(row), inside.view().sub(row), 0);
+    }
+    by_rows.end_pass();
+  }
+  for (int axis = 0; axis < 3; ++axis)
+    for (std::int64_t i = 0; i < whole.shape[axis]; ++i) {
+      EXPECT_EQ(at_once.plane(axis, i).total, by_rows.plane(axis, i).total) << axis << ' ' << i;
+      EXPECT_EQ(at_once.plane(axis, i).linear(), by_rows.plane(axis, i).linear()) << axis << ' ' << i;
+    }
+  EXPECT_EQ(at_once.overall(0).linear(), 9.0);
+}
+
 TEST(ProfileCv, has_no_value_where_it_cannot_be_measured) {
   const Block<float> volume({2, 2, 2}, 3.0F);
   const Block<float> dark({2, 2, 2}, 0.0F);

@@ -1,7 +1,6 @@
 #include "flatfield/numerics/rank_search.h"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -75,14 +74,6 @@ RankSearch<Weight, kEachCountsOne>::RankSearch(std::size_t lines, std::vector<Un
   last_bin_ = static_cast<float>(bins_ - 1);
   counts_.resize(lines * bins_);
   done_ = lines_.empty();
-}
-
-template <class Weight, bool kEachCountsOne>
-void RankSearch<Weight, kEachCountsOne>::add_counts(std::size_t line, std::span<const Weight> weights) {
-  Weight* counts = counts_.data() + line * bins_;
-  for (std::size_t bin = 0; bin < bins_; ++bin)
-    if (weights[bin] != 0)
-      std::atomic_ref<Weight>(counts[bin]).fetch_add(weights[bin], std::memory_order_relaxed);
 }
 
 /// The smallest value of a bin.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -74,12 +75,15 @@ class RankSearch {
   // First pass.
   [[nodiscard]] std::size_t bins() const { return bins_; }
   [[nodiscard]] std::uint32_t bin_of(float value) const {
+    // Without branches, and by way of 32 bits with a sign, so that a loop over values becomes vectors.
     const float scaled = (value - least_) * scale_;
-    return scaled >= last_bin_ ? static_cast<std::uint32_t>(bins_ - 1)
-                               : static_cast<std::uint32_t>(scaled > 0.0F ? scaled : 0.0F);
+    const float above = scaled > 0.0F ? scaled : 0.0F;
+    return static_cast<std::uint32_t>(static_cast<std::int32_t>(above < last_bin_ ? above : last_bin_));
   }
   /// Adds weights per bin to a line with counts of its own. From several threads.
-  void add_counts(std::size_t line, std::span<const Weight> weights);
+  void add_counts(std::size_t line, std::span<const Weight> weights) { add_tally(line, weights); }
+  /// The same of what was counted in less memory.
+  void add_counts(std::size_t line, std::span<const std::uint16_t> counts) { add_tally(line, counts); }
 
   // Later passes. Bounds of a line that is known hold no value.
   [[nodiscard]] float low(std::size_t line) const { return lows_[line]; }
@@ -119,6 +123,12 @@ class RankSearch {
   static constexpr std::size_t kFewestParts = 16;
   static constexpr std::size_t kMostParts = 1024;
 
+  template <class Tally>
+  void add_tally(std::size_t line, std::span<const Tally> tally) {
+    Weight* counts = counts_.data() + line * bins_;
+    for (std::size_t bin = 0; bin < bins_; ++bin)
+      if (tally[bin] != 0) std::atomic_ref<Weight>(counts[bin]).fetch_add(tally[bin], std::memory_order_relaxed);
+  }
   [[nodiscard]] float bin_edge(std::size_t bin) const;
   [[nodiscard]] std::size_t part_of(std::size_t line, float value) const;
   template <class WeightOf>
