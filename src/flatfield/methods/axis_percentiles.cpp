@@ -1,6 +1,7 @@
 #include "flatfield/methods/axis_percentiles.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -12,6 +13,9 @@ namespace flatfield::methods {
 namespace {
 
 constexpr std::size_t kFoundAtOnce = 1 << 14;
+/// Voxels along y and x that are counted together.
+constexpr std::int64_t kRows = 8;
+constexpr std::int64_t kColumns = 16;
 
 std::int64_t largest_plane(const Extent3& shape) {
   return std::max({shape.y * shape.x, shape.z * shape.x, shape.z * shape.y});
@@ -51,7 +55,7 @@ AxisPercentiles<Search>::AxisPercentiles(const AxisPercentileOptions& options)
 
 template <class Search>
 std::int64_t AxisPercentiles<Search>::least_bytes(const Extent3& shape, int workers) {
-  constexpr std::int64_t kScratch = std::int64_t{5} << 20;
+  constexpr std::int64_t kScratch = std::int64_t{6} << 20;
   return Search::least_bytes(plane_count(shape)) + workers * kScratch;
 }
 
@@ -89,39 +93,39 @@ void AxisPercentiles<Search>::count(const Box3& box, BlockView<const float> valu
   if (static_cast<std::uint64_t>(largest_plane(box.shape)) > std::numeric_limits<Tally>::max())
     return count_halves(box, values, inside, weights, scratch);
   const std::size_t bins = search_.bins();
-  const auto width = static_cast<std::size_t>(box.shape.x);
-  scratch.bins.resize(width);
-  scratch.y.assign(static_cast<std::size_t>(box.shape.y) * bins, 0);
-  scratch.x.assign(width * bins, 0);
-  for (std::int64_t z = 0; z < box.shape.z; ++z) {
-    scratch.z.assign(bins, 0);
-    for (std::int64_t y = 0; y < box.shape.y; ++y) {
-      const std::uint8_t* in = inside.row(z, y);
-      if (std::memchr(in, 1, width) == nullptr) continue;
-      const float* row = values.row(z, y);
-      const float* weight_row = weights ? weights->row(z, y) : nullptr;
-      for (std::size_t x = 0; x < width; ++x) scratch.bins[x] = search_.bin_of(row[x]);
-      Tally* const along_z = scratch.z.data();
-      Tally* const along_y = scratch.y.data() + static_cast<std::size_t>(y) * bins;
-      Tally* along_x = scratch.x.data();
-      for (std::size_t x = 0; x < width; ++x, along_x += bins) {
-        if (in[x] == 0) continue;
-        const auto weight = static_cast<Tally>(weight_of(weight_row, static_cast<std::int64_t>(x)));
-        const std::uint32_t bin = scratch.bins[x];
-        along_z[bin] = static_cast<Tally>(along_z[bin] + weight);
-        along_y[bin] = static_cast<Tally>(along_y[bin] + weight);
-        along_x[bin] = static_cast<Tally>(along_x[bin] + weight);
+  const auto table_of = [&](std::vector<Tally>& tables, std::int64_t i) { return tables.data() + static_cast<std::size_t>(i) * bins; };
+  for (int axis = 0; axis < 3; ++axis) scratch.tables[axis].assign(static_cast<std::size_t>(box.shape[axis]) * bins, 0);
+  auto& [along_z, along_y, along_x] = scratch.tables;
+  std::array<std::uint32_t, kColumns> found;
+  // Column by column: the tables of its rows and columns stay in the first cache.
+  const Extent3 column{box.shape.z, kRows, kColumns};
+  const Extent3 grid = ceil_div(box.shape, column);
+  for (std::int64_t i = 0; i < grid.volume(); ++i) {
+    const Box3 part = tile_box(unravel(i, grid), column, box.shape);
+    const std::int64_t x0 = part.origin.x;
+    for (std::int64_t z = 0; z < box.shape.z; ++z)
+      for (std::int64_t y = part.origin.y; y < part.end().y; ++y) {
+        const std::uint8_t* in = inside.row(z, y) + x0;
+        if (std::memchr(in, 1, static_cast<std::size_t>(part.shape.x)) == nullptr) continue;
+        const float* row = values.row(z, y) + x0;
+        const float* weight_row = weights ? weights->row(z, y) + x0 : nullptr;
+        for (std::int64_t x = 0; x < part.shape.x; ++x) found[static_cast<std::size_t>(x)] = search_.bin_of(row[x]);
+        Tally* const of_z = table_of(along_z, z);
+        Tally* const of_y = table_of(along_y, y);
+        Tally* of_x = table_of(along_x, x0);
+        for (std::int64_t x = 0; x < part.shape.x; ++x, of_x += bins) {
+          if (in[x] == 0) continue;
+          const auto weight = static_cast<Tally>(weight_of(weight_row, x));
+          const std::uint32_t bin = found[static_cast<std::size_t>(x)];
+          of_z[bin] = static_cast<Tally>(of_z[bin] + weight);
+          of_y[bin] = static_cast<Tally>(of_y[bin] + weight);
+          of_x[bin] = static_cast<Tally>(of_x[bin] + weight);
+        }
       }
-    }
-    search_.add_counts(line(0, box.origin.z + z), std::span<const Tally>(scratch.z));
   }
-  const auto flush = [&](int axis, std::span<const Tally> counts) {
+  for (int axis = 0; axis < 3; ++axis)
     for (std::int64_t i = 0; i < box.shape[axis]; ++i)
-      search_.add_counts(line(axis, box.origin[axis] + i),
-                         counts.subspan(static_cast<std::size_t>(i) * bins, bins));
-  };
-  flush(1, scratch.y);
-  flush(2, scratch.x);
+      search_.add_counts(line(axis, box.origin[axis] + i), std::span<const Tally>(table_of(scratch.tables[axis], i), bins));
 }
 
 template <class Search>

@@ -62,9 +62,8 @@ class AxisPercentiles {
   using Tally = std::conditional_t<Search::kCountsValues, std::uint16_t, Weight>;
   /// What one worker counts in while it adds a box.
   struct Scratch {
-    std::vector<std::uint32_t> bins;
     std::vector<std::uint32_t> places;
-    std::vector<Tally> z, y, x;
+    std::array<std::vector<Tally>, 3> tables;  ///< of each plane of the box along an axis, one count per bin
     std::vector<typename Search::Found> found;
   };
   [[nodiscard]] std::size_t line(int axis, std::int64_t index) const;

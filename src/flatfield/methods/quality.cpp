@@ -82,6 +82,7 @@ class Measurement {
       : input_(input),
         shape_(input.raw.shape()),
         workers_(input.raw.workers()),
+        is_sampled_(shape_.volume() > input.sample_voxels),
         before_stream_(input.raw, input.to_before),
         worker_(static_cast<std::size_t>(workers_)) {}
 
@@ -216,13 +217,27 @@ class Measurement {
             workers_};
   }
 
+  /// The same of some slabs of the level, measured.
+  [[nodiscard]] Entropies sampled_entropies(const Medians& before) {
+    Entropies entropies = entropies_of(before);
+    input_.raw.visit({{}, 0, sample_planes(shape_, input_.sample_voxels)}, [&](const LevelBlock& block) {
+      const BlockView<std::uint8_t> inside = mask_memory(block);
+      input_.to_before(block.box, block.values);
+      if (!expand_mask(block.box, block.values, inside)) return;
+      entropies.add_before(block.values.span(), inside.span(), block.worker);
+      input_.to_after(block.box, block.values);
+      entropies.add_after(block.values.span(), inside.span(), block.worker);
+    });
+    return entropies;
+  }
+
   /// Whether the mask belongs to the level.
   void measure_agreement() {
     if (!input_.mask) return;
     BrightnessAuc auc(*input_.mask, workers_);
     EdgeAgreement edges(*input_.mask, workers_);
     LevelPass pass = quality_pass(true);
-    pass.planes = agreement_planes(shape_, input_.agreement_voxels);
+    pass.planes = sample_planes(shape_, input_.sample_voxels);
     input_.raw.visit(pass, [&](const LevelBlock& block) {
       const BlockView<float> v_low = block.spare[0];
       copy_block<float>(block.values, v_low);
@@ -245,18 +260,18 @@ class Measurement {
             ? *std::max_element(input_.correction.background->span().begin(),
                                 input_.correction.background->span().end())
             : 0.0F;
-    // Those after are on no grid and need the finest bins.
+    // Those after are on no grid, unless they are rounded, and need the finest bins.
     Medians raw = medians_of(range(0.0F, g > 0.0F ? 3.0F * g + background_most : 0.0F, input_.raw_grid), {},
                              input_.bytes / 6);
     Medians before =
         medians_of(range(0.0F, 3.0F * g, input_.before_grid), {50.0, 1.0, 99.0}, input_.bytes / 6);
     Medians after =
-        medians_of(range(0.25F * g_after, 1.75F * g_after, 0.0F), {50.0}, input_.bytes * 2 / 3);
+        medians_of(range(0.25F * g_after, 1.75F * g_after, is_sampled_ ? 1.0F : 0.0F), {50.0}, input_.bytes * 2 / 3);
     std::optional<Entropies> entropies;
 
     bool first = true;
-    while (!raw.done() || !before.done() || !after.done() || !entropies) {
-      const bool measures_entropies = before.done() && !entropies;
+    while (!raw.done() || !before.done() || !after.done() || (!is_sampled_ && !entropies)) {
+      const bool measures_entropies = !is_sampled_ && before.done() && !entropies;
       if (measures_entropies) entropies = entropies_of(before);
       // The raw values are kept where what is inside is known only from the others.
       const bool keeps_raw = !input_.mask && !raw.done();
@@ -278,6 +293,7 @@ class Measurement {
         if (first && any) mine.before.add_where(v_low.span(), inside.span());
         if (measures_entropies) entropies->add_before(v_low.span(), inside.span(), block.worker);
         input_.to_after(box, v_low);
+        if (is_sampled_) round_counts(v_low.span());
         if (first && any) mine.after.add_where(v_low.span(), inside.span());
         if (first) count_saturated(v_low, mine);
         if (measures_entropies) entropies->add_after(v_low.span(), inside.span(), block.worker);
@@ -288,6 +304,7 @@ class Measurement {
       if (first) finish_sums();
       first = false;
     }
+    if (is_sampled_) entropies = sampled_entropies(before);
     out_.profile_cv_raw = profile_cv(raw, shape_);
     out_.profile_cv_before = profile_cv(before, shape_);
     out_.profile_cv_after = profile_cv(after, shape_);
@@ -315,6 +332,12 @@ class Measurement {
     numerics::gaussian_filter_block(smoothed, reached, kSigma);
     edges.add(block.box, {block.box.origin, reached.shape}, v_low.sub(reached), smoothed.sub(reached),
               block.worker);
+  }
+
+  /// Clips and rounds as the correction does.
+  static void round_counts(std::span<float> values) {
+    constexpr float kWhole = 12582912.0F;  // 1.5 * 2^23: the sum has no places for fractions
+    for (float& v : values) v = (std::min(std::max(v, 0.0F), kSaturated) + kWhole) - kWhole;
   }
 
   static void count_saturated(BlockView<const float> after, Worker& worker) {
@@ -350,6 +373,7 @@ class Measurement {
   const QualityInput& input_;
   const Extent3 shape_;
   const int workers_;
+  const bool is_sampled_;  ///< QualityInput::sample_voxels
   ChangedStream before_stream_;
   std::optional<double> bright_;  ///< values above it are foreground; none = all are
   std::vector<Worker> worker_;
@@ -391,7 +415,7 @@ LevelPass quality_pass(bool with_mask) {
   return {{kHalo, kHalo, kHalo}, 2, {}};
 }
 
-std::vector<PlaneRange> agreement_planes(const Extent3& shape, std::int64_t most_voxels) {
+std::vector<PlaneRange> sample_planes(const Extent3& shape, std::int64_t most_voxels) {
   constexpr std::int64_t kSlab = 8;
   if (shape.volume() <= most_voxels || shape.z <= kSlab) return {{0, shape.z}};
   const std::int64_t slabs = std::max<std::int64_t>(most_voxels / (kSlab * shape.y * shape.x), 1);

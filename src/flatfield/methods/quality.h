@@ -40,7 +40,7 @@ struct QualityNumbers {
 
   // Does the mask belong to the tile? Only of a mask that was given.
   std::optional<double> mask_fraction;  ///< share of the level's voxels that it holds
-  // On the agreement_planes of the level:
+  // On the sample_planes of the level:
   std::optional<double> mask_auc;       ///< mask_brightness_auc of v_low, Gaussian of sigma 1
   std::optional<double>
       mask_edge_agreement;  ///< mask_edge_agreement of the raw level, the same Gaussian
@@ -98,25 +98,28 @@ struct QualityInput {
   /// The raw values, and those of v_low, are multiples of these powers of 2; 0 = of none. It saves passes.
   float raw_grid = 0.0F;
   float before_grid = 0.0F;
-  /// Voxels that the agreement of the mask is measured on, about, of a level of more.
-  std::int64_t agreement_voxels = std::numeric_limits<std::int64_t>::max();
+  /// Voxels that the agreement of the mask and the entropies are measured on, about, of a level of more. Such a level is
+  /// as large as a tile and is corrected itself: what its medians and sums are of after that are whole counts, as they are
+  /// written.
+  std::int64_t sample_voxels = std::numeric_limits<std::int64_t>::max();
 };
-/// QualityInput::agreement_voxels of a level that is corrected itself, and so may be as large as a tile.
-constexpr std::int64_t kFullSizeAgreementVoxels = std::int64_t{1} << 28;
+/// QualityInput::sample_voxels of a level that is corrected itself, and so may be as large as a tile.
+constexpr std::int64_t kFullSizeSampleVoxels = std::int64_t{1} << 28;
 
 /// Measures everything that can be measured. Order statistics are those of all voxels, sums those of
 /// ExactMoments: the same numbers for any stream. Some passes over the level: one that counts, one that finds the
 /// medians and, where those before the correction are known by then, the entropies, else one or two more; one over the
-/// slabs that the agreement of the mask is measured on; and a few over the background planes. Throws Error(kInternal) for
-/// a mask of another shape.
+/// slabs that the agreement of the mask is measured on; and a few over the background planes. Of a level of more than
+/// `sample_voxels` there are one pass that counts, mostly, and two over its slabs. Throws Error(kInternal) for a mask of
+/// another shape.
 [[nodiscard]] QualityNumbers measure_quality(const QualityInput& input);
 /// Memory that measure_quality needs at least beside the stream.
 [[nodiscard]] std::int64_t least_quality_bytes(const Extent3& shape, int workers);
 /// The pass of measure_quality that sees most.
 [[nodiscard]] LevelPass quality_pass(bool with_mask);
-/// The planes that the agreement of a mask is measured on: all of a level of at most `most_voxels`, else slabs of 8, evenly
+/// The planes that the agreement of a mask and the entropies are measured on: all of a level of at most `most_voxels`, else slabs of 8, evenly
 /// spread, that hold about so many.
-[[nodiscard]] std::vector<PlaneRange> agreement_planes(const Extent3& shape, std::int64_t most_voxels);
+[[nodiscard]] std::vector<PlaneRange> sample_planes(const Extent3& shape, std::int64_t most_voxels);
 
 /// Coefficient of variation along each axis: 100 * standard deviation / mean over the planes along
 /// it of the median of their masked voxels; planes without any are left out. Of medians that were found.

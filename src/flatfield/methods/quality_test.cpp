@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "flatfield/core/error.h"
 
@@ -108,6 +109,7 @@ struct Level {
   std::vector<std::int64_t> planes{0, 1};
   Correction correction;
   std::optional<AxisFit> fit;
+  std::int64_t sample_voxels = std::numeric_limits<std::int64_t>::max();
 
   Level() {
     for (std::int64_t i = 0; i < raw.size(); ++i) {
@@ -129,7 +131,7 @@ struct Level {
       };
     };
     return measure_quality(
-        {stream, become(before), become(after), given, planes, correction, fit, bytes});
+        {stream, become(before), become(after), given, planes, correction, fit, bytes, 0.0F, 0.0F, sample_voxels});
   }
 };
 
@@ -252,14 +254,34 @@ TEST(Quality, does_not_depend_on_the_memory) {
   }
 }
 
+TEST(Quality, of_a_sampled_level_is_that_of_the_whole_but_for_fractions_of_counts_and_entropies_of_its_slabs) {
+  Level level;
+  for (std::int64_t i = 0; i < level.raw.size(); ++i) level.after.data()[i] = level.before.data()[i] * 1.25F + 0.3F;
+  const QualityNumbers whole = level.measure();
+  level.sample_voxels = level.raw.size() - 1;  // slabs of 8 planes: all of them
+  const QualityNumbers sampled = level.measure();
+  EXPECT_EQ(sampled.profile_cv_before, whole.profile_cv_before);
+  EXPECT_EQ(sampled.foreground_median.before, whole.foreground_median.before);
+  EXPECT_EQ(sampled.entropy.before, whole.entropy.before);
+  EXPECT_NEAR(sampled.foreground_median.after.value(), whole.foreground_median.after.value(), 0.5);
+  EXPECT_EQ(sampled.mask_auc, whole.mask_auc);
+  EXPECT_EQ(sampled.saturated_fraction, whole.saturated_fraction);
+  // The medians of voxels that were rounded one by one.
+  for (float& v : level.after.span()) v = std::nearbyint(v);
+  level.sample_voxels = std::numeric_limits<std::int64_t>::max();
+  const QualityNumbers rounded = level.measure();
+  EXPECT_EQ(sampled.profile_cv_after, rounded.profile_cv_after);
+  EXPECT_EQ(sampled.foreground_median.after, rounded.foreground_median.after);
+}
+
 TEST(Quality, mask_agreement_is_measured_on_evenly_spread_slabs_of_large_levels) {
-  EXPECT_EQ(agreement_planes({20, 30, 40}, 24000), (std::vector<PlaneRange>{{0, 20}}));
-  EXPECT_EQ(agreement_planes({100, 10, 10}, 1700), (std::vector<PlaneRange>{{21, 29}, {71, 79}}));
-  EXPECT_EQ(agreement_planes({100, 10, 10}, 1), (std::vector<PlaneRange>{{46, 54}}));
-  EXPECT_EQ(agreement_planes({5, 10, 10}, 1), (std::vector<PlaneRange>{{0, 5}}));
+  EXPECT_EQ(sample_planes({20, 30, 40}, 24000), (std::vector<PlaneRange>{{0, 20}}));
+  EXPECT_EQ(sample_planes({100, 10, 10}, 1700), (std::vector<PlaneRange>{{21, 29}, {71, 79}}));
+  EXPECT_EQ(sample_planes({100, 10, 10}, 1), (std::vector<PlaneRange>{{46, 54}}));
+  EXPECT_EQ(sample_planes({5, 10, 10}, 1), (std::vector<PlaneRange>{{0, 5}}));
   for (std::int64_t z = 9; z < 200; ++z) {
     std::int64_t last = 0;
-    for (const PlaneRange& range : agreement_planes({z, 1, 1}, z - 1)) {
+    for (const PlaneRange& range : sample_planes({z, 1, 1}, z - 1)) {
       EXPECT_LE(last, range.first);
       EXPECT_EQ(range.last - range.first, 8);
       last = range.last;

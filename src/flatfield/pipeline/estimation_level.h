@@ -56,8 +56,8 @@ class EstimationLevel {
   [[nodiscard]] methods::LevelStream& v_low() { return *v_low_; }
   /// The background at the level's size; none = nothing is subtracted.
   [[nodiscard]] const std::optional<BlockView<const float>>& background() const { return background_; }
-  /// methods::QualityInput::agreement_voxels.
-  [[nodiscard]] std::int64_t agreement_voxels() const { return agreement_voxels_; }
+  /// methods::QualityInput::sample_voxels.
+  [[nodiscard]] std::int64_t sample_voxels() const { return sample_voxels_; }
   /// What a search for order statistics may hold.
   [[nodiscard]] std::int64_t search_bytes() const { return search_bytes_; }
 
@@ -67,7 +67,7 @@ class EstimationLevel {
   std::int64_t kept_bytes_ = 0;  ///< of the level itself, where it is in memory
   std::int64_t all_bytes_ = 0;
   std::int64_t search_bytes_ = 0;
-  std::int64_t agreement_voxels_ = 0;
+  std::int64_t sample_voxels_ = 0;
   Block<float> resized_;
   std::optional<BlockView<const float>> background_;
   std::optional<methods::SubtractedStream> v_low_;

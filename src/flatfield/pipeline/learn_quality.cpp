@@ -45,7 +45,7 @@ void learn_quality(EstimationLevel& level, RunContext& context, Learned& learned
        },
        [&](const Box3& box, BlockView<float> values) { corrected.apply(box, values); }, mask,
        learned.background_planes.planes, correction, learned.fit, level.search_bytes(), 1.0F,
-       level.background() ? grid_of(*level.background()) : 1.0F, level.agreement_voxels()});
+       level.background() ? grid_of(*level.background()) : 1.0F, level.sample_voxels()});
   for (std::size_t axis = 0; axis < 3; ++axis)
     context.log.info(fmt::format("profile CV along {}: raw {}, before {}, after {}", kAxes[axis],
                                  percent(numbers.profile_cv_raw[axis]),
