@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <span>
 
@@ -17,9 +18,6 @@ namespace flatfield::pipeline {
 namespace {
 
 constexpr std::int64_t kMebibyte = 1 << 20;
-/// Beyond this a search is not done in fewer passes.
-constexpr std::int64_t kMostSearchBytes = 512 * kMebibyte;
-
 /// The passes that hold most: of the background's Gaussian, the fit's, and the quality's.
 std::vector<methods::LevelPass> widest_passes(const LearnFacts& facts) {
   std::vector<methods::LevelPass> passes;
@@ -50,6 +48,16 @@ std::int64_t least_search_bytes(const LearnFacts& facts) {
   return methods::least_quality_bytes(facts.shape, facts.workers);
 }
 
+/// Beyond this searches are not done in fewer passes: all their bins, and in the room of the wider ones what the passes
+/// after the first collect.
+std::int64_t most_search_bytes(const LearnFacts& facts) {
+  constexpr std::int64_t kMost = 512 * kMebibyte;
+  constexpr std::int64_t kSearches = 4;
+  constexpr std::int64_t kLineBytes = 2048 * std::int64_t{sizeof(std::uint64_t)};
+  const std::int64_t lines = facts.shape.z + facts.shape.y + facts.shape.x;
+  return std::max(least_search_bytes(facts), std::min(kMost, kSearches * kLineBytes * lines));
+}
+
 /// What a pass needs of the visitors alone, at its most.
 std::int64_t visitors_bytes(const LearnFacts& facts) {
   std::int64_t most = 0;
@@ -70,8 +78,8 @@ std::int64_t beside_bytes(const LearnFacts& facts) {
 }
 
 /// Low-resolution statistics are exact. A level that is corrected itself may be a thousand times larger.
-std::int64_t most_agreement_voxels(const LearnFacts& facts) {
-  return facts.is_target ? methods::kFullSizeAgreementVoxels : std::numeric_limits<std::int64_t>::max();
+std::int64_t most_sample_voxels(const LearnFacts& facts) {
+  return facts.is_target ? methods::kFullSizeSampleVoxels : std::numeric_limits<std::int64_t>::max();
 }
 
 int pass_count(const LearnFacts& facts) {
@@ -79,8 +87,9 @@ int pass_count(const LearnFacts& facts) {
   if (config.skip_flat_field) return 1;  // the planes of lowest deviation
   int passes = config.skip_bkg_sub || config.use_reference_bkg ? 0 : 1;
   // Quality: counts, medians, and entropies with them where the values lie on a grid; mask agreement of all planes.
-  passes += facts.is_target ? 2 : 3;
-  if (facts.fits && methods::agreement_planes(facts.shape, most_agreement_voxels(facts)).front().last == facts.shape.z) ++passes;
+  const bool is_sampled = facts.shape.volume() > most_sample_voxels(facts);
+  passes += is_sampled ? 1 : facts.is_target ? 2 : 3;
+  if (facts.fits && methods::sample_planes(facts.shape, most_sample_voxels(facts)).front().last == facts.shape.z) ++passes;
   if (!facts.fits) return passes;
   const bool weighted = config.fitting.enable_gmm_refinement;
   return passes + (weighted ? 5 : 3);  // mask and g (weighted: two), profiles: counts and medians (weighted: three)
@@ -101,7 +110,7 @@ LearnPlan plan_learning(const LearnFacts& facts, std::int64_t free_bytes) {
   plan.least_bytes = beside + std::min(least_stream, level_bytes + visitors_bytes(facts));
   const std::int64_t if_resident = beside + level_bytes + visitors_bytes(facts);
   plan.resident = std::max(if_resident, level_bytes + facts.mask_file_bytes) <= free_bytes;
-  plan.bytes = plan.resident ? std::min(free_bytes, if_resident + kMostSearchBytes)
+  plan.bytes = plan.resident ? std::min(free_bytes, if_resident + most_search_bytes(facts))
                              : std::max(free_bytes, plan.least_bytes);
   return plan;
 }
@@ -120,7 +129,7 @@ EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context,
   const LearnPlan plan = plan_learning(facts, context.memory.free_bytes());
   held_ = context.memory.reserve("estimation level", plan.bytes);
   all_bytes_ = plan.bytes;
-  agreement_voxels_ = most_agreement_voxels(facts);
+  sample_voxels_ = most_sample_voxels(facts);
   if (plan.resident) {
     kept_bytes_ = facts.shape.volume() * facts.voxel_bytes;
     std::int64_t widest = 0;
@@ -129,7 +138,7 @@ EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context,
   }
   const std::int64_t left = plan.bytes - background_bytes(facts) - kept_bytes_;
   const std::int64_t least = least_search_bytes(facts);
-  std::int64_t search = std::clamp(left * 3 / 8, least, std::max(least, kMostSearchBytes));
+  std::int64_t search = std::clamp(left * 3 / 8, least, most_search_bytes(facts));
   // Passes come first: what they need at least is not given to searches.
   std::int64_t least_pass = 0;
   for (const methods::LevelPass& pass : widest_passes(facts))

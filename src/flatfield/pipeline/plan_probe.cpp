@@ -191,8 +191,13 @@ Probe probe_tile(RunContext& context, const ome::Tile& tile, const std::string& 
   probe.sample_share = static_cast<double>(sample.voxels()) / static_cast<double>(target.volume());
   {
     const auto source = corrected_source(tile.open_volume(levels.target, {}), kernel, context.pool.workers());
-    SampledSource<std::uint16_t> sampled(*source, sample);
-    probe.corrected = write_sample(context, sampled, sample.shape(), outputs.corrected, 2, scratch);
+    const auto write = [&](const Sample& part) {
+      SampledSource<std::uint16_t> sampled(*source, part);
+      return write_sample(context, sampled, part.shape(), outputs.corrected, 2, scratch);
+    };
+    // The first blocks pay for memory and code that the others find ready, and a run is many blocks.
+    static_cast<void>(write(Sample(target, cell, context.pool.workers())));
+    probe.corrected = write(sample);
   }
   if (correction.mask) {
     const auto source = mask_source(kernel);
