@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/fail_point.h"
+#include "flatfield/execution/memory_ceiling.h"
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/correct_stage.h"
 #include "flatfield/pipeline/curve_plots.h"
@@ -92,6 +94,12 @@ class Job {
 
   [[nodiscard]] Extent3 shape() const { return tile_->spatial_shape(levels_.target); }
 
+  /// What passes through once must not drive everything else out of the memory of a machine that cannot hold it anyway.
+  [[nodiscard]] storage::Caching caching() const {
+    const std::int64_t voxel_bytes = shape().volume() * static_cast<std::int64_t>(size_of(input_->metadata().dtype));
+    return voxel_bytes > execution::default_memory_ceiling() / 2 ? storage::Caching::kPassing : storage::Caching::kKept;
+  }
+
   /// A finished output is left as it is.
   bool is_finished() {
     if (!places_.is_finished()) return false;
@@ -112,7 +120,7 @@ class Job {
                                  [](const ModelVolume& volume) { return volume.learned.correction.mask.has_value(); })
                    : learns_curves;
     refines_ = !model_ && learns_curves && config_.fitting.enable_gmm_refinement;
-    if (writes_image_) places_.choose(fits_, refines_);
+    if (writes_image_) places_.choose(fits_, refines_, caching());
   }
 
   void examine_places() {
@@ -280,11 +288,15 @@ class Job {
 
   void apply() {
     if (config_.save_outputs && finalizes_ && !config_.model.empty()) save_results();
+    std::optional<ome::Tile> passing;
+    if (caching() == storage::Caching::kPassing)
+      passing.emplace(ome::Tile::open(context_.stores.open(location_, storage::Caching::kPassing)));
+    const ome::Tile& tile = passing ? *passing : *tile_;
     for (ModelVolume& volume : model_->volumes) {
       make_applicable(volume, shape(), context_.pool.as_parallel_for());
       const methods::CorrectionKernel kernel(volume.learned.correction);
       const auto source =
-          corrected_source(tile_->open_volume(levels_.target, volume.id), kernel, context_.pool.workers());
+          corrected_source(tile.open_volume(levels_.target, volume.id), kernel, context_.pool.workers());
       streaming_.first_pass(*source, corrected().target(volume.id, "corrected"), plans_.corrected, context_.share,
                  corrected_source_bytes(input_->metadata(), plans_.corrected, storage::is_remote(location_)));
     }

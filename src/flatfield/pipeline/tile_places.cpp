@@ -25,9 +25,9 @@ void prove_place(const std::string& place, storage::Store& store) {
 
 }  // namespace
 
-TilePlaces::Place TilePlaces::make(const std::string& location) const {
+TilePlaces::Place TilePlaces::make(const std::string& location, storage::Caching caching) const {
   check_apart(location_, location);
-  return {location, context_.stores.open(location), false, nullptr};
+  return {location, context_.stores.open(location, caching), false, nullptr};
 }
 
 std::vector<TilePlaces::Place*> TilePlaces::all() {
@@ -50,8 +50,8 @@ bool TilePlaces::is_finished() {
   });
 }
 
-void TilePlaces::choose(bool with_mask, bool with_probability) {
-  corrected_ = make(outputs_.corrected);
+void TilePlaces::choose(bool with_mask, bool with_probability, storage::Caching caching) {
+  corrected_ = make(outputs_.corrected, caching);
   if (with_mask) mask_ = make(outputs_.mask);
   if (with_probability) probability_ = make(outputs_.probability);
 }

@@ -26,7 +26,8 @@ class TilePlaces {
   [[nodiscard]] bool is_finished();
 
   /// Says which images are written beside the corrected one. Throws Error(kUsage) if one would overwrite the tile.
-  void choose(bool with_mask, bool with_probability);
+  /// `caching` is that of the corrected image.
+  void choose(bool with_mask, bool with_probability, storage::Caching caching);
   /// Makes sure that all can be written, by this run or as one that goes on with what is there.
   /// Throws Error(kOutputExists, kWriteFailed).
   void examine(const Json& fingerprint);
@@ -56,7 +57,7 @@ class TilePlaces {
     std::unique_ptr<OutputImage> image;
   };
 
-  [[nodiscard]] Place make(const std::string& location) const;
+  [[nodiscard]] Place make(const std::string& location, storage::Caching caching = storage::Caching::kKept) const;
   [[nodiscard]] std::vector<Place*> all();
   static OutputImage& open(Place& place, const OutputPlan& plan);
   void clear_stale();

@@ -14,6 +14,7 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/storage/file_error.h"
+#include "flatfield/storage/passing_files.h"
 
 namespace flatfield::storage {
 namespace {
@@ -122,7 +123,8 @@ void make_folder(const fs::path& folder) {
 /// A file under a temporary name beside its final one, which it gets when it is complete.
 class TemporaryFile final : public ObjectWriter {
  public:
-  TemporaryFile(std::string path, Sync sync) : path_(std::move(path)), sync_(sync) {}
+  TemporaryFile(std::string path, Sync sync, std::shared_ptr<PassingFiles> passing)
+      : path_(std::move(path)), sync_(sync), passing_(std::move(passing)) {}
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
   ~TemporaryFile() override { discard(); }
@@ -135,6 +137,7 @@ class TemporaryFile final : public ObjectWriter {
   void commit() override {
     if (name_.empty()) open();
     if (sync_ != Sync::kNone && ::fsync(file_.number()) != 0) fail(errno);
+    if (passing_) passing_->was_written(file_.number());
     if (const int failure = file_.close(); failure != 0) fail(failure);
     if (std::rename(name_.c_str(), path_.c_str()) != 0) fail(errno);
     name_.clear();
@@ -188,6 +191,7 @@ class TemporaryFile final : public ObjectWriter {
 
   std::string path_;
   Sync sync_;
+  std::shared_ptr<PassingFiles> passing_;
   FileDescriptor file_;
   std::string name_;  ///< of the temporary file; empty while there is none
   int failed_ = 0;    ///< errno of the first failure: half a file is never committed
@@ -195,7 +199,10 @@ class TemporaryFile final : public ObjectWriter {
 
 class LocalStore final : public Store {
  public:
-  LocalStore(std::string absolute_root, Sync sync) : root_(std::move(absolute_root)), sync_(sync) {}
+  LocalStore(std::string absolute_root, Sync sync, Caching caching)
+      : root_(std::move(absolute_root)),
+        sync_(sync),
+        passing_(caching == Caching::kPassing ? std::make_shared<PassingFiles>() : nullptr) {}
 
   bool get(std::string_view key, Buffer& into) const override {
     check_key(key);
@@ -203,7 +210,7 @@ class LocalStore final : public Store {
     const std::string path = path_of(key);
     const std::optional<OpenFile> file = open_existing(path);
     if (!file) return false;
-    read_exactly(*file, 0, into.resize(file->size), path);
+    read_part(*file, {0, file->size}, into, path);
     return true;
   }
 
@@ -218,7 +225,7 @@ class LocalStore final : public Store {
                   fmt::format("expected {} bytes from byte {} on, but the file has only {}",
                               range.length, range.offset, file->size),
                   path, "the file is truncated: copy it again from its source");
-    read_exactly(*file, range.offset, into.resize(range.length), path);
+    read_part(*file, range, into, path);
     return true;
   }
 
@@ -240,14 +247,14 @@ class LocalStore final : public Store {
 
   void put(std::string_view key, std::span<const std::byte> bytes) override {
     check_key(key);
-    TemporaryFile file(path_of(key), sync_);
+    TemporaryFile file(path_of(key), sync_, passing_);
     file.append(bytes);
     file.commit();
   }
 
   std::unique_ptr<ObjectWriter> create(std::string_view key) override {
     check_key(key);
-    return std::make_unique<TemporaryFile>(path_of(key), sync_);
+    return std::make_unique<TemporaryFile>(path_of(key), sync_, passing_);
   }
 
   std::optional<std::uint64_t> size(std::string_view key) const override {
@@ -327,6 +334,11 @@ class LocalStore final : public Store {
   std::string describe(std::string_view key) const override { return path_of(key); }
 
  private:
+  void read_part(const OpenFile& file, const ByteRange& range, Buffer& into, const std::string& path) const {
+    read_exactly(file, range.offset, into.resize(range.length), path);
+    if (passing_) PassingFiles::was_read(file.descriptor.number(), range.offset, range.length);
+  }
+
   [[nodiscard]] std::string path_of(std::string_view key) const { return join_key(root_, key); }
 
   /// What the file system knows of an object; none if there is none.
@@ -362,17 +374,18 @@ class LocalStore final : public Store {
 
   std::string root_;  ///< absolute, so that messages name files in full
   Sync sync_;
+  std::shared_ptr<PassingFiles> passing_;  ///< also of those who write; null: files stay in the cache
 };
 
 }  // namespace
 
-std::shared_ptr<Store> open_local_store(const fs::path& root, Sync sync) {
+std::shared_ptr<Store> open_local_store(const fs::path& root, Sync sync, Caching caching) {
   std::error_code failure;
   std::string absolute = fs::absolute(root, failure).string();
   if (failure)
     throw_file_error(ErrorCode::kReadFailed, "find the folder", root.string(), failure.value());
   while (absolute.size() > 1 && absolute.back() == '/') absolute.pop_back();
-  return std::make_shared<LocalStore>(std::move(absolute), sync);
+  return std::make_shared<LocalStore>(std::move(absolute), sync, caching);
 }
 
 }  // namespace flatfield::storage

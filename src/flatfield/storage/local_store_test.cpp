@@ -1,17 +1,21 @@
 #include "flatfield/storage/local_store.h"
 
 #include <gtest/gtest.h>
+#include <fcntl.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
 
 #include "flatfield/storage/file_error.h"
+#include "flatfield/storage/passing_files.h"
 #include "flatfield/storage/store_exam.h"
 
 namespace flatfield::storage {
@@ -40,16 +44,17 @@ class TemporaryFolder {
   fs::path path_;
 };
 
+StoreMaker maker(const char* name, Caching caching) {
+  return {name, [caching] {
+            auto folder = std::make_shared<TemporaryFolder>();
+            const auto store = open_local_store(folder->path() / "not" / "yet", Sync::kNone, caching);
+            // The folder lives as long as the store.
+            return std::shared_ptr<Store>(store.get(), [folder, store](Store*) {});
+          }};
+}
+
 INSTANTIATE_TEST_SUITE_P(Local, StoreExam,
-                         testing::Values(StoreMaker{
-                             "local",
-                             [] {
-                               auto folder = std::make_shared<TemporaryFolder>();
-                               const auto store = open_local_store(folder->path() / "not" / "yet");
-                               // The folder lives as long as the store.
-                               return std::shared_ptr<Store>(store.get(),
-                                                             [folder, store](Store*) {});
-                             }}),
+                         testing::Values(maker("local", Caching::kKept), maker("passing", Caching::kPassing)),
                          [](const auto& param_info) { return param_info.param.name; });
 
 class LocalStore : public testing::Test {
@@ -215,6 +220,45 @@ TEST_F(LocalStore, a_loop_of_links_is_an_error_and_not_absent) {
   Buffer into;
   EXPECT_EQ(error_code_of([&] { (void)store_->get("loop", into); }), ErrorCode::kReadFailed);
   EXPECT_EQ(error_code_of([&] { (void)store_->size("loop"); }), ErrorCode::kReadFailed);
+}
+
+/// Pages of a file that are in the page cache.
+std::size_t cached_pages(const std::string& path) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t size = fs::file_size(path);
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file, 0);
+  std::vector<unsigned char> resident((size + page - 1) / page);
+  const int failed = ::mincore(memory, size, resident.data());
+  ::munmap(memory, size);
+  ::close(file);
+  if (failed != 0) throw std::runtime_error("mincore");
+  return static_cast<std::size_t>(std::ranges::count_if(resident, [](unsigned char r) { return (r & 1U) != 0; }));
+}
+
+TEST_F(LocalStore, of_passing_files_leaves_nothing_in_the_page_cache) {
+  const std::string content(1 << 16, 'x');
+  const auto kept = open_local_store(folder_.path(), Sync::kClose);
+  const auto passing = open_local_store(folder_.path(), Sync::kClose, Caching::kPassing);
+  put_text(*kept, "kept", content);
+  const int file = ::open(path("kept").c_str(), O_RDONLY | O_CLOEXEC);
+  ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+  ::close(file);
+  if (cached_pages(path("kept")) != 0) GTEST_SKIP() << "this file system takes no advice";
+
+  EXPECT_EQ(get_text(*kept, "kept"), content);
+  EXPECT_GT(cached_pages(path("kept")), 0U);
+  EXPECT_EQ(get_text(*passing, "kept"), content);
+  EXPECT_EQ(cached_pages(path("kept")), 0U);
+
+  // What is written leaves the cache after some more files, at the latest with the store.
+  auto writing = open_local_store(folder_.path(), Sync::kClose, Caching::kPassing);
+  for (std::size_t i = 0; i <= PassingFiles::kUnderWay; ++i) put_text(*writing, "w" + std::to_string(i), content);
+  EXPECT_EQ(cached_pages(path("w0")), 0U);
+  const std::string last = path("w" + std::to_string(PassingFiles::kUnderWay));
+  EXPECT_GT(cached_pages(last), 0U);
+  writing.reset();
+  EXPECT_EQ(cached_pages(last), 0U);
 }
 
 TEST(FileError, says_what_failed_where_why_and_what_to_do) {

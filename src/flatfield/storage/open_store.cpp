@@ -21,10 +21,10 @@ std::string scheme_of(const std::string& location) {
 
 StoreOpener::StoreOpener(S3Options s3, Sync sync) : s3_(std::move(s3)), sync_(sync) {}
 
-std::shared_ptr<Store> StoreOpener::open(const std::string& location) {
+std::shared_ptr<Store> StoreOpener::open(const std::string& location, Caching caching) {
   const std::string scheme = scheme_of(location);
-  if (scheme.empty()) return open_local_store(location, sync_);
-  if (scheme == "file") return open_local_store(location.substr(scheme.size() + 3), sync_);
+  if (scheme.empty()) return open_local_store(location, sync_, caching);
+  if (scheme == "file") return open_local_store(location.substr(scheme.size() + 3), sync_, caching);
   if (scheme == "s3") {
     S3Location place = parse_s3_location(location);
     return open_s3_store(bucket(place.bucket), std::move(place.key));

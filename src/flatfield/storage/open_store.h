@@ -22,9 +22,9 @@ class StoreOpener {
  public:
   explicit StoreOpener(S3Options s3 = {}, Sync sync = Sync::kNone);
 
-  /// Throws Error(kUnsupported) for another scheme, Error(kUsage, kReadFailed) for settings of S3
-  /// that are not good. Nothing is asked over the network yet.
-  [[nodiscard]] std::shared_ptr<Store> open(const std::string& location);
+  /// `caching` is that of local files. Throws Error(kUnsupported) for another scheme, Error(kUsage, kReadFailed) for
+  /// settings of S3 that are not good. Nothing is asked over the network yet.
+  [[nodiscard]] std::shared_ptr<Store> open(const std::string& location, Caching caching = Caching::kKept);
 
   /// The store that holds one object, which may be anywhere, and the object's key in it.
   /// Throws like `open`, and Error(kUsage) if the location names no object.
