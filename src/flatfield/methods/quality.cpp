@@ -260,13 +260,14 @@ class Measurement {
             ? *std::max_element(input_.correction.background->span().begin(),
                                 input_.correction.background->span().end())
             : 0.0F;
+    const bool rounds = is_sampled_ && g_after > 0.0F;
     // Those after are on no grid, unless they are rounded, and need the finest bins.
     Medians raw = medians_of(range(0.0F, g > 0.0F ? 3.0F * g + background_most : 0.0F, input_.raw_grid), {},
                              input_.bytes / 6);
     Medians before =
         medians_of(range(0.0F, 3.0F * g, input_.before_grid), {50.0, 1.0, 99.0}, input_.bytes / 6);
     Medians after =
-        medians_of(range(0.25F * g_after, 1.75F * g_after, is_sampled_ ? 1.0F : 0.0F), {50.0}, input_.bytes * 2 / 3);
+        medians_of(range(0.25F * g_after, 1.75F * g_after, rounds ? 1.0F : 0.0F), {50.0}, input_.bytes * 2 / 3);
     std::optional<Entropies> entropies;
 
     bool first = true;
@@ -293,7 +294,7 @@ class Measurement {
         if (first && any) mine.before.add_where(v_low.span(), inside.span());
         if (measures_entropies) entropies->add_before(v_low.span(), inside.span(), block.worker);
         input_.to_after(box, v_low);
-        if (is_sampled_) round_counts(v_low.span());
+        if (rounds) round_counts(v_low.span());
         if (first && any) mine.after.add_where(v_low.span(), inside.span());
         if (first) count_saturated(v_low, mine);
         if (measures_entropies) entropies->add_after(v_low.span(), inside.span(), block.worker);

@@ -99,7 +99,7 @@ struct QualityInput {
   float raw_grid = 0.0F;
   float before_grid = 0.0F;
   /// Voxels that the agreement of the mask and the entropies are measured on, about, of a level of more. Such a level is
-  /// as large as a tile and is corrected itself: what its medians and sums are of after that are whole counts, as they are
+  /// as large as a tile and is corrected itself: what its medians and sums are of after a fit are whole counts, as they are
   /// written.
   std::int64_t sample_voxels = std::numeric_limits<std::int64_t>::max();
 };

@@ -257,6 +257,8 @@ TEST(Quality, does_not_depend_on_the_memory) {
 TEST(Quality, of_a_sampled_level_is_that_of_the_whole_but_for_fractions_of_counts_and_entropies_of_its_slabs) {
   Level level;
   for (std::int64_t i = 0; i < level.raw.size(); ++i) level.after.data()[i] = level.before.data()[i] * 1.25F + 0.3F;
+  level.fit = AxisFit{};
+  level.fit->g = 300.0;
   const QualityNumbers whole = level.measure();
   level.sample_voxels = level.raw.size() - 1;  // slabs of 8 planes: all of them
   const QualityNumbers sampled = level.measure();

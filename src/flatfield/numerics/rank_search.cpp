@@ -62,12 +62,16 @@ RankSearch<Weight, kEachCountsOne>::RankSearch(std::size_t lines, std::vector<Un
   bins_ = std::clamp(std::bit_floor(std::max<std::size_t>(fitting, 1)), kFewestParts, kMostBins);
   least_ = range.least;
   scale_ = range.most > least_ ? static_cast<float>(bins_) / (range.most - least_) : 1.0F;
-  // Bins of single values need not reach over all of the range: a quarter of it is worth it.
+  // Bins of single values need not reach over all of the range: a quarter of it is worth it, from 0 on or in the middle.
   if (range.grid > 0.0F && 1.0F / range.grid <= 4.0F * scale_) {
     grid_ = range.grid;
-    least_ = 0.0F;
     scale_ = 1.0F / range.grid;
-    const auto values = static_cast<std::size_t>(std::max(range.most, 1.0F) * scale_) + 2;
+    if (least_ > 0.0F) {
+      const float reach = static_cast<float>(bins_) * grid_;
+      const float centred = least_ + (range.most - least_ - reach) / 2.0F;
+      least_ = std::max(std::floor(std::max(least_, centred) * scale_) * grid_, 0.0F);
+    }
+    const auto values = static_cast<std::size_t>(std::max(range.most - least_, 1.0F) * scale_) + 2;
     bins_ = std::clamp(std::bit_ceil(values), kFewestParts, bins_);
   }
   if (!std::isfinite(scale_)) scale_ = 1.0F;
@@ -112,8 +116,9 @@ void RankSearch<Weight, kEachCountsOne>::end_counting(std::size_t line, WeightOf
   const std::size_t first = bin;
   std::uint64_t reached = before + weight_of(bin);
   while (reached < wanted.upper) reached += weight_of(++bin);
-  if (grid_ > 0.0F && bin + 1 < bins_)
-    return know(line, static_cast<float>(first) * grid_, static_cast<float>(bin) * grid_);
+  // The last bin holds all values above, and the first one those below, if there may be any.
+  if (grid_ > 0.0F && bin + 1 < bins_ && (first > 0 || least_ == 0.0F))
+    return know(line, least_ + static_cast<float>(first) * grid_, least_ + static_cast<float>(bin) * grid_);
   state.targets = {wanted.lower - before, wanted.upper - before};
   state.within = reached - before;
   lows_[line] = bin_edge(first);

@@ -179,6 +179,35 @@ TEST(RankSearch, needs_one_pass_for_values_on_a_grid_whose_statistics_lie_within
   }
 }
 
+TEST(RankSearch, needs_one_pass_for_values_on_a_grid_around_the_middle_of_a_range_that_does_not_begin_at_0) {
+  const unsigned seed = std::random_device{}();
+  std::mt19937 random(seed);
+  for (int round = 0; round < 60; ++round) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed << ", round " << round);
+    const float grid = std::vector<float>{1.0F, 0.5F, 4.0F}[random() % 3];
+    const unsigned middle = 300 + random() % 5000;
+    // Medians near the middle, where the 512 bins are; some values far from it on either side.
+    const unsigned spread = std::vector<unsigned>{100, 250, 2000}[random() % 3];
+    std::vector<Sample<std::uint32_t>> samples(200 + random() % 2000);
+    std::vector<float> values;
+    for (auto& sample : samples) {
+      const unsigned kind = random() % 8;
+      const unsigned multiple = kind == 0 ? random() % 50 : kind == 1 ? middle * 3 : middle - std::min(spread, middle) + random() % (2 * spread);
+      sample = {0, static_cast<float>(multiple) * grid, 1};
+      values.push_back(sample.value);
+    }
+    const auto m = static_cast<float>(middle) * grid;
+    RankCounts search(1, {}, {1.75F * m, 0.25F * m, grid},
+                      [&](std::size_t, std::uint64_t total) { return percentile_targets(total, 50); },
+                      static_cast<std::int64_t>(512 * sizeof(std::uint32_t)));
+    const int passes = run(search, samples, 1, {}, Merge::alone());
+    if (spread == 100 && 1.5F * static_cast<float>(middle) < 4.0F * 512.0F) { EXPECT_EQ(passes, 1); }
+    std::sort(values.begin(), values.end());
+    ASSERT_EQ(search.lower(0), values[(values.size() - 1) / 2]);
+    ASSERT_EQ(search.upper(0), values[std::min((values.size() - 1) / 2 + 1, values.size() - 1)]);
+  }
+}
+
 TEST(RankSearch, needs_two_passes_where_the_values_of_a_bin_fit) {
   std::mt19937 random(3);
   std::vector<Sample<std::uint32_t>> samples(20000);
