@@ -55,7 +55,8 @@ AxisPercentiles<Search>::AxisPercentiles(const AxisPercentileOptions& options)
 
 template <class Search>
 std::int64_t AxisPercentiles<Search>::least_bytes(const Extent3& shape, int workers) {
-  constexpr std::int64_t kScratch = std::int64_t{6} << 20;
+  // Tables of a box of 64 x 128 x 128 voxels, and what is found at once.
+  constexpr std::int64_t kScratch = 320 * 2048 * std::int64_t{sizeof(Tally)} + (std::int64_t{1} << 20);
   return Search::least_bytes(plane_count(shape)) + workers * kScratch;
 }
 
@@ -93,9 +94,13 @@ void AxisPercentiles<Search>::count(const Box3& box, BlockView<const float> valu
   if (static_cast<std::uint64_t>(largest_plane(box.shape)) > std::numeric_limits<Tally>::max())
     return count_halves(box, values, inside, weights, scratch);
   const std::size_t bins = search_.bins();
-  const auto table_of = [&](std::vector<Tally>& tables, std::int64_t i) { return tables.data() + static_cast<std::size_t>(i) * bins; };
-  for (int axis = 0; axis < 3; ++axis) scratch.tables[axis].assign(static_cast<std::size_t>(box.shape[axis]) * bins, 0);
+  const auto table_of = [&](std::vector<Tally>& tables, std::int64_t i) {
+    return tables.data() + static_cast<std::size_t>(i) * bins;
+  };
   auto& [along_z, along_y, along_x] = scratch.tables;
+  along_z.assign(static_cast<std::size_t>(box.shape.z) * bins, 0);
+  along_y.assign(static_cast<std::size_t>(box.shape.y) * bins, 0);
+  along_x.assign(static_cast<std::size_t>(box.shape.x) * bins, 0);
   std::array<std::uint32_t, kColumns> found;
   // Column by column: the tables of its rows and columns stay in the first cache.
   const Extent3 column{box.shape.z, kRows, kColumns};
@@ -123,9 +128,13 @@ void AxisPercentiles<Search>::count(const Box3& box, BlockView<const float> valu
         }
       }
   }
-  for (int axis = 0; axis < 3; ++axis)
+  const auto flush = [&](int axis, std::vector<Tally>& tables) {
     for (std::int64_t i = 0; i < box.shape[axis]; ++i)
-      search_.add_counts(line(axis, box.origin[axis] + i), std::span<const Tally>(table_of(scratch.tables[axis], i), bins));
+      search_.add_counts(line(axis, box.origin[axis] + i), std::span<const Tally>(table_of(tables, i), bins));
+  };
+  flush(0, along_z);
+  flush(1, along_y);
+  flush(2, along_x);
 }
 
 template <class Search>

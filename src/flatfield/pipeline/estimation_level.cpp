@@ -8,6 +8,7 @@
 #include <span>
 
 #include "flatfield/core/error.h"
+#include "flatfield/methods/axis_percentiles.h"
 #include "flatfield/methods/quality.h"
 #include "flatfield/numerics/gaussian_block.h"
 #include "flatfield/numerics/spline_resize.h"
@@ -18,6 +19,7 @@ namespace flatfield::pipeline {
 namespace {
 
 constexpr std::int64_t kMebibyte = 1 << 20;
+
 /// The passes that hold most: of the background's Gaussian, the fit's, and the quality's.
 std::vector<methods::LevelPass> widest_passes(const LearnFacts& facts) {
   std::vector<methods::LevelPass> passes;
@@ -45,17 +47,19 @@ std::int64_t background_bytes(const LearnFacts& facts) {
 }
 
 std::int64_t least_search_bytes(const LearnFacts& facts) {
-  return methods::least_quality_bytes(facts.shape, facts.workers);
+  const std::int64_t least = methods::least_quality_bytes(facts.shape, facts.workers);
+  if (!facts.fits || !facts.config.fitting.enable_gmm_refinement) return least;
+  // Weights take more room than counts. Half of what is kept here is that of the workers (search_bytes_).
+  return std::max(least, 2 * methods::AxisPercentiles<numerics::RankWeights>::least_bytes(facts.shape, facts.workers));
 }
 
-/// Beyond this searches are not done in fewer passes: all their bins, and in the room of the wider ones what the passes
-/// after the first collect.
+/// Beyond this searches are hardly done in fewer passes: the bins of quality's three, one of which has four of six shares.
 std::int64_t most_search_bytes(const LearnFacts& facts) {
   constexpr std::int64_t kMost = 512 * kMebibyte;
-  constexpr std::int64_t kSearches = 4;
-  constexpr std::int64_t kLineBytes = 2048 * std::int64_t{sizeof(std::uint64_t)};
+  constexpr std::int64_t kShares = 6;
+  constexpr std::int64_t kLineBytes = 2048 * std::int64_t{sizeof(std::uint32_t)};
   const std::int64_t lines = facts.shape.z + facts.shape.y + facts.shape.x;
-  return std::max(least_search_bytes(facts), std::min(kMost, kSearches * kLineBytes * lines));
+  return std::max(least_search_bytes(facts), std::min(kMost, kShares * kLineBytes * lines));
 }
 
 /// What a pass needs of the visitors alone, at its most.
@@ -109,8 +113,9 @@ LearnPlan plan_learning(const LearnFacts& facts, std::int64_t free_bytes) {
   const std::int64_t beside = least_search_bytes(facts) + background_bytes(facts);
   plan.least_bytes = beside + std::min(least_stream, level_bytes + visitors_bytes(facts));
   const std::int64_t if_resident = beside + level_bytes + visitors_bytes(facts);
+  const std::int64_t more_search = most_search_bytes(facts) - least_search_bytes(facts);
   plan.resident = std::max(if_resident, level_bytes + facts.mask_file_bytes) <= free_bytes;
-  plan.bytes = plan.resident ? std::min(free_bytes, if_resident + most_search_bytes(facts))
+  plan.bytes = plan.resident ? std::min(free_bytes, if_resident + more_search)
                              : std::max(free_bytes, plan.least_bytes);
   return plan;
 }
