@@ -23,46 +23,26 @@ DensityBins::DensityBins(double lo, double hi)
 
 void DensityBins::add(std::span<const float> values, std::span<const std::uint8_t> inside) {
   constexpr std::size_t kPiece = 256;
-  constexpr auto kLast = static_cast<double>(kBins - 1);
-  constexpr auto kOutside = static_cast<double>(kBins);
   if (!(width_ > 0.0)) return;
-  std::array<std::int32_t, kPiece> bins;
+  std::array<std::uint32_t, kPiece> bins;
   for (std::size_t first = 0; first < values.size(); first += kPiece) {
     const std::size_t count = std::min(kPiece, values.size() - first);
-    // Of all values, without branches, so that the loop becomes vectors.
     for (std::size_t i = 0; i < count; ++i) {
       const auto v = static_cast<double>(values[first + i]);
-      const double scaled = (v - lo_) * per_width_;
-      const double bounded = scaled < kLast ? scaled : kLast;
-      const double below = v <= hi_ ? bounded : kOutside;
-      bins[i] = static_cast<std::int32_t>(v >= lo_ ? below : kOutside);
+      const bool counts = v >= lo_ && v <= hi_ && inside[first + i] != 0;
+      const double bin = std::min((v - lo_) * per_width_, static_cast<double>(kBins - 1));
+      bins[i] = static_cast<std::uint32_t>(counts ? static_cast<std::int32_t>(bin) : static_cast<std::int32_t>(kBins));
     }
-    for (std::size_t i = 0; i < count; ++i)
-      if (inside[first + i] != 0) ++counts_[i % kTables][static_cast<std::size_t>(bins[i])];
+    for (std::size_t i = 0; i < count; ++i) ++counts_[bins[i]];
   }
 }
 
-DensityBins::Counts DensityBins::total() const {
-  Counts sum{};
-  for (const Counts& table : counts_)
-    for (std::size_t bin = 0; bin < sum.size(); ++bin) sum[bin] += table[bin];
-  return sum;
-}
-
 void DensityBins::add(const DensityBins& other) {
-  const Counts more = other.total();
-  for (std::size_t bin = 0; bin < more.size(); ++bin) counts_[0][bin] += more[bin];
-}
-
-void DensityBins::merge(const Merge& merge) {
-  Counts sum = total();
-  merge.sum(sum);
-  counts_ = {sum};
+  for (std::size_t bin = 0; bin < counts_.size(); ++bin) counts_[bin] += other.counts_[bin];
 }
 
 std::optional<double> DensityBins::differential_entropy() const {
-  const Counts all = total();
-  const auto counts = std::span(all).first(kBins);
+  const auto counts = std::span(counts_).first(kBins);
   std::int64_t total = 0;
   for (const std::int64_t count : counts) total += count;
   if (total == 0) return std::nullopt;

@@ -20,23 +20,17 @@ class DensityBins {
   void add(std::span<const float> values, std::span<const std::uint8_t> inside);
   void add(const DensityBins& other);
   /// Makes it that of all processes which share the values.
-  void merge(const Merge& merge);
+  void merge(const Merge& merge) { merge.sum(counts_); }
   /// In nats; no value where nothing lies in the range.
   [[nodiscard]] std::optional<double> differential_entropy() const;
 
  private:
   static constexpr std::size_t kBins = 100;
-  using Counts = std::array<std::int64_t, kBins + 1>;  ///< the last one of what lies outside
-  /// Neighbours are alike: a single table would have each wait for the one before.
-  static constexpr std::size_t kTables = 4;
-
-  [[nodiscard]] Counts total() const;
-
   double lo_;
   double hi_;
   double width_;
   double per_width_;
-  std::array<Counts, kTables> counts_{};
+  std::array<std::int64_t, kBins + 1> counts_{};  ///< the last one of what lies outside
 };
 
 /// QualityNumbers::entropy, added up box by box by several workers.
