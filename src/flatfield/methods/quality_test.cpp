@@ -53,10 +53,11 @@ TEST(ProfileCv, leaves_out_planes_without_mask_voxels_and_voxels_outside_the_mas
 }
 
 TEST(ProfileCv, of_a_box_with_more_voxels_in_a_plane_than_16_bits_count_is_that_of_small_boxes) {
-  // Planes of 1, 300 and 300 rows of nearly one value: counts of 90,000 and more in a bin.
+  // Planes of nearly one value: counts of 90,000 and more in a bin.
   const Box3 whole{{0, 0, 0}, {3, 300, 301}};
   Block<float> volume(whole.shape);
-  for (std::int64_t i = 0; i < volume.size(); ++i) volume.data()[i] = i % 7 == 0 ? 9.0F : 4.0F + static_cast<float>(i % 301 % 2);
+  for (std::int64_t i = 0; i < volume.size(); ++i)
+    volume.data()[i] = i % 7 == 0 ? 9.0F : 4.0F + static_cast<float>(i % 301 % 2);
   const Block<std::uint8_t> inside(whole.shape, 1);
   AxisPercentiles<numerics::RankCounts> at_once({whole.shape, 80.0, {99.0}, {100.0F}, 1, 1 << 24});
   AxisPercentiles<numerics::RankCounts> by_rows({whole.shape, 80.0, {99.0}, {100.0F}, 1, 1 << 24});
@@ -274,6 +275,26 @@ TEST(Quality, of_a_sampled_level_is_that_of_the_whole_but_for_fractions_of_count
   const QualityNumbers rounded = level.measure();
   EXPECT_EQ(sampled.profile_cv_after, rounded.profile_cv_after);
   EXPECT_EQ(sampled.foreground_median.after, rounded.foreground_median.after);
+}
+
+TEST(Quality, the_entropies_of_a_sampled_level_are_those_of_its_slabs) {
+  // 24 planes of 4 x 4 voxels; the slab is planes 8 to 15, and only what lies in it counts.
+  Block<float> level(Extent3{24, 4, 4});
+  for (std::int64_t i = 0; i < level.size(); ++i) level.data()[i] = static_cast<float>(100 + i);
+  const auto measure = [&](std::int64_t first, std::int64_t last) {
+    BitVolume mask(level.shape());
+    for (std::int64_t i = 16 * first; i < 16 * last; ++i) mask.set(i / 16, i / 4 % 4, i % 4, true);
+    BlockStream stream(level.view(), {3, 4, 5});
+    const auto unchanged = [](const Box3&, BlockView<float>) {};
+    const std::vector<std::int64_t> planes;
+    const Correction correction;
+    const std::optional<AxisFit> fit;
+    return measure_quality({stream, unchanged, unchanged, mask.view(), planes, correction, fit, 100000, 0.0F, 0.0F, 1})
+        .entropy;
+  };
+  EXPECT_TRUE(measure(8, 16).before && measure(8, 16).after);
+  EXPECT_FALSE(measure(0, 8).before) << "its foreground lies in no slab";
+  EXPECT_FALSE(measure(16, 24).after);
 }
 
 TEST(Quality, mask_agreement_is_measured_on_evenly_spread_slabs_of_large_levels) {
