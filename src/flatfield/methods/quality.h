@@ -117,8 +117,8 @@ constexpr std::int64_t kFullSizeSampleVoxels = std::int64_t{1} << 28;
 [[nodiscard]] std::int64_t least_quality_bytes(const Extent3& shape, int workers);
 /// The pass of measure_quality that sees most.
 [[nodiscard]] LevelPass quality_pass(bool with_mask);
-/// The planes that the agreement of a mask and the entropies are measured on: all of a level of at most `most_voxels`, else slabs of 8, evenly
-/// spread, that hold about so many.
+/// The planes that the agreement of a mask and the entropies are measured on: all of a level of at most `most_voxels`,
+/// else slabs of 8, evenly spread, that hold about so many.
 [[nodiscard]] std::vector<PlaneRange> sample_planes(const Extent3& shape, std::int64_t most_voxels);
 
 /// Coefficient of variation along each axis: 100 * standard deviation / mean over the planes along

@@ -128,7 +128,7 @@ class RankSearch {
   void add_tally(std::size_t line, std::span<const Tally> tally) {
     Weight* const counts = counts_.data() + line * bins_;
     const Tally* const more = tally.data();
-    // One lock for all bins: to add each by itself, as an atomic number, takes ten times as long.
+    // One lock for all bins: sums become vectors, which atomic numbers do not.
     const std::scoped_lock lock(stripes_[line % kStripes]);
     for (std::size_t bin = 0; bin < bins_; ++bin) counts[bin] += more[bin];
   }

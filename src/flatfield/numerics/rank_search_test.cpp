@@ -192,7 +192,8 @@ TEST(RankSearch, needs_one_pass_for_values_on_a_grid_around_the_middle_of_a_rang
     std::vector<float> values;
     for (auto& sample : samples) {
       const unsigned kind = random() % 8;
-      const unsigned multiple = kind == 0 ? random() % 50 : kind == 1 ? middle * 3 : middle - std::min(spread, middle) + random() % (2 * spread);
+      const unsigned near = middle - std::min(spread, middle) + random() % (2 * spread);
+      const unsigned multiple = kind == 0 ? random() % 50 : kind == 1 ? middle * 3 : near;
       sample = {0, static_cast<float>(multiple) * grid, 1};
       values.push_back(sample.value);
     }

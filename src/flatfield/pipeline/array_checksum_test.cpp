@@ -38,8 +38,9 @@ class ArrayChecksum : public testing::Test {
     array_.emplace(zarr::Array::create(store_, "a", metadata));
     zarr::ChunkScratch scratch;
     std::vector<std::uint16_t> chunk(4 * 4 * 4);
+    std::uint16_t next = 0;
     for (std::int64_t i = 0; i < kChunks; ++i) {
-      for (std::size_t k = 0; k < chunk.size(); ++k) chunk[k] = static_cast<std::uint16_t>(64 * i + static_cast<std::int64_t>(k));
+      for (std::uint16_t& voxel : chunk) voxel = next++;
       array_->write_chunk({0, 0, i / 4, i / 2 % 2, i % 2}, std::as_bytes(std::span(chunk)), scratch);
     }
     whole_ = array_checksum(*array_);

@@ -94,7 +94,8 @@ class Job {
 
   [[nodiscard]] Extent3 shape() const { return tile_->spatial_shape(levels_.target); }
 
-  /// What passes through once must not drive everything else out of the memory of a machine that cannot hold it anyway.
+  /// What passes through once must not drive everything else out of the memory of a machine that can hardly hold it: more
+  /// than half of what a run may use unless it is told otherwise.
   [[nodiscard]] storage::Caching caching() const {
     const std::int64_t voxel_bytes = shape().volume() * static_cast<std::int64_t>(size_of(input_->metadata().dtype));
     return voxel_bytes > execution::default_memory_ceiling() / 2 ? storage::Caching::kPassing : storage::Caching::kKept;
