@@ -19,9 +19,8 @@ void gaussian_filter_block(BlockView<float> seen, const Box3& inner,
   // One axis after the other, each on what the next ones still need of it.
   Box3 needed{{0, 0, 0}, seen.shape};
   for (int axis = 0; axis < 3; ++axis) {
-    std::array<double, 3> one{};
-    one[static_cast<std::size_t>(axis)] = sigma_voxels[static_cast<std::size_t>(axis)];
-    gaussian_filter(seen.sub(needed), one, serial_for);
+    gaussian_filter_axis(seen.sub(needed), axis, sigma_voxels[static_cast<std::size_t>(axis)], inner.origin[axis],
+                         inner.end()[axis], serial_for);
     needed.origin[axis] = inner.origin[axis];
     needed.shape[axis] = inner.shape[axis];
   }

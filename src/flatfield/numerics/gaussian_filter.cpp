@@ -34,8 +34,9 @@ struct Kernel {
 
 /// Values per stretch: 17 lines of this many doubles (sigma 2) stay within a 32 KiB cache.
 constexpr std::int64_t kStretch = 192;
-/// Rows of the x pass per call of the parallel body.
+/// Rows of the x pass, and stretches of the others, per call of the parallel body.
 constexpr std::int64_t kRowsPerTask = 32;
+constexpr std::int64_t kColumnsPerTask = 8;
 
 /// Half-sample reflection of any index into [0, length).
 std::int64_t reflect(std::int64_t index, std::int64_t length) {
@@ -45,54 +46,114 @@ std::int64_t reflect(std::int64_t index, std::int64_t length) {
   return phase < length ? phase : period - 1 - phase;
 }
 
-/// Filters in place along an axis of `length` samples, `stride` apart, `width` <= kStretch
-/// neighbouring columns at once. The lines that are still needed are kept, widened, in a ring.
-void filter_columns(float* first, std::int64_t length, std::int64_t stride, std::int64_t width,
-                    const Kernel& kernel) {
-  const std::int64_t radius = kernel.radius();
-  // Where the window of two sums is shorter than the axis it holds every reflected line too; otherwise all
-  // lines are kept.
-  const std::int64_t slots = std::min(2 * radius + 2, length);
-  std::vector<double> ring(static_cast<std::size_t>(slots * width));
-  const auto slot = [&](std::int64_t line) { return ring.data() + line % slots * width; };
-  std::vector<const double*> lines(static_cast<std::size_t>(length + 2 * radius));
-  for (std::int64_t i = 0; i < std::ssize(lines); ++i)
-    lines[static_cast<std::size_t>(i)] = slot(reflect(i - radius, length));
-
-  std::int64_t loaded = 0;
-  const auto load = [&](std::int64_t last) {
-    for (; loaded < std::min(last, length); ++loaded) widen_line(first + loaded * stride, width, slot(loaded));
-  };
-  std::int64_t i = 0;
-  if (kernel.parity == Parity::kEven)
-    for (; i + 2 <= length; i += 2) {
-      load(i + radius + 2);
-      sum_even_line_pair(lines.data() + i, radius, kernel.weights.data(), width, first + i * stride,
-                         first + (i + 1) * stride);
-    }
-  for (; i < length; ++i) {
-    load(i + radius + 1);
-    kernel.apply(lines.data() + i, width, first + i * stride);
+/// Filters columns of `length` samples in place, up to kStretch neighbouring ones at once, and writes their samples
+/// [begin, end) alone. The lines that are still needed are kept, widened, in a ring.
+class ColumnFilter {
+ public:
+  /// The kernel must outlive it.
+  ColumnFilter(const Kernel& kernel, std::int64_t length, std::int64_t begin, std::int64_t end)
+      : kernel_(kernel), length_(length), begin_(begin), end_(end) {
+    const std::int64_t radius = kernel.radius();
+    // Where the window of two sums is shorter than the axis it holds every reflected line too; otherwise all
+    // lines are kept.
+    slots_ = std::min(2 * radius + 2, length);
+    ring_.resize(static_cast<std::size_t>(slots_ * kStretch));
+    lines_.resize(static_cast<std::size_t>(end - begin + 2 * radius));
+    for (std::int64_t i = 0; i < std::ssize(lines_); ++i)
+      lines_[static_cast<std::size_t>(i)] = slot(reflect(begin + i - radius, length));
   }
-}
 
-/// Filters `rows` rows in place along x.
-void filter_rows(float* first, std::int64_t rows, std::int64_t row_stride, std::int64_t length,
-                 const Kernel& kernel) {
-  const std::int64_t radius = kernel.radius();
-  std::vector<double> extended(static_cast<std::size_t>(length + 2 * radius));
-  double* const middle = extended.data() + radius;
-  std::vector<const double*> lines(kernel.weights.size());
-  for (std::size_t i = 0; i < lines.size(); ++i) lines[i] = extended.data() + i;
-  for (std::int64_t y = 0; y < rows; ++y) {
-    float* const row = first + y * row_stride;
-    widen_line(row, length, middle);
-    for (std::int64_t i = 1; i <= radius; ++i) {
-      middle[-i] = middle[reflect(-i, length)];
-      middle[length - 1 + i] = middle[reflect(length - 1 + i, length)];
+  /// Filters the columns from `first` on, `width` of them; their samples are `stride` apart.
+  void apply(float* first, std::int64_t stride, std::int64_t width) {
+    const std::int64_t radius = kernel_.radius();
+    std::int64_t loaded = std::max<std::int64_t>(0, begin_ - radius);
+    const auto load = [&](std::int64_t last) {
+      for (; loaded < std::min(last, length_); ++loaded) widen_line(first + loaded * stride, width, slot(loaded));
+    };
+    std::int64_t i = begin_;
+    if (kernel_.parity == Parity::kEven)
+      for (; i + 2 <= end_; i += 2) {
+        load(i + radius + 2);
+        sum_even_line_pair(lines_.data() + (i - begin_), radius, kernel_.weights.data(), width, first + i * stride,
+                           first + (i + 1) * stride);
+      }
+    for (; i < end_; ++i) {
+      load(i + radius + 1);
+      kernel_.apply(lines_.data() + (i - begin_), width, first + i * stride);
     }
-    kernel.apply(lines.data(), length, row);
   }
+
+ private:
+  [[nodiscard]] double* slot(std::int64_t line) { return ring_.data() + line % slots_ * kStretch; }
+
+  const Kernel& kernel_;
+  const std::int64_t length_;
+  const std::int64_t begin_;
+  const std::int64_t end_;
+  std::int64_t slots_ = 0;
+  std::vector<double> ring_;
+  std::vector<const double*> lines_;  ///< those of the first sum, and one more for each further one
+};
+
+/// Filters rows of `length` samples in place along x, and writes their samples [begin, end) alone.
+class RowFilter {
+ public:
+  /// The kernel must outlive it.
+  RowFilter(const Kernel& kernel, std::int64_t length, std::int64_t begin, std::int64_t end)
+      : kernel_(kernel), length_(length), begin_(begin), end_(end) {
+    extended_.resize(static_cast<std::size_t>(length + 2 * kernel.radius()));
+    for (std::size_t i = 0; i < kernel.weights.size(); ++i)
+      lines_.push_back(extended_.data() + begin + static_cast<std::int64_t>(i));
+  }
+
+  void apply(float* row) {
+    const std::int64_t radius = kernel_.radius();
+    double* const middle = extended_.data() + radius;
+    // All of a row whose radius is longer than it: reflections repeat.
+    const std::int64_t first = std::max<std::int64_t>(0, begin_ - radius);
+    const std::int64_t last = std::min(length_, end_ + radius);
+    widen_line(row + first, last - first, middle + first);
+    for (std::int64_t i = begin_ - radius; i < 0; ++i) middle[i] = middle[reflect(i, length_)];
+    for (std::int64_t i = length_; i < end_ + radius; ++i) middle[i] = middle[reflect(i, length_)];
+    kernel_.apply(lines_.data(), end_ - begin_, row + begin_);
+  }
+
+ private:
+  const Kernel& kernel_;
+  const std::int64_t length_;
+  const std::int64_t begin_;
+  const std::int64_t end_;
+  std::vector<double> extended_;      ///< a row with its reflections
+  std::vector<const double*> lines_;  ///< the row, shifted
+};
+
+/// One pass, along one axis.
+void filter_axis(BlockView<float> volume, int axis, const Kernel& kernel, std::int64_t begin, std::int64_t end,
+                 const ParallelFor& parallel_for) {
+  const Extent3& shape = volume.shape;
+  if (axis == 2) {
+    const std::int64_t groups = ceil_div(shape.y, kRowsPerTask);
+    parallel_for(shape.z * groups, [&](std::int64_t task) {
+      RowFilter filter(kernel, shape.x, begin, end);
+      const std::int64_t first = task % groups * kRowsPerTask;
+      for (std::int64_t y = first; y < std::min(first + kRowsPerTask, shape.y); ++y)
+        filter.apply(volume.row(task / groups, y));
+    });
+    return;
+  }
+  // One task per stretch of x and some indices of the axis that is left over.
+  const std::int64_t stride = axis == 0 ? volume.stride_z : volume.stride_y;
+  const std::int64_t other_stride = axis == 0 ? volume.stride_y : volume.stride_z;
+  const std::int64_t others = axis == 0 ? shape.y : shape.z;
+  const std::int64_t stretches = ceil_div(shape.x, kStretch);
+  const std::int64_t groups = ceil_div(others, kColumnsPerTask);
+  parallel_for(groups * stretches, [&](std::int64_t task) {
+    ColumnFilter filter(kernel, shape[axis], begin, end);
+    const std::int64_t x = task % stretches * kStretch;
+    const std::int64_t first = task / stretches * kColumnsPerTask;
+    for (std::int64_t i = first; i < std::min(first + kColumnsPerTask, others); ++i)
+      filter.apply(volume.data + i * other_stride + x, stride, std::min(kStretch, shape.x - x));
+  });
 }
 
 /// numpy's pairwise summation, so that the normalised weights have numpy's bits.
@@ -151,36 +212,21 @@ void gaussian_filter(BlockView<float> volume, const std::array<double, 3>& sigma
   gaussian_derivative(volume, sigma_voxels, {0, 0, 0}, parallel_for);
 }
 
+void gaussian_filter_axis(BlockView<float> volume, int axis, double sigma_voxels, std::int64_t begin, std::int64_t end,
+                          const ParallelFor& parallel_for) {
+  if (volume.shape.empty() || begin >= end || !(sigma_voxels > 0)) return;
+  filter_axis(volume, axis, {gaussian_kernel(sigma_voxels), Parity::kEven}, begin, end, parallel_for);
+}
+
 void gaussian_derivative(BlockView<float> volume, const std::array<double, 3>& sigma_voxels,
                          const std::array<int, 3>& orders, const ParallelFor& parallel_for) {
-  const Extent3 shape = volume.shape;
-  if (shape.empty()) return;
-  const std::int64_t stretches = ceil_div(shape.x, kStretch);
-  const auto kernel_of = [&](std::size_t axis) {
-    return Kernel{gaussian_kernel(sigma_voxels[axis], 4.0, orders[axis]),
-                  orders[axis] == 1 ? Parity::kOdd : Parity::kEven};
-  };
-
-  // Along z or y: one task per stretch of x and index of the axis that is left over.
-  const auto filter_across = [&](std::size_t axis, std::int64_t length, std::int64_t stride,
-                                 std::int64_t others, std::int64_t other_stride) {
-    const Kernel kernel = kernel_of(axis);
-    parallel_for(others * stretches, [&](std::int64_t task) {
-      const std::int64_t x = task % stretches * kStretch;
-      filter_columns(volume.data + task / stretches * other_stride + x, length, stride,
-                     std::min(kStretch, shape.x - x), kernel);
-    });
-  };
-  if (sigma_voxels[0] > 0) filter_across(0, shape.z, volume.stride_z, shape.y, volume.stride_y);
-  if (sigma_voxels[1] > 0) filter_across(1, shape.y, volume.stride_y, shape.z, volume.stride_z);
-  if (sigma_voxels[2] > 0) {
-    const Kernel kernel = kernel_of(2);
-    const std::int64_t groups = ceil_div(shape.y, kRowsPerTask);
-    parallel_for(shape.z * groups, [&](std::int64_t task) {
-      const std::int64_t y = task % groups * kRowsPerTask;
-      filter_rows(volume.row(task / groups, y), std::min(kRowsPerTask, shape.y - y),
-                  volume.stride_y, shape.x, kernel);
-    });
+  if (volume.shape.empty()) return;
+  for (int axis = 0; axis < 3; ++axis) {
+    const auto at = static_cast<std::size_t>(axis);
+    if (!(sigma_voxels[at] > 0)) continue;
+    const Kernel kernel{gaussian_kernel(sigma_voxels[at], 4.0, orders[at]),
+                        orders[at] == 1 ? Parity::kOdd : Parity::kEven};
+    filter_axis(volume, axis, kernel, 0, volume.shape[axis], parallel_for);
   }
 }
 

@@ -27,6 +27,11 @@ namespace flatfield::numerics {
 void gaussian_filter(BlockView<float> volume, const std::array<double, 3>& sigma_voxels,
                      const ParallelFor& parallel_for);
 
+/// The pass of gaussian_filter along one axis (0 = z), of which the samples [begin, end) alone are written, each with
+/// the bits that the whole pass gives it.
+void gaussian_filter_axis(BlockView<float> volume, int axis, double sigma_voxels, std::int64_t begin, std::int64_t end,
+                          const ParallelFor& parallel_for);
+
 /// gaussian_filter with scipy's `order` per axis: 0 smooths, 1 and 2 take that derivative of the
 /// smoothed volume. An axis of sigma 0 is left out whatever its order. The same agreement, where
 /// the sums do not cancel.
