@@ -52,25 +52,30 @@ void add_to_histogram(BlockView<const float> values, BlockView<const std::uint8_
     }
 }
 
-/// min(v_low, limit), smoothed: what profiles are taken from; in place in the block's box.
-void make_profile_values(const LevelBlock& block, float cap, const std::array<double, 3>& sigma) {
-  for (float& v : block.values.span()) v = v < cap ? v : cap;
-  numerics::gaussian_filter_block(block.values, block.inner(), sigma);
-}
-
 /// LevelPass::wants of a visitor that looks at foreground only.
 std::function<bool(const Box3&)> wanted_by(const FitMask& mask) {
   return [&mask](const Box3& box) { return mask.may_hold(box); };
 }
 
-/// Percentiles of all planes along the three axes of the profile volume.
+/// Percentiles of all planes along the three axes of the profile volume: min(v_low, cap), smoothed.
 template <class Search>
 void find_percentiles(LevelStream& v_low, const FitMask& mask, float cap, const FittingOptions& options,
                       const WeightField* weights, AxisPercentiles<Search>& found) {
   const double s = options.gaussian_sigma;
   const std::array<double, 3> sigma{s, s, s};
   LevelPass pass{numerics::gaussian_reach(sigma), weights == nullptr ? 0 : 1, {}, wanted_by(mask)};
-  if (weights != nullptr) pass.halo = max(pass.halo, weights->reach());
+  const auto capped = [cap](const Box3&, BlockView<float> values) {
+    for (std::int64_t z = 0; z < values.shape.z; ++z)
+      for (std::int64_t y = 0; y < values.shape.y; ++y) {
+        float* row = values.row(z, y);
+        for (std::int64_t x = 0; x < values.shape.x; ++x) row[x] = row[x] < cap ? row[x] : cap;
+      }
+  };
+  // Weights are those of values that are not capped.
+  if (weights != nullptr)
+    pass.halo = max(pass.halo, weights->reach());
+  else
+    pass.change = capped;
   MaskMemory masks(v_low.workers());
   while (!found.done()) {
     v_low.visit(pass, [&](const LevelBlock& block) {
@@ -82,8 +87,9 @@ void find_percentiles(LevelStream& v_low, const FitMask& mask, float cap, const 
       if (weights != nullptr) {
         weights->weigh(block, block.spare[0]);
         weight = block.spare[0].sub(block.inner());
+        capped(block.seen, block.values);
       }
-      make_profile_values(block, cap, sigma);
+      numerics::gaussian_filter_block(block.values, block.inner(), sigma);
       found.add(block.box, block.values.sub(block.inner()), inside, block.worker, weight);
     });
     found.end_pass(v_low.merge());

@@ -34,7 +34,7 @@ class SmoothedStream : public LevelStream {
   [[nodiscard]] int workers() const override { return level_.workers(); }
   /// Of passes without halo: the voxels of the box are smoothed, those around it are not.
   void visit(const LevelPass& pass, const Visitor& visitor) override {
-    level_.visit({numerics::gaussian_reach(sigma_), pass.spare_volumes, pass.planes, pass.wants},
+    level_.visit({numerics::gaussian_reach(sigma_), pass.spare_volumes, pass.planes, pass.wants, pass.change},
                  [&](const LevelBlock& block) {
                    numerics::gaussian_filter_block(block.values, block.inner(), sigma_);
                    visitor(block);
@@ -314,10 +314,11 @@ void subtract_background(BlockView<float> values, const Box3& box, BlockView<con
 }
 
 void SubtractedStream::visit(const LevelPass& pass, const Visitor& visitor) {
-  raw_.visit(pass, [&](const LevelBlock& block) {
-    if (background_) subtract_background(block.values, block.seen, *background_);
-    visitor(block);
-  });
+  LevelPass changed = pass;
+  if (background_)
+    changed.change = one_after_another(
+        [this](const Box3& box, BlockView<float> values) { subtract_background(values, box, *background_); }, pass.change);
+  raw_.visit(changed, visitor);
 }
 
 }  // namespace flatfield::methods

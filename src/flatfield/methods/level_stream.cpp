@@ -1,6 +1,7 @@
 #include "flatfield/methods/level_stream.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace flatfield::methods {
 
@@ -11,6 +12,15 @@ std::vector<PlaneRange> plane_ranges(std::span<const std::int64_t> planes) {
     ranges.back().last = z + 1;
   }
   return ranges;
+}
+
+LevelChange one_after_another(LevelChange first, LevelChange second) {
+  if (!first) return second;
+  if (!second) return first;
+  return [first = std::move(first), second = std::move(second)](const Box3& box, BlockView<float> values) {
+    first(box, values);
+    second(box, values);
+  };
 }
 
 void BlockStream::visit(const LevelPass& pass, const Visitor& visitor) {
@@ -26,6 +36,7 @@ void BlockStream::visit(const LevelPass& pass, const Visitor& visitor) {
       std::vector<Block<float>> memory;
       for (int k = 0; k <= pass.spare_volumes; ++k) memory.emplace_back(block.seen.shape, -1.0F);
       copy_block<float>(level_.sub(block.seen), memory.front().view());
+      if (pass.change) pass.change(block.seen, memory.front().view());
       std::vector<BlockView<float>> views;
       for (Block<float>& volume : memory) views.push_back(volume.view());
       block.values = views.front();

@@ -35,6 +35,11 @@ struct LevelBlock {
   [[nodiscard]] Box3 inner() const { return {box.origin - seen.origin, box.shape}; }
 };
 
+/// Replaces the values of a box of a level, in place, each by what depends on it and its place alone.
+using LevelChange = std::function<void(const Box3& box, BlockView<float> values)>;
+/// The one and then the other, either of which may be empty.
+[[nodiscard]] LevelChange one_after_another(LevelChange first, LevelChange second);
+
 /// What a pass over a level needs.
 struct LevelPass {
   Extent3 halo;  ///< voxels around each box that the visitor must see
@@ -44,6 +49,9 @@ struct LevelPass {
   /// voxels that lie farther than the halo from those that it wants may have any value. From several threads; empty = it
   /// wants all.
   std::function<bool(const Box3&)> wants = {};
+  /// What becomes of the values of a box of the level, in place, before a visitor sees them; empty = nothing. Called plane
+  /// by plane, when they have just been read, from several threads.
+  LevelChange change = {};
 };
 
 /// A level (z, y, x) that need not fit into memory: it is visited part by part, as often as it takes.

@@ -43,20 +43,19 @@ float mask_factor(const Correction& correction) {
 /// The level as it is after some changes.
 class ChangedStream : public LevelStream {
  public:
-  ChangedStream(LevelStream& level, const QualityInput::Change& change) : level_(level), change_(change) {}
+  ChangedStream(LevelStream& level, const LevelChange& change) : level_(level), change_(change) {}
   [[nodiscard]] const Extent3& shape() const override { return level_.shape(); }
   [[nodiscard]] int workers() const override { return level_.workers(); }
   void visit(const LevelPass& pass, const Visitor& visitor) override {
-    level_.visit(pass, [&](const LevelBlock& block) {
-      change_(block.seen, block.values);
-      visitor(block);
-    });
+    LevelPass changed = pass;
+    changed.change = one_after_another(change_, pass.change);
+    level_.visit(changed, visitor);
   }
   [[nodiscard]] const Merge& merge() const override { return level_.merge(); }
 
  private:
   LevelStream& level_;
-  const QualityInput::Change& change_;
+  const LevelChange& change_;
 };
 
 numerics::Moments divided(const numerics::Moments& moments, double by) {
@@ -160,9 +159,8 @@ class Measurement {
     StreamPercentiles after({50.0}, {kTypicalMost}, input_.bytes / 2);
     bool first = true;
     while (!before.done() || !after.done()) {
-      input_.raw.visit({{}, 0, plane_ranges(planes)}, [&](const LevelBlock& block) {
+      before_stream_.visit({{}, 0, plane_ranges(planes)}, [&](const LevelBlock& block) {
         Part& mine = parts[static_cast<std::size_t>(block.worker)];
-        input_.to_before(block.box, block.values);
         const std::span<const float> values = block.values.span();
         const BlockView<std::uint8_t> inside = mask_memory(block);
         if (!before.done()) before.add(block.values);
@@ -220,9 +218,8 @@ class Measurement {
   /// The same of some slabs of the level, measured.
   [[nodiscard]] Entropies sampled_entropies(const Medians& before) {
     Entropies entropies = entropies_of(before);
-    input_.raw.visit({{}, 0, sample_planes(shape_, input_.sample_voxels)}, [&](const LevelBlock& block) {
+    before_stream_.visit({{}, 0, sample_planes(shape_, input_.sample_voxels)}, [&](const LevelBlock& block) {
       const BlockView<std::uint8_t> inside = mask_memory(block);
-      input_.to_before(block.box, block.values);
       if (!expand_mask(block.box, block.values, inside)) return;
       entropies.add_before(block.values.span(), inside.span(), block.worker);
       input_.to_after(block.box, block.values);
@@ -285,19 +282,23 @@ class Measurement {
         if (keeps_raw) copy_block<float>(block.values, v_low = block.spare[0]);
         bool any = input_.mask && expand_mask(box, v_low, inside);
         if (any && !raw.done()) raw.add(box, block.values, inside, block.worker);
-        input_.to_before(box, v_low);
-        if (!input_.mask) any = expand_mask(box, v_low, inside);
+        Worker& mine = worker_[static_cast<std::size_t>(block.worker)];
+        for_each_plane(box, v_low, inside, [&](const Box3& plane, BlockView<float> values, BlockView<std::uint8_t> in) {
+          input_.to_before(plane, values);
+          if (!input_.mask) any = expand_mask(plane, values, in) || any;
+          if (first && any) mine.before.add_where(values.span(), in.span());
+        });
         if (any && keeps_raw) raw.add(box, block.values, inside, block.worker);
         if (!first && !any) return;
-        Worker& mine = worker_[static_cast<std::size_t>(block.worker)];
         if (any && !before.done()) before.add(box, v_low, inside, block.worker);
-        if (first && any) mine.before.add_where(v_low.span(), inside.span());
-        if (measures_entropies) entropies->add_before(v_low.span(), inside.span(), block.worker);
-        input_.to_after(box, v_low);
-        if (rounds) round_counts(v_low.span());
-        if (first && any) mine.after.add_where(v_low.span(), inside.span());
-        if (first) count_saturated(v_low, mine);
-        if (measures_entropies) entropies->add_after(v_low.span(), inside.span(), block.worker);
+        for_each_plane(box, v_low, inside, [&](const Box3& plane, BlockView<float> values, BlockView<std::uint8_t> in) {
+          if (measures_entropies) entropies->add_before(values.span(), in.span(), block.worker);
+          input_.to_after(plane, values);
+          if (rounds) round_counts(values.span());
+          if (first && any) mine.after.add_where(values.span(), in.span());
+          if (first) count_saturated(values, mine);
+          if (measures_entropies) entropies->add_after(values.span(), in.span(), block.worker);
+        });
         if (any && !after.done()) after.add(box, v_low, inside, block.worker);
       });
       for (Medians* medians : {&raw, &before, &after})
@@ -341,8 +342,21 @@ class Measurement {
     for (float& v : values) v = (std::min(std::max(v, 0.0F), kSaturated) + kWhole) - kWhole;
   }
 
+  /// Of a plane of a box.
   static void count_saturated(BlockView<const float> after, Worker& worker) {
-    for (const float v : after.span()) worker.saturated += v >= kSaturated ? 1 : 0;
+    std::int32_t count = 0;
+    for (const float v : after.span()) count += v >= kSaturated ? 1 : 0;
+    worker.saturated += count;
+  }
+
+  /// Calls visit(box, values, inside) for the planes of a box, one by one: what is done to one of them is done in the cache.
+  template <class Visit>
+  static void for_each_plane(const Box3& box, BlockView<float> values, BlockView<std::uint8_t> inside, Visit visit) {
+    const Extent3 shape{1, box.shape.y, box.shape.x};
+    for (std::int64_t z = 0; z < box.shape.z; ++z) {
+      const Box3 plane{{z, 0, 0}, shape};
+      visit(Box3{box.origin + plane.origin, shape}, values.sub(plane), inside.sub(plane));
+    }
   }
 
   /// Makes sums over this process's part of the level those over all of it.

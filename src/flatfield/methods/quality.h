@@ -83,12 +83,9 @@ struct QualityNumbers {
 
 /// What quality is measured on: a level, which is visited box by box, and what becomes of its boxes.
 struct QualityInput {
-  /// Replaces the values of a box of the level, in place. From several threads.
-  using Change = std::function<void(const Box3& box, BlockView<float> values)>;
-
   LevelStream& raw;
-  Change to_before;  ///< raw values into v_low
-  Change to_after;   ///< v_low into corrected values (LevelCorrection)
+  LevelChange to_before;  ///< raw values into v_low; from several threads
+  LevelChange to_after;   ///< v_low into corrected values (LevelCorrection); from several threads
   /// The foreground that the method used; none = one is made from the data (MaskSource).
   std::optional<BitView> mask;
   const std::vector<std::int64_t>& background_planes;  ///< of the level; may be empty

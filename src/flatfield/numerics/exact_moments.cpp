@@ -1,59 +1,40 @@
 #include "flatfield/numerics/exact_moments.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <vector>
 
 #include "flatfield/core/error.h"
+#include "flatfield/numerics/moment_sums.h"
 
 namespace flatfield::numerics {
 namespace {
 
 constexpr double kUnits = 65536.0;
-/// Adding this to a double below 2^32 leaves its nearest integer in the low bits.
-constexpr double kRounder = 4503599627370496.0;
 constexpr std::uint64_t kLow32 = 0xFFFFFFFFU;
-/// Sums of so many halves of squares, below 2^32 each, fit into 64 bits.
-constexpr std::size_t kPiece = 65536;
-
-std::uint64_t units_of(float value) {
-  return std::bit_cast<std::uint64_t>(static_cast<double>(value) * kUnits + kRounder) & kLow32;
-}
 
 }  // namespace
 
-/// Adds `count` values, as multiples of the unit.
-template <class UnitsOf>
-void ExactMoments::add_units(std::size_t count, UnitsOf units_of) {
-  for (std::size_t first = 0; first < count; first += kPiece) {
-    const std::size_t last = std::min(count, first + kPiece);
-    std::uint64_t sum = 0;
-    std::uint64_t squares_low = 0;
-    std::uint64_t squares_high = 0;
-    for (std::size_t i = first; i < last; ++i) {
-      const std::uint64_t units = units_of(i);
-      const std::uint64_t square = units * units;
-      sum += units;
-      squares_low += square & kLow32;
-      squares_high += square >> 32U;
-    }
-    sum_ += sum;
-    squares_ += (Wide{squares_high} << 32U) + squares_low;
+void ExactMoments::add_values(const float* values, const std::uint8_t* inside, std::size_t count) {
+  for (std::size_t first = 0; first < count; first += kMostMomentValues) {
+    const std::size_t piece = std::min<std::size_t>(count - first, kMostMomentValues);
+    const MomentSums sums =
+        moment_sums(values + first, inside == nullptr ? nullptr : inside + first, static_cast<std::int64_t>(piece));
+    sum_ += sums.sum;
+    squares_ += (Wide{sums.squares_high} << 32U) + sums.squares_low;
   }
 }
 
 void ExactMoments::add(std::span<const float> values) {
   count_ += static_cast<std::int64_t>(values.size());
-  add_units(values.size(), [&](std::size_t i) { return units_of(values[i]); });
+  add_values(values.data(), nullptr, values.size());
 }
 
 void ExactMoments::add_where(std::span<const float> values, std::span<const std::uint8_t> inside) {
   std::int64_t count = 0;
   for (const std::uint8_t in : inside) count += in;
   count_ += count;
-  // What is not inside adds nothing to either sum.
-  add_units(values.size(), [&](std::size_t i) { return units_of(values[i]) & (0 - std::uint64_t{inside[i]}); });
+  add_values(values.data(), inside.data(), values.size());
 }
 
 void ExactMoments::add(const ExactMoments& other) {

@@ -27,8 +27,8 @@ class ExactMoments {
   [[nodiscard]] double sum() const;
 
  private:
-  template <class UnitsOf>
-  void add_units(std::size_t count, UnitsOf units_of);
+  /// Those of the values where `inside` is 1, or all where it is null.
+  void add_values(const float* values, const std::uint8_t* inside, std::size_t count);
 
   __extension__ using Wide = unsigned __int128;
   std::int64_t count_ = 0;

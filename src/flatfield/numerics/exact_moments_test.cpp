@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 #include <vector>
 
 #include "flatfield/core/error.h"
+#include "flatfield/numerics/moment_sums.h"
+#include "support/each_cpu_target.h"
 
 namespace flatfield::numerics {
 namespace {
@@ -68,6 +71,40 @@ TEST(ExactMoments, of_the_values_inside_are_those_of_these_alone) {
   EXPECT_EQ(found.count(), expected.count());
   EXPECT_EQ(found.sum(), expected.sum());
   EXPECT_EQ(found.moments().deviation, expected.moments().deviation);
+}
+
+TEST(ExactMoments, have_the_same_bits_on_every_cpu) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  std::vector<float> values(1003);
+  std::vector<std::uint8_t> inside(values.size());
+  for (float& v : values) v = std::uniform_real_distribution<float>(0, 65535)(random);
+  for (std::uint8_t& in : inside) in = random() % 3 != 0 ? 1 : 0;
+  values[7] = 0.5F / 65536.0F;  // halfway between two multiples, and the largest
+  values[8] = 1.5F / 65536.0F;
+  values[9] = 65535.99F;
+  // Whole numbers by way of the standard library.
+  __extension__ using Wide = unsigned __int128;
+  Wide sum = 0;
+  Wide squares = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (inside[i] == 0) continue;
+    const auto units = static_cast<std::uint64_t>(std::nearbyint(double{values[i]} * 65536.0));
+    sum += units;
+    squares += static_cast<Wide>(units) * units;
+  }
+  for_each_cpu_target([&] {
+    MomentSums found = moment_sums(values.data(), inside.data(), std::ssize(values));
+    EXPECT_TRUE(found.sum == sum);
+    EXPECT_TRUE((static_cast<Wide>(found.squares_high) << 32U) + found.squares_low == squares);
+    const std::vector<std::uint8_t> all(values.size(), 1);
+    found = moment_sums(values.data(), all.data(), std::ssize(values));
+    const MomentSums without = moment_sums(values.data(), nullptr, std::ssize(values));
+    EXPECT_EQ(found.sum, without.sum);
+    EXPECT_EQ(found.squares_low, without.squares_low);
+    EXPECT_EQ(found.squares_high, without.squares_high);
+  });
 }
 
 TEST(ExactMoments, of_equal_values_have_no_deviation) {

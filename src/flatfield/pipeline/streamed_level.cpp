@@ -82,6 +82,7 @@ class StreamedLevel::Pass {
         shape_(level.shape()),
         halo_(pass.halo),
         wants_(pass.wants),
+        change_(pass.change),
         rows_(execution::stretch_of(level.processes_, shape_.y)),
         ranges_(pass.planes.empty() ? std::vector<methods::PlaneRange>{{0, shape_.z}} : pass.planes),
         sees_(static_cast<std::size_t>(shape_.z)),
@@ -216,12 +217,15 @@ class StreamedLevel::Pass {
     block.values = views.front();
     block.spare = std::span(views).subspan(1);
     const BlockView<const T> from = voxels.sub({block.seen.origin - origin, block.seen.shape});
-    for (std::int64_t z = 0; z < from.shape.z; ++z)
+    const Extent3 plane{1, from.shape.y, from.shape.x};
+    for (std::int64_t z = 0; z < from.shape.z; ++z) {
       for (std::int64_t y = 0; y < from.shape.y; ++y) {
         // Rows of a box lie far apart in the window: the CPU does not foresee them.
         if (y + kRowsAhead < from.shape.y) fetch(from.row(z, y + kRowsAhead), from.shape.x);
         std::copy_n(from.row(z, y), from.shape.x, block.values.row(z, y));
       }
+      if (change_) change_({block.seen.origin + Extent3{z, 0, 0}, plane}, block.values.sub({{z, 0, 0}, plane}));
+    }
     visitor_(block);
   }
 
@@ -229,6 +233,7 @@ class StreamedLevel::Pass {
   const Extent3 shape_;
   const Extent3 halo_;
   const std::function<bool(const Box3&)> wants_;
+  const methods::LevelChange change_;
   std::function<bool(const Box3&)> reads_;  ///< the same of what is read for it
   const Span rows_;  ///< that this process visits
   const std::vector<methods::PlaneRange> ranges_;

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+
+namespace flatfield::numerics {
+
+/// Sums of values as multiples of 2^-16, and of the lower and upper 32 bits of the squares of these multiples.
+struct MomentSums {
+  std::uint64_t sum = 0;
+  std::uint64_t squares_low = 0;
+  std::uint64_t squares_high = 0;
+};
+/// Sums of so many values fit into 64 bits.
+constexpr std::int64_t kMostMomentValues = 65536;
+
+/// Of at most kMostMomentValues values from 0 to 65535.99, rounded to the multiples, half to even; where `inside` is not
+/// null, of those for which it is 1 and not 0.
+[[nodiscard]] MomentSums moment_sums(const float* values, const std::uint8_t* inside, std::int64_t count);
+
+}  // namespace flatfield::numerics
