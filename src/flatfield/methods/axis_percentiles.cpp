@@ -16,6 +16,8 @@ constexpr std::size_t kFoundAtOnce = 1 << 14;
 /// Voxels along y and x that are counted together.
 constexpr std::int64_t kRows = 8;
 constexpr std::int64_t kColumns = 16;
+/// Tables lie a cache line more apart than their bins, else the same bin of all of them would share one set of the cache.
+constexpr std::size_t kLineBytes = 64;
 
 std::int64_t largest_plane(const Extent3& shape) {
   return std::max({shape.y * shape.x, shape.z * shape.x, shape.z * shape.y});
@@ -94,13 +96,14 @@ void AxisPercentiles<Search>::count(const Box3& box, BlockView<const float> valu
   if (static_cast<std::uint64_t>(largest_plane(box.shape)) > std::numeric_limits<Tally>::max())
     return count_halves(box, values, inside, weights, scratch);
   const std::size_t bins = search_.bins();
+  const std::size_t apart = bins + kLineBytes / sizeof(Tally);
   const auto table_of = [&](std::vector<Tally>& tables, std::int64_t i) {
-    return tables.data() + static_cast<std::size_t>(i) * bins;
+    return tables.data() + static_cast<std::size_t>(i) * apart;
   };
   auto& [along_z, along_y, along_x] = scratch.tables;
-  along_z.assign(static_cast<std::size_t>(box.shape.z) * bins, 0);
-  along_y.assign(static_cast<std::size_t>(box.shape.y) * bins, 0);
-  along_x.assign(static_cast<std::size_t>(box.shape.x) * bins, 0);
+  along_z.assign(static_cast<std::size_t>(box.shape.z) * apart, 0);
+  along_y.assign(static_cast<std::size_t>(box.shape.y) * apart, 0);
+  along_x.assign(static_cast<std::size_t>(box.shape.x) * apart, 0);
   std::array<std::uint32_t, kColumns> found;
   // Column by column: the tables of its rows and columns stay in the first cache.
   const Extent3 column{box.shape.z, kRows, kColumns};
@@ -118,7 +121,7 @@ void AxisPercentiles<Search>::count(const Box3& box, BlockView<const float> valu
         Tally* const of_z = table_of(along_z, z);
         Tally* const of_y = table_of(along_y, y);
         Tally* of_x = table_of(along_x, x0);
-        for (std::int64_t x = 0; x < part.shape.x; ++x, of_x += bins) {
+        for (std::int64_t x = 0; x < part.shape.x; ++x, of_x += apart) {
           if (in[x] == 0) continue;
           const auto weight = static_cast<Tally>(weight_of(weight_row, x));
           const std::uint32_t bin = found[static_cast<std::size_t>(x)];
