@@ -339,7 +339,10 @@ class Measurement {
   /// Clips and rounds as the correction does.
   static void round_counts(std::span<float> values) {
     constexpr float kWhole = 12582912.0F;  // 1.5 * 2^23: the sum has no places for fractions
-    for (float& v : values) v = (std::min(std::max(v, 0.0F), kSaturated) + kWhole) - kWhole;
+    for (float& v : values) {
+      const float least = v > 0.0F ? v : 0.0F;
+      v = ((least < kSaturated ? least : kSaturated) + kWhole) - kWhole;
+    }
   }
 
   /// Of a plane of a box.
