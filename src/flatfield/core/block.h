@@ -5,12 +5,12 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
-#include <new>
 #include <span>
 #include <type_traits>
 #include <utility>
 
 #include "flatfield/core/extent.h"
+#include "flatfield/core/large_memory.h"
 
 namespace flatfield {
 
@@ -63,8 +63,7 @@ class Block {
   explicit Block(const Extent3& shape) : shape_(shape) {
     const auto bytes = static_cast<std::size_t>(shape.volume()) * sizeof(T);
     if (bytes == 0) return;
-    data_.reset(static_cast<T*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)));
-    if (!data_) throw std::bad_alloc();
+    data_.reset(static_cast<T*>(allocate_memory(bytes)));
   }
   Block(const Extent3& shape, T value) : Block(shape) {
     for (T& v : span()) v = value;

@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
-#include <new>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -18,6 +17,8 @@
 #ifdef FLATFIELD_ADDRESS_SANITIZER
 #include <sanitizer/asan_interface.h>
 #endif
+
+#include "flatfield/core/large_memory.h"
 
 namespace flatfield {
 
@@ -40,10 +41,10 @@ class Buffer {
   /// Makes room for `size` bytes, whose content is then undefined.
   std::span<std::byte> resize(std::size_t size) {
     if (size > capacity_) {
-      data_.reset(static_cast<std::byte*>(std::aligned_alloc(64, (size + 63) / 64 * 64)));
+      data_.reset();
       capacity_ = 0;
       size_ = 0;
-      if (!data_) throw std::bad_alloc();
+      data_.reset(static_cast<std::byte*>(allocate_memory(size)));
       capacity_ = size;
     }
     size_ = size;

@@ -336,13 +336,10 @@ class Measurement {
               block.worker);
   }
 
-  /// Clips and rounds as the correction does.
+  /// Rounds as the correction does; the values are clipped.
   static void round_counts(std::span<float> values) {
     constexpr float kWhole = 12582912.0F;  // 1.5 * 2^23: the sum has no places for fractions
-    for (float& v : values) {
-      const float least = v > 0.0F ? v : 0.0F;
-      v = ((least < kSaturated ? least : kSaturated) + kWhole) - kWhole;
-    }
+    for (float& v : values) v = (v + kWhole) - kWhole;
   }
 
   /// Of a plane of a box.

@@ -85,7 +85,8 @@ struct QualityNumbers {
 struct QualityInput {
   LevelStream& raw;
   LevelChange to_before;  ///< raw values into v_low; from several threads
-  LevelChange to_after;   ///< v_low into corrected values (LevelCorrection); from several threads
+  /// v_low into corrected values, clipped to [0, 65535] (LevelCorrection); from several threads
+  LevelChange to_after;
   /// The foreground that the method used; none = one is made from the data (MaskSource).
   std::optional<BitView> mask;
   const std::vector<std::int64_t>& background_planes;  ///< of the level; may be empty
