@@ -120,15 +120,22 @@ void AxisPercentiles<Search>::count(const Box3& box, BlockView<const float> valu
         for (std::int64_t x = 0; x < part.shape.x; ++x) found[static_cast<std::size_t>(x)] = search_.bin_of(row[x]);
         Tally* const of_z = table_of(along_z, z);
         Tally* const of_y = table_of(along_y, y);
-        Tally* of_x = table_of(along_x, x0);
-        for (std::int64_t x = 0; x < part.shape.x; ++x, of_x += apart) {
-          if (in[x] == 0) continue;
+        Tally* const of_x = table_of(along_x, x0);
+        const auto count_one = [&](std::int64_t x) {
           const auto weight = static_cast<Tally>(weight_of(weight_row, x));
           const std::uint32_t bin = found[static_cast<std::size_t>(x)];
+          Tally* const of_this_x = of_x + static_cast<std::size_t>(x) * apart;
           of_z[bin] = static_cast<Tally>(of_z[bin] + weight);
           of_y[bin] = static_cast<Tally>(of_y[bin] + weight);
-          of_x[bin] = static_cast<Tally>(of_x[bin] + weight);
+          of_this_x[bin] = static_cast<Tally>(of_this_x[bin] + weight);
+        };
+        // Most stretches lie inside as a whole.
+        if (std::memchr(in, 0, static_cast<std::size_t>(part.shape.x)) == nullptr) {
+          for (std::int64_t x = 0; x < part.shape.x; ++x) count_one(x);
+          continue;
         }
+        for (std::int64_t x = 0; x < part.shape.x; ++x)
+          if (in[x] != 0) count_one(x);
       }
   }
   const auto flush = [&](int axis, std::vector<Tally>& tables) {

@@ -313,12 +313,11 @@ void subtract_background(BlockView<float> values, const Box3& box, BlockView<con
     }
 }
 
-void SubtractedStream::visit(const LevelPass& pass, const Visitor& visitor) {
-  LevelPass changed = pass;
-  if (background_)
-    changed.change = one_after_another(
-        [this](const Box3& box, BlockView<float> values) { subtract_background(values, box, *background_); }, pass.change);
-  raw_.visit(changed, visitor);
+LevelChange subtraction_of(const std::optional<BlockView<const float>>& background) {
+  if (!background) return {};
+  return [background = *background](const Box3& box, BlockView<float> values) {
+    subtract_background(values, box, background);
+  };
 }
 
 }  // namespace flatfield::methods

@@ -41,24 +41,10 @@ struct PlanePositions {
                                                    const PlanePositions& target,
                                                    std::int64_t target_count);
 
-/// A level less a background image: v = max(raw - background, 0) in float32 (algorithms.md 1.8). Both must
-/// outlive it.
-class SubtractedStream : public LevelStream {
- public:
-  /// `background` is (1, y, x) of the level; none = nothing is subtracted.
-  SubtractedStream(LevelStream& raw, const std::optional<BlockView<const float>>& background)
-      : raw_(raw), background_(background) {}
-  [[nodiscard]] const Extent3& shape() const override { return raw_.shape(); }
-  [[nodiscard]] int workers() const override { return raw_.workers(); }
-  void visit(const LevelPass& pass, const Visitor& visitor) override;
-  [[nodiscard]] const Merge& merge() const override { return raw_.merge(); }
-
- private:
-  LevelStream& raw_;
-  std::optional<BlockView<const float>> background_;
-};
-
-/// The same of the voxels of a box of a level, in place.
+/// v = max(v - background, 0) in float32 (algorithms.md 1.8) of the voxels of a box of a level, in place; `background` is
+/// (1, y, x) of the level.
 void subtract_background(BlockView<float> values, const Box3& box, BlockView<const float> background);
+/// The same as a change of the level; none = nothing is subtracted.
+[[nodiscard]] LevelChange subtraction_of(const std::optional<BlockView<const float>>& background);
 
 }  // namespace flatfield::methods

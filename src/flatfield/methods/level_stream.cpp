@@ -1,7 +1,6 @@
 #include "flatfield/methods/level_stream.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace flatfield::methods {
 
@@ -14,13 +13,16 @@ std::vector<PlaneRange> plane_ranges(std::span<const std::int64_t> planes) {
   return ranges;
 }
 
-LevelChange one_after_another(LevelChange first, LevelChange second) {
-  if (!first) return second;
-  if (!second) return first;
-  return [first = std::move(first), second = std::move(second)](const Box3& box, BlockView<float> values) {
-    first(box, values);
-    second(box, values);
-  };
+void ChangedStream::visit(const LevelPass& pass, const Visitor& visitor) {
+  LevelPass changed = pass;
+  if (change_ && pass.change)
+    changed.change = [&](const Box3& box, BlockView<float> values) {
+      change_(box, values);
+      pass.change(box, values);
+    };
+  else if (change_)
+    changed.change = change_;
+  level_.visit(changed, visitor);
 }
 
 void BlockStream::visit(const LevelPass& pass, const Visitor& visitor) {

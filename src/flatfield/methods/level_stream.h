@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "flatfield/core/block.h"
@@ -37,8 +38,6 @@ struct LevelBlock {
 
 /// Replaces the values of a box of a level, in place, each by what depends on it and its place alone.
 using LevelChange = std::function<void(const Box3& box, BlockView<float> values)>;
-/// The one and then the other, either of which may be empty.
-[[nodiscard]] LevelChange one_after_another(LevelChange first, LevelChange second);
 
 /// What a pass over a level needs.
 struct LevelPass {
@@ -71,6 +70,21 @@ class LevelStream {
   virtual void visit(const LevelPass& pass, const Visitor& visitor) = 0;
   /// Makes what this process has found in its visits that of all.
   [[nodiscard]] virtual const Merge& merge() const { return Merge::alone(); }
+};
+
+/// A level as it is after a change of its values; it must not outlive the level.
+class ChangedStream : public LevelStream {
+ public:
+  /// An empty change leaves all as it is.
+  ChangedStream(LevelStream& level, LevelChange change) : level_(level), change_(std::move(change)) {}
+  [[nodiscard]] const Extent3& shape() const override { return level_.shape(); }
+  [[nodiscard]] int workers() const override { return level_.workers(); }
+  void visit(const LevelPass& pass, const Visitor& visitor) override;
+  [[nodiscard]] const Merge& merge() const override { return level_.merge(); }
+
+ private:
+  LevelStream& level_;
+  LevelChange change_;
 };
 
 /// A level in memory as a stream; it must outlive the stream. `tile` is the shape of the boxes.

@@ -40,24 +40,6 @@ float mask_factor(const Correction& correction) {
   return correction.curves ? correction.curves->ratio : 1.0F;
 }
 
-/// The level as it is after some changes.
-class ChangedStream : public LevelStream {
- public:
-  ChangedStream(LevelStream& level, const LevelChange& change) : level_(level), change_(change) {}
-  [[nodiscard]] const Extent3& shape() const override { return level_.shape(); }
-  [[nodiscard]] int workers() const override { return level_.workers(); }
-  void visit(const LevelPass& pass, const Visitor& visitor) override {
-    LevelPass changed = pass;
-    changed.change = one_after_another(change_, pass.change);
-    level_.visit(changed, visitor);
-  }
-  [[nodiscard]] const Merge& merge() const override { return level_.merge(); }
-
- private:
-  LevelStream& level_;
-  const LevelChange& change_;
-};
-
 numerics::Moments divided(const numerics::Moments& moments, double by) {
   return {moments.mean / by, moments.deviation / by};
 }
@@ -120,6 +102,10 @@ class Measurement {
                     .front()
                     .linear();
     }
+  }
+
+  void make_before(const Box3& box, BlockView<float> raw) const {
+    if (input_.to_before) input_.to_before(box, raw);
   }
 
   /// The mask of a box as 0 and 1, from its values before; whether there is any foreground in it.
@@ -238,7 +224,7 @@ class Measurement {
     input_.raw.visit(pass, [&](const LevelBlock& block) {
       const BlockView<float> v_low = block.spare[0];
       copy_block<float>(block.values, v_low);
-      input_.to_before(block.seen, v_low);
+      make_before(block.seen, v_low);
       agree(block, v_low, auc, edges);
     });
     out_.mask_auc = auc.value(input_.raw.merge());
@@ -284,7 +270,7 @@ class Measurement {
         if (any && !raw.done()) raw.add(box, block.values, inside, block.worker);
         Worker& mine = worker_[static_cast<std::size_t>(block.worker)];
         for_each_plane(box, v_low, inside, [&](const Box3& plane, BlockView<float> values, BlockView<std::uint8_t> in) {
-          input_.to_before(plane, values);
+          make_before(plane, values);
           if (!input_.mask) any = expand_mask(plane, values, in) || any;
           if (first && any) mine.before.add_where(values.span(), in.span());
         });

@@ -84,7 +84,7 @@ struct QualityNumbers {
 /// What quality is measured on: a level, which is visited box by box, and what becomes of its boxes.
 struct QualityInput {
   LevelStream& raw;
-  LevelChange to_before;  ///< raw values into v_low; from several threads
+  LevelChange to_before;  ///< raw values into v_low, from several threads; empty = they are v_low
   /// v_low into corrected values, clipped to [0, 65535] (LevelCorrection); from several threads
   LevelChange to_after;
   /// The foreground that the method used; none = one is made from the data (MaskSource).

@@ -1,5 +1,6 @@
 #include "flatfield/methods/stream_percentiles.h"
 
+#include <algorithm>
 #include <span>
 
 #include "flatfield/numerics/percentile.h"
@@ -42,11 +43,21 @@ void StreamPercentiles::add(BlockView<const float> values) {
     return search_.add_counts(0, bins);
   }
   std::vector<Search::Found> found;
+  constexpr std::size_t kPiece = 64;
   for_each_row(values, [&](std::span<const float> row) {
-    for (std::size_t line = 0; line < percentages_.size(); ++line)
-      for (const float v : row)
-        if (v >= search_.low(line) && v <= search_.high(line))
-          found.push_back({static_cast<std::uint32_t>(line), v, 1});
+    for (std::size_t line = 0; line < percentages_.size(); ++line) {
+      const float low = search_.low(line);
+      const float high = search_.high(line);
+      for (std::size_t first = 0; first < row.size(); first += kPiece) {
+        const std::span<const float> piece = row.subspan(first, std::min(kPiece, row.size() - first));
+        // Few values lie within the bounds: most pieces are passed over.
+        std::int32_t within = 0;
+        for (const float v : piece) within += v >= low && v <= high ? 1 : 0;
+        if (within == 0) continue;
+        for (const float v : piece)
+          if (v >= low && v <= high) found.push_back({static_cast<std::uint32_t>(line), v, 1});
+      }
+    }
   });
   search_.add_found(found);
 }

@@ -181,7 +181,7 @@ void EstimationLevel::subtract(const methods::Correction& correction, const Para
       background_ = std::as_const(resized_).view();
     }
   }
-  v_low_.emplace(raw_, background_);
+  v_low_.emplace(raw_, methods::subtraction_of(background_));
 }
 
 }  // namespace flatfield::pipeline

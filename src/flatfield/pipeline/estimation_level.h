@@ -70,7 +70,7 @@ class EstimationLevel {
   std::int64_t sample_voxels_ = 0;
   Block<float> resized_;
   std::optional<BlockView<const float>> background_;
-  std::optional<methods::SubtractedStream> v_low_;
+  std::optional<methods::ChangedStream> v_low_;
 };
 
 }  // namespace flatfield::pipeline

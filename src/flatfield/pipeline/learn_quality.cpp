@@ -40,9 +40,7 @@ void learn_quality(EstimationLevel& level, RunContext& context, Learned& learned
   if (correction.mask) mask = correction.mask->view();
   const methods::QualityNumbers numbers = methods::measure_quality(
       {level.raw(),
-       [&](const Box3& box, BlockView<float> values) {
-         if (level.background()) methods::subtract_background(values, box, *level.background());
-       },
+       methods::subtraction_of(level.background()),
        [&](const Box3& box, BlockView<float> values) { corrected.apply(box, values); }, mask,
        learned.background_planes.planes, correction, learned.fit, level.search_bytes(), 1.0F,
        level.background() ? grid_of(*level.background()) : 1.0F, level.sample_voxels()});
