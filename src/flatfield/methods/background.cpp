@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "flatfield/core/error.h"
+#include "flatfield/methods/plane_deviations.h"
 #include "flatfield/methods/stream_percentiles.h"
 #include "flatfield/numerics/exact_moments.h"
 #include "flatfield/numerics/gaussian_block.h"
@@ -55,23 +56,6 @@ void for_each_row(const LevelBlock& block, Visit visit) {
   for (std::int64_t z = 0; z < inner.shape.z; ++z)
     for (std::int64_t y = 0; y < inner.shape.y; ++y)
       visit(block.box.origin.z + z, std::span<const float>(inner.row(z, y), width));
-}
-
-/// Mean and deviation of every plane.
-std::vector<ExactMoments> plane_moments(LevelStream& smoothed) {
-  const auto planes = static_cast<std::size_t>(smoothed.shape().z);
-  std::vector<std::vector<ExactMoments>> parts(static_cast<std::size_t>(smoothed.workers()),
-                                               std::vector<ExactMoments>(planes));
-  smoothed.visit({}, [&](const LevelBlock& block) {
-    auto& mine = parts[static_cast<std::size_t>(block.worker)];
-    for_each_row(block, [&](std::int64_t z, std::span<const float> row) {
-      mine[static_cast<std::size_t>(z)].add(row);
-    });
-  });
-  for (std::size_t i = 1; i < parts.size(); ++i)
-    for (std::size_t z = 0; z < planes; ++z) parts[0][z].add(parts[i][z]);
-  ExactMoments::merge(parts[0], smoothed.merge());
-  return std::move(parts[0]);
 }
 
 /// How many values of some planes lie in each of many narrow bins: what can be told from these of medians
@@ -252,9 +236,12 @@ class Rejection {
 BackgroundPlanes select_background_planes(LevelStream& level, double sigma_voxels, std::int64_t bytes) {
   if (level.shape().empty()) throw Error(ErrorCode::kBadInput, "the estimation level holds no voxels");
   SmoothedStream smoothed(level, sigma_voxels);
-  const std::vector<ExactMoments> moments = plane_moments(smoothed);
-  std::vector<double> deviations;
-  for (const ExactMoments& plane : moments) deviations.push_back(plane.moments().deviation);
+  // A percentile lies between two deviations; those of the planes above them do not matter. One more for what rounding
+  // makes of its place.
+  const auto below = static_cast<std::int64_t>(kInitialPercentile / 100.0 * static_cast<double>(level.shape().z - 1));
+  const PlaneDeviations found = lowest_deviations(smoothed, std::min(below + 3, level.shape().z));
+  const std::vector<ExactMoments>& moments = found.moments;
+  const std::vector<double>& deviations = found.values;
   std::vector<double> scratch = deviations;
   const double limit = numerics::percentile(std::span<double>(scratch), kInitialPercentile);
 
