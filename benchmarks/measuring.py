@@ -26,12 +26,13 @@ class Call:
     out: str
 
 
-def measured(command, group=None):
-    """Calls a program that must go well, with the disk quiet at the start; `group` is a memory group to be in."""
+def measured(command, group=None, environment=None):
+    """Calls a program that must go well, with the disk quiet at the start; `group` is a memory group to be in,
+    `environment` is added to its own."""
     os.sync()
     start = time.perf_counter()
     process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True,
-                               preexec_fn=group.enter if group else None)
+                               env={**os.environ, **(environment or {})}, preexec_fn=group.enter if group else None)
     output = process.stdout.read()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     wall = time.perf_counter() - start
@@ -162,8 +163,9 @@ class Tile:
         target = self.folder / "floor"
         shutil.rmtree(target, ignore_errors=True)
         self.settle()
+        # Its buffers lie in huge pages too, where the system offers them.
         output = measured([self.programs.floor, self.path, self.corrected(name), self.mask(name), target,
-                           workers or self.workers]).out
+                           workers or self.workers], environment={"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}).out
         shutil.rmtree(target)
         return json.loads(output)
 
