@@ -16,7 +16,8 @@ constexpr std::size_t kFoundAtOnce = 1 << 14;
 /// Voxels along y and x that are counted together.
 constexpr std::int64_t kRows = 8;
 constexpr std::int64_t kColumns = 32;
-/// Tables lie a cache line more apart than their bins, else the same bin of all of them would share one set of the cache.
+/// Tables lie a cache line more apart than their bins, else the same bin of all of them would share one set of the
+/// cache.
 constexpr std::size_t kLineBytes = 64;
 
 std::int64_t largest_plane(const Extent3& shape) {

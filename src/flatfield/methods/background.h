@@ -41,8 +41,8 @@ struct PlanePositions {
                                                    const PlanePositions& target,
                                                    std::int64_t target_count);
 
-/// v = max(v - background, 0) in float32 (algorithms.md 1.8) of the voxels of a box of a level, in place; `background` is
-/// (1, y, x) of the level.
+/// v = max(v - background, 0) in float32 (algorithms.md 1.8) of the voxels of a box of a level, in place; `background`
+/// is (1, y, x) of the level.
 void subtract_background(BlockView<float> values, const Box3& box, BlockView<const float> background);
 /// The same as a change of the level; none = nothing is subtracted.
 [[nodiscard]] LevelChange subtraction_of(const std::optional<BlockView<const float>>& background);

@@ -48,8 +48,8 @@ struct LevelPass {
   /// voxels that lie farther than the halo from those that it wants may have any value. From several threads; empty = it
   /// wants all.
   std::function<bool(const Box3&)> wants = {};
-  /// What becomes of the values of a box of the level, in place, before a visitor sees them; empty = nothing. Called plane
-  /// by plane, when they have just been read, from several threads.
+  /// What becomes of the values of a box of the level, in place, before a visitor sees them; empty = nothing. Called
+  /// plane by plane, when they have just been read, from several threads.
   LevelChange change = {};
 };
 

@@ -13,7 +13,8 @@ using numerics::ExactMoments;
 
 /// Adds the voxels of some planes (empty = all) in the rows that `takes` to the planes' moments.
 template <class Takes>
-void add_rows(LevelStream& level, const std::vector<std::int64_t>& planes, Takes takes, std::vector<ExactMoments>& moments) {
+void add_rows(LevelStream& level, const std::vector<std::int64_t>& planes, Takes takes,
+              std::vector<ExactMoments>& moments) {
   std::vector<std::vector<ExactMoments>> parts(static_cast<std::size_t>(level.workers()),
                                                std::vector<ExactMoments>(moments.size()));
   LevelPass pass{{}, 0, plane_ranges(planes)};

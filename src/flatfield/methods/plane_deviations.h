@@ -19,16 +19,16 @@ struct RowSample {
 
 /// What is known of the planes of a level.
 struct PlaneDeviations {
-  /// Of all voxels of a plane whose deviation is among the lowest that were asked for, or equal to one of them; of others
-  /// perhaps of some of its rows.
+  /// Of all voxels of a plane whose deviation is among the lowest that were asked for, or equal to one of them; of
+  /// others perhaps of some of its rows.
   std::vector<numerics::ExactMoments> moments;
   /// The same planes' deviations; for others a number that is greater, and not more than their deviation.
   std::vector<double> values;
 };
 
-/// The deviations of the planes of a level, exact for the `lowest` (1 .. planes) of them. Planes that vary much are known
-/// from some of their rows: the squares of distances from the mean are no fewer in all of a plane than in a part of it.
-/// One pass over the rows of the sample, and two over the other rows of a few planes, mostly.
+/// The deviations of the planes of a level, exact for the `lowest` (1 .. planes) of them. Planes that vary much are
+/// known from some of their rows: the sum of the squared distances from the mean is no smaller for all of a plane than
+/// for a part of it. One pass over the rows of the sample, and two over the other rows of a few planes, mostly.
 [[nodiscard]] PlaneDeviations lowest_deviations(LevelStream& level, std::int64_t lowest, const RowSample& sample = {});
 
 }  // namespace flatfield::methods

@@ -335,7 +335,8 @@ class Measurement {
     worker.saturated += count;
   }
 
-  /// Calls visit(box, values, inside) for the planes of a box, one by one: what is done to one of them is done in the cache.
+  /// Calls visit(box, values, inside) for the planes of a box, one by one: what is done to one of them is done in the
+  /// cache.
   template <class Visit>
   static void for_each_plane(const Box3& box, BlockView<float> values, BlockView<std::uint8_t> inside, Visit visit) {
     const Extent3 shape{1, box.shape.y, box.shape.x};

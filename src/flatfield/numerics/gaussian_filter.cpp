@@ -109,7 +109,6 @@ class RowFilter {
   void apply(float* row) {
     const std::int64_t radius = kernel_.radius();
     double* const middle = extended_.data() + radius;
-    // All of a row whose radius is longer than it: reflections repeat.
     const std::int64_t first = std::max<std::int64_t>(0, begin_ - radius);
     const std::int64_t last = std::min(length_, end_ + radius);
     widen_line(row + first, last - first, middle + first);
