@@ -9,7 +9,8 @@
 namespace flatfield::numerics {
 
 /// Mean and deviation of values that come in any order and any pieces: the sums are integers, so they do
-/// not depend on either. Values from 0 to 65535.99, rounded to multiples of 2^-16; at most 2^48 of them.
+/// not depend on either. Values from 0 on, rounded to multiples of 2^-16, what is above 65535.99 as that; at most 2^48 of
+/// them.
 class ExactMoments {
  public:
   void add(std::span<const float> values);

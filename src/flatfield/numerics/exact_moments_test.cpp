@@ -108,6 +108,29 @@ TEST(ExactMoments, have_the_same_bits_on_every_cpu) {
   });
 }
 
+TEST(ExactMoments, take_what_is_too_large_for_the_largest_on_every_cpu) {
+  // As many as vectors hold, and a rest.
+  for (const std::size_t count : {std::size_t{1}, std::size_t{3}, std::size_t{64}, std::size_t{67}}) {
+    const std::vector<float> largest(count, 65535.99609375F);
+    const MomentSums expected = moment_sums(largest.data(), nullptr, std::ssize(largest));
+    for (const float more : {65536.0F, 65540.0F, 1e30F}) {
+      const std::vector<float> values(count, more);
+      const std::vector<std::uint8_t> inside(count, 1);
+      for_each_cpu_target([&] {
+        for (const std::uint8_t* where : {static_cast<const std::uint8_t*>(nullptr), inside.data()}) {
+          const MomentSums found = moment_sums(values.data(), where, std::ssize(values));
+          EXPECT_EQ(found.sum, expected.sum);
+          EXPECT_EQ(found.squares_low, expected.squares_low);
+          EXPECT_EQ(found.squares_high, expected.squares_high);
+        }
+      });
+    }
+  }
+  ExactMoments moments;
+  moments.add(std::vector<float>(100, 70000.0F));
+  EXPECT_EQ(moments.moments().mean, 65535.99609375);
+}
+
 TEST(ExactMoments, of_equal_values_have_no_deviation) {
   ExactMoments exact;
   exact.add(std::vector<float>(200000, 65535.0F));

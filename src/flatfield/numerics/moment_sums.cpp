@@ -15,6 +15,7 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr double kUnits = 65536.0;
+constexpr float kMost = 65535.99609375F;  // the float before 2^16
 /// Adding this to a double below 2^32 leaves its nearest integer in the low bits.
 constexpr double kRounder = 4503599627370496.0;
 
@@ -35,7 +36,7 @@ HWY_INLINE std::int64_t add_vectors(D d, const float* values, const std::uint8_t
   auto squares_high = hn::Zero(du);
   std::int64_t i = 0;
   for (; i + lanes <= count; i += lanes) {
-    auto value = hn::LoadU(df, values + i);
+    auto value = hn::Min(hn::LoadU(df, values + i), hn::Set(df, kMost));
     if constexpr (kWhere) {
       const auto in = hn::PromoteTo(d32, hn::LoadU(d8, inside + i));
       value = hn::And(value, hn::BitCast(df, hn::Sub(hn::Zero(d32), in)));
@@ -63,7 +64,8 @@ HWY_INLINE MomentSums all_sums(const float* values, const std::uint8_t* inside, 
 #endif
   for (; i < count; ++i) {
     if (kWhere && inside[i] == 0) continue;
-    const auto units = static_cast<std::uint64_t>(static_cast<double>(values[i]) * kUnits + kRounder - kRounder);
+    const float value = values[i] < kMost ? values[i] : kMost;
+    const auto units = static_cast<std::uint64_t>(static_cast<double>(value) * kUnits + kRounder - kRounder);
     const std::uint64_t square = units * units;
     sums.sum += units;
     sums.squares_low += square & 0xFFFFFFFFU;

@@ -13,8 +13,8 @@ struct MomentSums {
 /// Sums of so many values fit into 64 bits.
 constexpr std::int64_t kMostMomentValues = 65536;
 
-/// Of at most kMostMomentValues values from 0 to 65535.99, rounded to the multiples, half to even; where `inside` is not
-/// null, of those for which it is 1 and not 0.
+/// Of at most kMostMomentValues values from 0 on, rounded to the multiples, half to even; what is above 65535.99 counts as
+/// that. Where `inside` is not null, of those for which it is 1 and not 0.
 [[nodiscard]] MomentSums moment_sums(const float* values, const std::uint8_t* inside, std::int64_t count);
 
 }  // namespace flatfield::numerics
