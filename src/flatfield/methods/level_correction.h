@@ -32,10 +32,18 @@ class LevelCorrection {
   void apply_curves(const Box3& box, BlockView<float> v_low) const;
   void apply_image(const Box3& box, BlockView<float> v_low) const;
 
+  /// A plane of an image correction at the level's size: of the correction itself where it has that.
+  struct LevelPlane {
+    Block<float> resized;
+    BlockView<const float> view;
+
+    LevelPlane(const Block<float>& plane, const Extent3& shape, const ParallelFor& parallel_for);
+  };
+
   const Correction& correction_;
   std::array<std::vector<float>, 3> gains_;  ///< 1/c along z, y, x
-  std::optional<Block<float>> flatfield_;
-  std::optional<Block<float>> darkfield_;
+  std::optional<LevelPlane> flatfield_;
+  std::optional<LevelPlane> darkfield_;
 };
 
 }  // namespace flatfield::methods
