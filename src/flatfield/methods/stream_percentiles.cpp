@@ -44,6 +44,7 @@ void StreamPercentiles::add(BlockView<const float> values) {
   }
   std::vector<Search::Found> found;
   constexpr std::size_t kPiece = 64;
+  constexpr std::size_t kFoundAtOnce = 16384;
   for_each_row(values, [&](std::span<const float> row) {
     for (std::size_t line = 0; line < percentages_.size(); ++line) {
       const float low = search_.low(line);
@@ -58,6 +59,10 @@ void StreamPercentiles::add(BlockView<const float> values) {
           if (v >= low && v <= high) found.push_back({static_cast<std::uint32_t>(line), v, 1});
       }
     }
+    // Half of a box may have one value.
+    if (found.size() < kFoundAtOnce) return;
+    search_.add_found(found);
+    found.clear();
   });
   search_.add_found(found);
 }
