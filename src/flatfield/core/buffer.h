@@ -7,18 +7,11 @@
 #include <string_view>
 #include <utility>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define FLATFIELD_ADDRESS_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FLATFIELD_ADDRESS_SANITIZER 1
-#endif
-#endif
+#include "flatfield/core/large_memory.h"
+
 #ifdef FLATFIELD_ADDRESS_SANITIZER
 #include <sanitizer/asan_interface.h>
 #endif
-
-#include "flatfield/core/large_memory.h"
 
 namespace flatfield {
 

@@ -18,7 +18,11 @@ constexpr std::size_t kLarge = std::size_t{4} << 20;
 }  // namespace
 
 void* allocate_memory(std::size_t bytes) {
+#ifdef FLATFIELD_ADDRESS_SANITIZER
+  constexpr std::size_t alignment = kLine;  // what is touched behind the end must not be of a rest of a page
+#else
   const std::size_t alignment = bytes < kLarge ? kLine : kHugePage;
+#endif
   void* const memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (memory == nullptr) throw std::bad_alloc();
 #ifdef MADV_HUGEPAGE

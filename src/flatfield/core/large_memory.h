@@ -2,6 +2,14 @@
 
 #include <cstddef>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define FLATFIELD_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FLATFIELD_ADDRESS_SANITIZER 1
+#endif
+#endif
+
 namespace flatfield {
 
 /// Uninitialised memory of at least one byte, aligned to 64 bytes, for std::free. What is large lies in huge pages where
