@@ -40,18 +40,22 @@ StreamRequest request_of(const LearnFacts& facts, const methods::LevelPass& pass
   return {facts.shape, facts.chunk, facts.voxel_bytes, pass.halo, 1 + pass.spare_volumes, facts.workers};
 }
 
-/// Of the background at the size of the level, where that is another one.
-std::int64_t background_bytes(const LearnFacts& facts) {
+/// Of the background, the flatfield and the darkfield at the size of the level, where that is another one.
+std::int64_t plane_bytes(const LearnFacts& facts) {
   if (facts.is_target) return 0;
-  return facts.shape.y * facts.shape.x * static_cast<std::int64_t>(sizeof(float));
+  const bool divides = !facts.config.skip_flat_field && facts.config.method != "fitting";
+  return (divides ? 3 : 1) * facts.shape.y * facts.shape.x * static_cast<std::int64_t>(sizeof(float));
 }
 
 std::int64_t least_search_bytes(const LearnFacts& facts) {
   const std::int64_t least = methods::least_quality_bytes(facts.shape, facts.workers);
   if (!facts.fits || !facts.config.fitting.enable_gmm_refinement) return least;
-  // Weights take more room than counts. Half of what is kept here is that of the workers (search_bytes_).
+  // Weights take more room than counts. Half of what is kept here is that of the workers (worker_bytes).
   return std::max(least, 2 * methods::AxisPercentiles<numerics::RankWeights>::least_bytes(facts.shape, facts.workers));
 }
+
+/// Of what searches have, that of their workers.
+std::int64_t worker_bytes(const LearnFacts& facts) { return least_search_bytes(facts) / 2; }
 
 /// Beyond this searches are hardly done in fewer passes: the bins of quality's three, one of which has four of six shares.
 std::int64_t most_search_bytes(const LearnFacts& facts) {
@@ -59,7 +63,7 @@ std::int64_t most_search_bytes(const LearnFacts& facts) {
   constexpr std::int64_t kShares = 6;
   constexpr std::int64_t kLineBytes = 2048 * std::int64_t{sizeof(std::uint32_t)};
   const std::int64_t lines = facts.shape.z + facts.shape.y + facts.shape.x;
-  return std::max(least_search_bytes(facts), std::min(kMost, kShares * kLineBytes * lines));
+  return std::max(least_search_bytes(facts), std::min(kMost, worker_bytes(facts) + kShares * kLineBytes * lines));
 }
 
 /// What a pass needs of the visitors alone, at its most.
@@ -110,7 +114,7 @@ LearnPlan plan_learning(const LearnFacts& facts, std::int64_t free_bytes) {
   std::int64_t least_stream = 0;
   for (const methods::LevelPass& pass : widest_passes(facts))
     least_stream = std::max(least_stream, least_stream_bytes(request_of(facts, pass)));
-  const std::int64_t beside = least_search_bytes(facts) + background_bytes(facts);
+  const std::int64_t beside = least_search_bytes(facts) + plane_bytes(facts);
   plan.least_bytes = beside + std::min(least_stream, level_bytes + visitors_bytes(facts));
   const std::int64_t if_resident = beside + level_bytes + visitors_bytes(facts);
   const std::int64_t more_search = most_search_bytes(facts) - least_search_bytes(facts);
@@ -141,17 +145,17 @@ EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context,
     for (const methods::LevelPass& pass : widest_passes(facts)) widest = std::max(widest, pass.halo.y);
     raw_.keep_in_memory(widest);
   }
-  const std::int64_t left = plan.bytes - background_bytes(facts) - kept_bytes_;
+  const std::int64_t left = plan.bytes - plane_bytes(facts) - kept_bytes_;
   const std::int64_t least = least_search_bytes(facts);
-  std::int64_t search = std::clamp(left * 3 / 8, least, most_search_bytes(facts));
-  // Passes come first: what they need at least is not given to searches.
+  // Passes come first: what they need at least is not given to searches. More than that serves those that are streamed.
   std::int64_t least_pass = 0;
   for (const methods::LevelPass& pass : widest_passes(facts))
     least_pass = std::max(least_pass, plan.resident ? visitors_bytes(facts)
                                                     : least_stream_bytes(request_of(facts, pass)));
-  search = std::max(least, std::min(search, left - least_pass));
+  const std::int64_t share = plan.resident ? left : left * 3 / 8;
+  const std::int64_t search = std::clamp(std::min(share, left - least_pass), least, most_search_bytes(facts));
   raw_.set_pass_bytes(left - search);
-  search_bytes_ = search - least / 2;  // the scratch of its workers is not its own
+  search_bytes_ = search - worker_bytes(facts);
   // Processes that search together must do so in the same way.
   context.processes.least(std::span(&search_bytes_, 1));
   context.log.info(plan.resident
