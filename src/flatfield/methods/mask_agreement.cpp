@@ -3,13 +3,17 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <utility>
 #include <vector>
+
+#include "flatfield/numerics/gaussian_block.h"
 
 namespace flatfield::methods {
 namespace {
 
 constexpr std::int64_t kFewest = 100;
 constexpr double kFewestShareOutside = 0.01;
+constexpr std::array<double, 3> kSigma{1.0, 1.0, 1.0};
 
 // Floats that are not negative are ordered like their bits: 8 of the exponent and 9 of the mantissa
 // remain.
@@ -144,6 +148,49 @@ std::optional<double> EdgeAgreement::value(const Merge& merge) const {
   total = {sums[0], sums[1]};
   if (total.count < kFewest) return std::nullopt;
   return 0.5 * static_cast<double>(total.half_wins) / static_cast<double>(total.count);
+}
+
+namespace {
+
+/// Adds a box of the pass; `v_low` is of all that is seen of it.
+void add_box(const LevelBlock& block, BlockView<const float> v_low, BitView mask, BrightnessAuc& auc,
+             EdgeAgreement& edges) {
+  const Box3 inner = block.inner();
+  const BlockView<float> smoothed = block.spare[1];
+  copy_block<float>(v_low, smoothed);
+  numerics::gaussian_filter_block(smoothed, inner, kSigma);
+  auc.add(block.box, v_low.sub(inner), smoothed.sub(inner), block.worker);
+  constexpr std::int64_t kReach = EdgeAgreement::kReach;
+  const Box3 reached = intersect({inner.origin, inner.shape + Extent3{kReach, kReach, kReach}},
+                                 {{0, 0, 0}, block.seen.shape});
+  // Most boxes lie inside or outside as a whole.
+  const std::int64_t in_mask = mask.sub({block.box.origin, reached.shape}).count();
+  if (in_mask == 0 || in_mask == reached.shape.volume()) return;
+  copy_block<float>(block.values, smoothed);
+  numerics::gaussian_filter_block(smoothed, reached, kSigma);
+  edges.add(block.box, {block.box.origin, reached.shape}, v_low.sub(reached), smoothed.sub(reached), block.worker);
+}
+
+}  // namespace
+
+MaskAgreement measure_mask_agreement(LevelStream& raw, const LevelChange& to_before, BitView mask,
+                                     std::vector<PlaneRange> planes) {
+  BrightnessAuc auc(mask, raw.workers());
+  EdgeAgreement edges(mask, raw.workers());
+  LevelPass pass = agreement_pass();
+  pass.planes = std::move(planes);
+  raw.visit(pass, [&](const LevelBlock& block) {
+    const BlockView<float> v_low = block.spare[0];
+    copy_block<float>(block.values, v_low);
+    if (to_before) to_before(block.seen, v_low);
+    add_box(block, v_low, mask, auc, edges);
+  });
+  return {auc.value(raw.merge()), edges.value(raw.merge())};
+}
+
+LevelPass agreement_pass() {
+  constexpr std::int64_t kHalo = EdgeAgreement::kReach + 4;  // and that of the Gaussian
+  return {{kHalo, kHalo, kHalo}, 2, {}};
 }
 
 }  // namespace flatfield::methods

@@ -7,6 +7,7 @@
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
 #include "flatfield/core/merge.h"
+#include "flatfield/methods/level_stream.h"
 
 namespace flatfield::methods {
 
@@ -66,5 +67,18 @@ class EdgeAgreement {
   BitView mask_;
   std::vector<Crossings> found_;
 };
+
+/// The values of both.
+struct MaskAgreement {
+  std::optional<double> auc;
+  std::optional<double> edges;
+};
+
+/// Measures both in one pass over some planes of a level (empty = all); `to_before` makes v_low of its raw values (empty =
+/// they are v_low).
+[[nodiscard]] MaskAgreement measure_mask_agreement(LevelStream& raw, const LevelChange& to_before, BitView mask,
+                                                   std::vector<PlaneRange> planes);
+/// What the pass of measure_mask_agreement sees.
+[[nodiscard]] LevelPass agreement_pass();
 
 }  // namespace flatfield::methods

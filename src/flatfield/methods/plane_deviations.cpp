@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <span>
 
@@ -57,7 +56,9 @@ PlaneDeviations lowest_deviations(LevelStream& level, std::int64_t lowest, const
     of_sample.push_back(moments.moments().deviation);
     found.values.push_back(all ? of_sample.back() : of_sample.back() * std::sqrt(share) * kSafe);
   }
-  std::vector<bool> known(planes, all);
+  if (all) return found;
+
+  std::vector<bool> known(planes);
   const auto learn = [&](const std::vector<std::int64_t>& which) {
     if (which.empty()) return;
     add_rows(level, which, [&](std::int64_t y) { return !in_sample(y); }, found.moments);
@@ -67,7 +68,6 @@ PlaneDeviations lowest_deviations(LevelStream& level, std::int64_t lowest, const
       found.values[at] = found.moments[at].moments().deviation;
     }
   };
-  if (all) return found;
 
   // Those that look lowest; and then all others that may be as low as the highest of these.
   std::vector<std::int64_t> order(planes);

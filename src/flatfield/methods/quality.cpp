@@ -1,8 +1,6 @@
 #include "flatfield/methods/quality.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <cstring>
 #include <initializer_list>
 #include <span>
@@ -11,49 +9,20 @@
 #include "flatfield/core/error.h"
 #include "flatfield/methods/correction_numbers.h"
 #include "flatfield/methods/entropies.h"
+#include "flatfield/methods/joint_variation.h"
 #include "flatfield/methods/mask_agreement.h"
 #include "flatfield/methods/stream_percentiles.h"
 #include "flatfield/numerics/exact_moments.h"
-#include "flatfield/numerics/gaussian_block.h"
 
 namespace flatfield::methods {
 namespace {
 
 constexpr float kSaturated = 65535.0F;
 constexpr double kBrightPercentile = 99.9;
-constexpr double kAgreementSigma = 1.0;
-
-/// What the coefficient of joint variation is made of.
-struct JointMoments {
-  std::optional<numerics::Moments> foreground;
-  std::optional<numerics::Moments> background;
-
-  [[nodiscard]] std::optional<double> cjv() const {
-    if (!foreground || !background || foreground->mean == background->mean) return std::nullopt;
-    return (foreground->deviation + background->deviation) /
-           std::abs(foreground->mean - background->mean);
-  }
-};
 
 /// What the voxels inside the mask, and only they, were multiplied with besides the curves.
 float mask_factor(const Correction& correction) {
   return correction.curves ? correction.curves->ratio : 1.0F;
-}
-
-numerics::Moments divided(const numerics::Moments& moments, double by) {
-  return {moments.mean / by, moments.deviation / by};
-}
-
-/// Moments of two sets of values together.
-numerics::Moments together(std::int64_t count_a, const numerics::Moments& a, std::int64_t count_b,
-                           const numerics::Moments& b) {
-  const auto n_a = static_cast<double>(count_a);
-  const auto n_b = static_cast<double>(count_b);
-  const double mean = (n_a * a.mean + n_b * b.mean) / (n_a + n_b);
-  const auto squares = [&](double n, const numerics::Moments& m) {
-    return n * (m.deviation * m.deviation + (m.mean - mean) * (m.mean - mean));
-  };
-  return {mean, std::sqrt((squares(n_a, a) + squares(n_b, b)) / (n_a + n_b))};
 }
 
 /// The measurement, pass by pass.
@@ -72,7 +41,7 @@ class Measurement {
     measure_dark_planes();
     measure_agreement();
     measure_level();
-    out_.cjv = {before_.cjv(), after_.cjv()};
+    out_.cjv = {before_.coefficient(), after_.coefficient()};
     return out_;
   }
 
@@ -102,10 +71,6 @@ class Measurement {
                     .front()
                     .linear();
     }
-  }
-
-  void make_before(const Box3& box, BlockView<float> raw) const {
-    if (input_.to_before) input_.to_before(box, raw);
   }
 
   /// The mask of a box as 0 and 1, from its values before; whether there is any foreground in it.
@@ -217,18 +182,10 @@ class Measurement {
   /// Whether the mask belongs to the level.
   void measure_agreement() {
     if (!input_.mask) return;
-    BrightnessAuc auc(*input_.mask, workers_);
-    EdgeAgreement edges(*input_.mask, workers_);
-    LevelPass pass = quality_pass(true);
-    pass.planes = sample_planes(shape_, input_.sample_voxels);
-    input_.raw.visit(pass, [&](const LevelBlock& block) {
-      const BlockView<float> v_low = block.spare[0];
-      copy_block<float>(block.values, v_low);
-      make_before(block.seen, v_low);
-      agree(block, v_low, auc, edges);
-    });
-    out_.mask_auc = auc.value(input_.raw.merge());
-    out_.mask_edge_agreement = edges.value(input_.raw.merge());
+    const MaskAgreement agreement = measure_mask_agreement(input_.raw, input_.to_before, *input_.mask,
+                                                           sample_planes(shape_, input_.sample_voxels));
+    out_.mask_auc = agreement.auc;
+    out_.mask_edge_agreement = agreement.edges;
   }
 
   void measure_level() {
@@ -270,7 +227,7 @@ class Measurement {
         if (any && !raw.done()) raw.add(box, block.values, inside, block.worker);
         Worker& mine = worker_[static_cast<std::size_t>(block.worker)];
         for_each_plane(box, v_low, inside, [&](const Box3& plane, BlockView<float> values, BlockView<std::uint8_t> in) {
-          make_before(plane, values);
+          if (input_.to_before) input_.to_before(plane, values);
           if (!input_.mask) any = expand_mask(plane, values, in) || any;
           if (first && any) mine.before.add_where(values.span(), in.span());
         });
@@ -300,26 +257,6 @@ class Measurement {
     if (before.overall(0).total == 0) return;
     out_.foreground_median.before = before.overall(0).median();
     out_.foreground_median.after = after.overall(0).median();
-  }
-
-  void agree(const LevelBlock& block, BlockView<const float> v_low, BrightnessAuc& auc,
-             EdgeAgreement& edges) const {
-    constexpr std::array<double, 3> kSigma{kAgreementSigma, kAgreementSigma, kAgreementSigma};
-    const Box3 inner = block.inner();
-    const BlockView<float> smoothed = block.spare[1];
-    copy_block<float>(v_low, smoothed);
-    numerics::gaussian_filter_block(smoothed, inner, kSigma);
-    auc.add(block.box, v_low.sub(inner), smoothed.sub(inner), block.worker);
-    constexpr std::int64_t kReach = EdgeAgreement::kReach;
-    const Box3 reached = intersect({inner.origin, inner.shape + Extent3{kReach, kReach, kReach}},
-                                   {{0, 0, 0}, block.seen.shape});
-    // Most boxes lie inside or outside as a whole.
-    const std::int64_t in_mask = input_.mask->sub({block.box.origin, reached.shape}).count();
-    if (in_mask == 0 || in_mask == reached.shape.volume()) return;
-    copy_block<float>(block.values, smoothed);
-    numerics::gaussian_filter_block(smoothed, reached, kSigma);
-    edges.add(block.box, {block.box.origin, reached.shape}, v_low.sub(reached), smoothed.sub(reached),
-              block.worker);
   }
 
   /// Rounds as the correction does; the values are clipped.
@@ -379,8 +316,8 @@ class Measurement {
   ChangedStream before_stream_;
   std::optional<double> bright_;  ///< values above it are foreground; none = all are
   std::vector<Worker> worker_;
-  JointMoments before_;
-  JointMoments after_;
+  JointVariation before_;
+  JointVariation after_;
   double foreground_mean_after_ = 0.0;
   QualityNumbers out_;
 };
@@ -412,9 +349,7 @@ std::optional<double> share_in_mask(const std::vector<std::int64_t>& planes,
 }
 
 LevelPass quality_pass(bool with_mask) {
-  if (!with_mask) return {{}, 1, {}};
-  constexpr std::int64_t kHalo = EdgeAgreement::kReach + 4;  // and the Gaussian of sigma 1
-  return {{kHalo, kHalo, kHalo}, 2, {}};
+  return with_mask ? agreement_pass() : LevelPass{{}, 1, {}};
 }
 
 std::vector<PlaneRange> sample_planes(const Extent3& shape, std::int64_t most_voxels) {

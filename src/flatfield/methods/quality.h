@@ -41,9 +41,8 @@ struct QualityNumbers {
   // Does the mask belong to the tile? Only of a mask that was given.
   std::optional<double> mask_fraction;  ///< share of the level's voxels that it holds
   // On the sample_planes of the level:
-  std::optional<double> mask_auc;       ///< mask_brightness_auc of v_low, Gaussian of sigma 1
-  std::optional<double>
-      mask_edge_agreement;  ///< mask_edge_agreement of the raw level, the same Gaussian
+  std::optional<double> mask_auc;       ///< BrightnessAuc
+  std::optional<double> mask_edge_agreement;  ///< EdgeAgreement
 
   // Is the background a background?
   std::optional<double>

@@ -140,9 +140,12 @@ Json tile_fingerprint(RunContext& context, const std::string& location, const Js
   return out;
 }
 
-bool note_unreadable(Json& fingerprint, const std::string& key) {
+bool note_unreadable(Json& fingerprint, const storage::Store& tile, const std::string& where) {
   Json& chunks = fingerprint["tile"]["chunks"];
-  if (chunks.find(key) == nullptr) return false;
+  const auto found = std::find_if(chunks.as_object().begin(), chunks.as_object().end(),
+                                  [&](const auto& chunk) { return tile.describe(chunk.first) == where; });
+  if (found == chunks.as_object().end()) return false;
+  const std::string key = found->first;
   chunks[key] = kUnreadable;
   return true;
 }

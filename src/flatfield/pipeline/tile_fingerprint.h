@@ -7,6 +7,7 @@
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/run_context.h"
 #include "flatfield/pipeline/tile_levels.h"
+#include "flatfield/storage/store.h"
 
 namespace flatfield::pipeline {
 
@@ -23,9 +24,9 @@ inline constexpr int kOutputFormat = 1;
 [[nodiscard]] Json tile_fingerprint(RunContext& context, const std::string& location, const Json& identity,
                                     const Json& model);
 
-/// Notes that a chunk (its key in the tile) could not be read: nothing was made of it, and so it may be another when a run
-/// goes on. Returns whether the fingerprint knows the chunk.
-bool note_unreadable(Json& fingerprint, const std::string& key);
+/// Notes that a chunk of the tile could not be read (`where` as its store describes it): nothing was made of it, and so it
+/// may be another when a run goes on. Returns whether the fingerprint knows the chunk.
+bool note_unreadable(Json& fingerprint, const storage::Store& tile, const std::string& where);
 
 /// What differs between two fingerprints, e.g. "options.n_levels: 3 before, 4 now"; nothing if they are the same.
 [[nodiscard]] std::vector<std::string> fingerprint_differences(const Json& before, const Json& now);

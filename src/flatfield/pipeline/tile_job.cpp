@@ -1,7 +1,5 @@
 #include "flatfield/pipeline/tile_job.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -16,6 +14,7 @@
 #include "flatfield/pipeline/image_streaming.h"
 #include "flatfield/pipeline/learn_tile.h"
 #include "flatfield/pipeline/low_resolution_mask.h"
+#include "flatfield/pipeline/model_place.h"
 #include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/pass_memory.h"
 #include "flatfield/pipeline/provenance.h"
@@ -66,7 +65,7 @@ class Job {
   void run() {
     open_tile();
     if (writes_image_ && is_finished()) return;
-    if (!estimates_ && !config_.model.empty()) load_model(given_model());
+    if (!estimates_ && !config_.model.empty()) take_from(given_model());
     choose_places();
     if (writes_image_) examine_places();
     plans_ = plan_tile_outputs(*tile_, name_, levels_, *input_, config_, context_.log);
@@ -78,11 +77,6 @@ class Job {
   }
 
  private:
-  struct StoredObject {
-    std::shared_ptr<storage::Store> store;
-    std::string key;
-  };
-
   void open_tile() {
     tile_.emplace(ome::Tile::open(context_.stores.open(location_)));
     levels_ = choose_levels(*tile_, name_, config_, context_.log);
@@ -149,43 +143,18 @@ class Job {
   // -------------------------------------------------------------------------------------------
   // Models
 
-  /// The file of --model for this tile.
-  [[nodiscard]] StoredObject given_model() {
-    const auto [store, key] = context_.stores.open_object(model_location(config_.model, name_));
-    return {store, key};
-  }
-  [[nodiscard]] StoredObject scratch_model() const {
+  [[nodiscard]] ModelPlace given_model() const { return given_model_place(context_, name_); }
+  [[nodiscard]] ModelPlace scratch_model() const {
     return {places_.store(), storage::join_key(kScratchName, "model.npz")};
   }
-  /// As the first process sees it: the answer must be the same in all.
-  [[nodiscard]] bool is_there(const StoredObject& object) {
-    return context_.processes.ask_first([&] { return object.store->size(object.key).has_value(); });
-  }
+  [[nodiscard]] ome::VolumeId volume_counts() const { return tile_->volume_counts(*input_); }
 
-  void load_model(const StoredObject& from) {
-    const std::string where = from.store->describe(from.key);
-    model_ = read_model(from.store, from.key);
-    if (model_->volumes.size() != static_cast<std::size_t>(volume_counts().t * volume_counts().c))
-      throw Error(ErrorCode::kUsage,
-                  fmt::format("the model is for {} volumes, the tile has {}", model_->volumes.size(),
-                              volume_counts().t * volume_counts().c),
-                  where, "choose another --model");
-    if (!config_.model.empty()) {
-      given_identity_["file"] = location_name(where);
-      given_identity_["crc32c"] = model_checksum(*from.store, from.key);
-    }
-    context_.log.info("model: " + (config_.model.empty() ? "that of an earlier run beside " + outputs_.corrected
-                                                         : model_location(config_.model, name_)));
-    if (trimmed_location(model_->tile) != location_)
-      context_.log.info("the model was learnt from another tile: " + model_->tile);
-    if (model_->shape != shape())
-      context_.log.warning(fmt::format("the model was learnt at {}, the tile has {}: it is resized",
-                                       to_string(model_->shape), to_string(shape())));
+  void take_from(const ModelPlace& place) {
+    model_ = load_model(place, {location_, name_, outputs_.corrected, shape(), volume_counts()}, context_);
+    if (!config_.model.empty()) given_identity_ = model_identity(place);
     note_model();
     for (const ModelVolume& volume : model_->volumes) picture(volume);
   }
-
-  [[nodiscard]] ome::VolumeId volume_counts() const { return tile_->volume_counts(*input_); }
 
   void note_model() {
     for (const ModelVolume& volume : model_->volumes) {
@@ -202,11 +171,11 @@ class Job {
   /// The model that an earlier step has left, for apply and finalize.
   void take_model() {
     if (!model_) {
-      const StoredObject model = scratch_model();
-      if (!places_.resumed() || !is_there(model))
+      const ModelPlace model = scratch_model();
+      if (!places_.resumed() || !holds_model(model, context_))
         throw Error(ErrorCode::kNotFound, "there is no model beside the output", outputs_.corrected,
                     "estimate first with the same options, or name a model with --model");
-      load_model(model);
+      take_from(model);
       return;
     }
     if (!places_.resumed()) places_.claim(fingerprint_);
@@ -216,14 +185,14 @@ class Job {
   // Estimate
 
   void estimate() {
-    if (writes_image_ && places_.resumed() && is_there(scratch_model())) {
-      load_model(scratch_model());
+    if (writes_image_ && places_.resumed() && holds_model(scratch_model(), context_)) {
+      take_from(scratch_model());
       if (config_.save_outputs) save_results();
     } else {
       fail_point("learn.begin");
       learn_all();
       fail_point("learn.end");
-      const StoredObject to = writes_image_ ? scratch_model() : given_model();
+      const ModelPlace to = writes_image_ ? scratch_model() : given_model();
       if (writes_image_) {
         places_.leave_out(masked_volume() == nullptr,
                           std::none_of(model_->volumes.begin(), model_->volumes.end(),
@@ -260,15 +229,8 @@ class Job {
   /// --report: what it shows of a volume.
   void picture(const ModelVolume& volume) {
     if (!is_first() || !config::writes_report(config_) || context_.step == RunStep::kApply) return;
-    try {
-      result_.pictures.push_back(report::draw_pictures(take_portrait(
-          {*tile_, levels_.estimation, levels_.target, volume.id, label(volume.id)}, volume.learned, context_)));
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::kInterrupted) throw;
-      context_.log.warning(std::string("the report has no pictures: ") + error.what());
-    } catch (const std::exception& error) {
-      context_.log.warning(std::string("the report has no pictures: ") + error.what());
-    }
+    const PortraitRequest request{*tile_, levels_.estimation, levels_.target, volume.id, label(volume.id)};
+    if (auto pictures = try_pictures(request, volume.learned, context_)) result_.pictures.push_back(std::move(*pictures));
   }
 
   /// The probability is made of what was learnt and is not in the model, so it is written before that.
@@ -314,12 +276,7 @@ class Job {
       apply();
     } catch (const Error& error) {
       if (!is_first()) throw;
-      const storage::Store& tile = *input_->shared_store();
-      bool noted = false;
-      const Json chunks = *fingerprint_.find("tile")->find("chunks");
-      for (const auto& [key, stamp] : chunks.as_object())
-        if (tile.describe(key) == error.where()) noted = note_unreadable(fingerprint_, key) || noted;
-      if (noted) places_.note(fingerprint_);
+      if (note_unreadable(fingerprint_, *input_->shared_store(), error.where())) places_.note(fingerprint_);
       throw;
     }
   }

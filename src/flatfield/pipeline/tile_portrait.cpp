@@ -295,4 +295,17 @@ report::VolumePortrait take_portrait(const PortraitRequest& request, const Learn
   return portrait;
 }
 
+std::optional<report::VolumePictures> try_pictures(const PortraitRequest& request, const Learned& learned,
+                                                   RunContext& context) {
+  try {
+    return report::draw_pictures(take_portrait(request, learned, context));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kInterrupted) throw;
+    context.log.warning(std::string("the report has no pictures: ") + error.what());
+  } catch (const std::exception& error) {
+    context.log.warning(std::string("the report has no pictures: ") + error.what());
+  }
+  return std::nullopt;
+}
+
 }  // namespace flatfield::pipeline

@@ -25,5 +25,9 @@ struct PortraitRequest {
 /// corrected: the same numbers for any workers. Throws Error, kMemory where there is no room for it.
 [[nodiscard]] report::VolumePortrait take_portrait(const PortraitRequest& request, const Learned& learned,
                                                    RunContext& context);
+/// What a report shows of a volume; none, with a warning in the log, where that cannot be made: a run goes on without its
+/// pictures. Throws Error(kInterrupted).
+[[nodiscard]] std::optional<report::VolumePictures> try_pictures(const PortraitRequest& request, const Learned& learned,
+                                                                 RunContext& context);
 
 }  // namespace flatfield::pipeline

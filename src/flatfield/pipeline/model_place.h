@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "flatfield/core/extent.h"
+#include "flatfield/core/json.h"
+#include "flatfield/ome/volume.h"
+#include "flatfield/pipeline/run_context.h"
+#include "flatfield/pipeline/tile_model.h"
+#include "flatfield/storage/store.h"
+
+namespace flatfield::pipeline {
+
+/// The object that holds a model, or will.
+struct ModelPlace {
+  std::shared_ptr<storage::Store> store;
+  std::string key;
+};
+
+/// That of --model for a tile.
+[[nodiscard]] ModelPlace given_model_place(RunContext& context, const std::string& tile_name);
+/// As the first process sees it: the answer is the same in all.
+[[nodiscard]] bool holds_model(const ModelPlace& place, RunContext& context);
+
+/// The tile that a model is to correct.
+struct ModelTarget {
+  const std::string& location;
+  const std::string& name;
+  const std::string& output;  ///< location of its corrected image
+  Extent3 shape;
+  ome::VolumeId volumes;  ///< how many it has
+};
+/// Reads a model for a tile, and logs which it is and in what it is of another one. Throws Error(kUsage) if it is for
+/// another number of volumes, and what read_model throws.
+[[nodiscard]] TileModel load_model(const ModelPlace& from, const ModelTarget& target, RunContext& context);
+/// What a model is known by in the fingerprint of an output that is corrected with it.
+[[nodiscard]] Json model_identity(const ModelPlace& place);
+
+}  // namespace flatfield::pipeline
