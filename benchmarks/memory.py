@@ -50,7 +50,6 @@ def binned(table, programs, options):
 
 
 def planes(table, programs, options, kind):
-    """The peak does not grow with the number of planes."""
     z, y, x = (int(n) for n in options.planes_shape.split(","))
     peaks = []
     for factor in (1, 2, 4):
@@ -62,10 +61,15 @@ def planes(table, programs, options, kind):
               " ".join(f"{peak:.0f}" for peak in peaks) + " MiB")
 
 
-def run(table, programs, options):
-    print(f"== memory: tile {options.memory_shape}, 2 workers", flush=True)
+def run_planes(table, programs, options):
+    """The peak does not grow with the number of planes."""
+    print(f"== planes: tile {options.planes_shape}, and of 2 and 4 times the planes, 2 workers", flush=True)
     for kind in options.kinds:
         planes(table, programs, options, kind)
+
+
+def run(table, programs, options):
+    print(f"== memory: tile {options.memory_shape}, 2 workers", flush=True)
     binned(table, programs, options)
     tile = Tile(programs, options.work / "memory", options.memory_shape)
     for kind in options.kinds:
