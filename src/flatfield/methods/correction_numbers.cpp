@@ -3,22 +3,28 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <span>
 #include <vector>
 
+#include "flatfield/methods/stream_percentiles.h"
 #include "flatfield/numerics/percentile.h"
 
 namespace flatfield::methods {
 namespace {
 
 constexpr double kFewestBackgroundCounts = 10.0;
+constexpr float kTypicalMost = 1024.0F;
+constexpr std::int64_t kSearchBytes = 1 << 20;
 
 void measure_background(const Block<float>& background, QualityNumbers& out) {
-  std::vector<float> values(background.span().begin(), background.span().end());
-  const std::span<float> all(values);
-  const double median = numerics::median(all);
-  const double span = numerics::percentile(all, 99.0) - numerics::percentile(all, 1.0);
-  out.background_span = span / std::max(median, kFewestBackgroundCounts);
+  // A plane of full size may have hundreds of MB: it is not copied to be sorted.
+  StreamPercentiles percentiles({50.0, 99.0, 1.0}, {kTypicalMost}, kSearchBytes);
+  while (!percentiles.done()) {
+    percentiles.add(background.view());
+    percentiles.end_pass(Merge::alone());
+  }
+  const std::vector<RankResult> found = percentiles.results();
+  const double median = found[0].median();
+  out.background_span = (found[1].linear() - found[2].linear()) / std::max(median, kFewestBackgroundCounts);
 }
 
 void measure_curves(const AxisCurves& curves, const std::optional<AxisFit>& fit,

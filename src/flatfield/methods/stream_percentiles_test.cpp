@@ -35,6 +35,18 @@ TEST(StreamPercentiles, are_those_of_all_values_sorted) {
   }
 }
 
+TEST(StreamPercentiles, of_values_below_zero_and_beyond_the_range_are_exact_too) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  Block<float> level({3, 50, 100});
+  for (float& v : level.span()) v = std::normal_distribution<float>(-20.0F, 3000.0F)(random);
+  const std::vector<double> percentages{1.0, 50.0, 99.0};
+  const std::vector<RankResult> found = found_in(level.view(), percentages, 1024.0F);
+  for (std::size_t i = 0; i < percentages.size(); ++i)
+    EXPECT_EQ(found[i].linear(), numerics::percentile(level.span(), percentages[i]));
+}
+
 TEST(StreamPercentiles, of_boxes_that_hold_hardly_anything_but_one_value_are_found_all_the_same) {
   // More of them than are handed over at once.
   Block<float> level({40, 64, 128}, 0.0F);

@@ -101,14 +101,20 @@ void prefilter(std::span<Lanes> c) {
     for (std::size_t l = 0; l < kLanes; ++l) c[i][l] = kPole * (c[i + 1][l] - c[i][l]);
 }
 
-/// The rows of coefficients that a resize needs, cut into strips of kLanes columns that lie one
+/// Samples [first, last) of an axis.
+struct Stretch {
+  std::int64_t first;
+  std::int64_t last;
+};
+
+/// The rows of coefficients that some rows of a result need, cut into strips of kLanes columns that lie one
 /// after the other: both filters then read and write memory in long runs, however wide the plane
 /// is.
 class CoefficientRows {
  public:
-  CoefficientRows(const AxisSampling& rows, std::int64_t height, std::int64_t width)
+  CoefficientRows(const AxisSampling& rows, const Stretch& samples, std::int64_t height, std::int64_t width)
       : slot_(static_cast<std::size_t>(height), kUnused), width_(width) {
-    for (std::int64_t o = 0; o < rows.size(); ++o)
+    for (std::int64_t o = samples.first; o < samples.last; ++o)
       for (int tap = 0; tap < kTaps; ++tap)
         slot_[static_cast<std::size_t>(reflect(rows.first(o) + tap, height))] = 0;
     for (std::int64_t& slot : slot_)
@@ -290,10 +296,57 @@ void sample_row(const WeightedRows& rows, const AxisSampling& columns, const Ran
   }
 }
 
+/// Rows of a result that one task samples.
+constexpr std::int64_t kRowsPerTask = 16;
+
+/// How far the rows of a result from `first` on go that need about so many rows of coefficients; as many as a task
+/// samples at least.
+std::int64_t end_of_band(const AxisSampling& rows, std::int64_t first, std::int64_t most_rows) {
+  std::int64_t needed = 0;
+  std::int64_t highest = -2;
+  for (std::int64_t o = first; o < rows.size(); ++o) {
+    const std::int64_t last = rows.first(o) + kTaps - 1;
+    needed += last - std::max(highest, rows.first(o) - 1);
+    highest = last;
+    if (needed > most_rows && o - first >= kRowsPerTask) return o;
+  }
+  return rows.size();
+}
+
+/// Resizes some rows of the result.
+void resize_band(BlockView<const float> plane, const AxisSampling& rows, const AxisSampling& columns, const Range& range,
+                 const Stretch& band, BlockView<float> out, const ParallelFor& parallel_for) {
+  CoefficientRows coefficients(rows, band, plane.shape.y, plane.shape.x);
+  filter_columns(plane, coefficients, parallel_for);
+  filter_rows(coefficients, parallel_for);
+  parallel_for(ceil_div(band.last - band.first, kRowsPerTask), [&](std::int64_t task) {
+    WeightedRows weighted(plane.shape.x);
+    const std::int64_t begin = band.first + task * kRowsPerTask;
+    const std::int64_t end = std::min(band.last, begin + kRowsPerTask);
+    for (std::int64_t y = begin; y < end; ++y) {
+      for (int tap = 0; tap < kTaps; ++tap)
+        weighted.set(tap, coefficients,
+                     *coefficients.slot_of(reflect(rows.first(y) + tap, plane.shape.y)),
+                     rows.weights(tap)[y]);
+      sample_row(weighted, columns, range, out.row(0, y));
+    }
+  });
+}
+
 }  // namespace
+
+std::int64_t resize_bytes(const Extent3& plane) {
+  constexpr std::int64_t kLeast = std::int64_t{16} << 20;
+  return std::max(kLeast, plane.y * plane.x * static_cast<std::int64_t>(sizeof(float)) / 8);
+}
 
 Block<float> resize_plane(BlockView<const float> plane, std::int64_t height, std::int64_t width,
                           const ParallelFor& parallel_for) {
+  return resize_plane_within(resize_bytes(plane.shape), plane, height, width, parallel_for);
+}
+
+Block<float> resize_plane_within(std::int64_t bytes, BlockView<const float> plane, std::int64_t height,
+                                 std::int64_t width, const ParallelFor& parallel_for) {
   Block<float> out({1, height, width});
   if (out.shape() == plane.shape) {
     copy_block(plane, out.view());
@@ -302,22 +355,12 @@ Block<float> resize_plane(BlockView<const float> plane, std::int64_t height, std
   const AxisSampling rows(plane.shape.y, height);
   const AxisSampling columns(plane.shape.x, width);
   const Range range = range_of(plane, parallel_for);
-  CoefficientRows coefficients(rows, plane.shape.y, plane.shape.x);
-  filter_columns(plane, coefficients, parallel_for);
-  filter_rows(coefficients, parallel_for);
-
-  constexpr std::int64_t kRowsPerTask = 16;
-  parallel_for(ceil_div(height, kRowsPerTask), [&](std::int64_t task) {
-    WeightedRows weighted(plane.shape.x);
-    const std::int64_t end = std::min(height, (task + 1) * kRowsPerTask);
-    for (std::int64_t y = task * kRowsPerTask; y < end; ++y) {
-      for (int tap = 0; tap < kTaps; ++tap)
-        weighted.set(tap, coefficients,
-                     *coefficients.slot_of(reflect(rows.first(y) + tap, plane.shape.y)),
-                     rows.weights(tap)[y]);
-      sample_row(weighted, columns, range, out.data() + y * width);
-    }
-  });
+  const std::int64_t row_bytes = ceil_div(plane.shape.x, kLanes) * static_cast<std::int64_t>(sizeof(Lanes));
+  for (std::int64_t first = 0; first < height;) {
+    const Stretch band{first, end_of_band(rows, first, bytes / row_bytes)};
+    resize_band(plane, rows, columns, range, band, out.view(), parallel_for);
+    first = band.last;
+  }
   return out;
 }
 

@@ -15,9 +15,14 @@ namespace flatfield::numerics {
 ///
 /// Agrees with scikit-image within 1 ulp of float32; in fact every operation is scipy's, in
 /// scipy's order. The plane must hold only finite values and at least one; height and width are
-/// at least 1. Memory besides the result: a double for each pixel of the source rows that are
-/// sampled (at most all of them), and one strip of 16 columns or rows per thread.
+/// at least 1. Memory besides the result: resize_bytes, and one strip of 16 columns or rows per thread.
 [[nodiscard]] Block<float> resize_plane(BlockView<const float> plane, std::int64_t height,
                                         std::int64_t width, const ParallelFor& parallel_for);
+
+/// What resize_plane takes for a plane of this shape: 16 MiB, or an eighth of the plane where that is more.
+[[nodiscard]] std::int64_t resize_bytes(const Extent3& plane);
+/// resize_plane in about so many bytes: the fewer, the more often columns are filtered. The same bits.
+[[nodiscard]] Block<float> resize_plane_within(std::int64_t bytes, BlockView<const float> plane, std::int64_t height,
+                                               std::int64_t width, const ParallelFor& parallel_for);
 
 }  // namespace flatfield::numerics

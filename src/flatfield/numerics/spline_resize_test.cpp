@@ -133,6 +133,25 @@ TEST(ResizePlane, reads_a_plane_within_a_larger_one) {
   EXPECT_TRUE(std::equal(out.span().begin(), out.span().end(), expected.span().begin()));
 }
 
+TEST(ResizePlane, gives_the_same_bits_in_any_memory) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  for (int repeat = 0; repeat < 30; ++repeat) {
+    const auto length = [&] { return static_cast<std::int64_t>(1 + random() % 120); };
+    Block<float> plane({1, length(), length()});
+    for (float& v : plane.span()) v = std::uniform_real_distribution<float>(0.0F, 1000.0F)(random);
+    const std::int64_t height = 3 * length();
+    const std::int64_t width = length();
+    const Block<float> expected = resize_plane(plane.view(), height, width, serial_for);
+    for (const std::int64_t bytes : {std::int64_t{1}, std::int64_t{5000}, std::int64_t{40000}}) {
+      const Block<float> out = resize_plane_within(bytes, plane.view(), height, width, serial_for);
+      EXPECT_TRUE(std::equal(out.span().begin(), out.span().end(), expected.span().begin()))
+          << to_string(plane.shape()) << " to " << height << " x " << width << " in " << bytes << " bytes";
+    }
+  }
+}
+
 TEST(ResizePlane, gives_the_same_bits_in_any_order_and_on_any_number_of_threads) {
   const ParallelFor backwards = [](std::int64_t count,
                                    const std::function<void(std::int64_t)>& body) {

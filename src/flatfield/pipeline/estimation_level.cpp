@@ -57,11 +57,12 @@ std::int64_t least_search_bytes(const LearnFacts& facts) {
 /// Of what searches have, that of their workers.
 std::int64_t worker_bytes(const LearnFacts& facts) { return least_search_bytes(facts) / 2; }
 
-/// Beyond this searches are hardly done in fewer passes: the bins of quality's three, one of which has four of six shares.
+/// Beyond this searches are hardly done in fewer passes: 1024 bins for most of quality's three, one of which has four of six
+/// shares.
 std::int64_t most_search_bytes(const LearnFacts& facts) {
   constexpr std::int64_t kMost = 512 * kMebibyte;
   constexpr std::int64_t kShares = 6;
-  constexpr std::int64_t kLineBytes = 2048 * std::int64_t{sizeof(std::uint32_t)};
+  constexpr std::int64_t kLineBytes = 1024 * std::int64_t{sizeof(std::uint32_t)};
   const std::int64_t lines = facts.shape.z + facts.shape.y + facts.shape.x;
   return std::max(least_search_bytes(facts), std::min(kMost, worker_bytes(facts) + kShares * kLineBytes * lines));
 }
