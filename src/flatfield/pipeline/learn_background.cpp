@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <utility>
+
 #include "flatfield/core/error.h"
 #include "flatfield/numerics/gaussian_filter.h"
 #include "flatfield/numerics/spline_resize.h"
@@ -21,13 +24,14 @@ methods::PlanePositions plane_positions(const ome::Tile& tile, const std::string
 }
 
 Block<float> reference_image(const VolumeRequest& request, const Extent3& shape, RunContext& context) {
-  const ReferenceBackground reference = read_reference_background(request.location, context.stores);
+  ReferenceBackground reference = read_reference_background(request.location, context.stores);
   context.log.info(fmt::format("reference background: {} ({} x {} pixels)", reference.path,
                                reference.image.shape().y, reference.image.shape().x));
   for (const float v : reference.image.span())
     if (!std::isfinite(v))
       throw Error(ErrorCode::kBadInput, "the reference background has pixels that are not finite",
                   reference.path, "make it again, or leave out --use-reference-bkg");
+  if (reference.image.shape().y == shape.y && reference.image.shape().x == shape.x) return std::move(reference.image);
   return numerics::resize_plane(reference.image.view(), shape.y, shape.x, context.pool.as_parallel_for());
 }
 

@@ -9,6 +9,7 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/interruption.h"
+#include "flatfield/numerics/spline_resize.h"
 #include "flatfield/report/grey_picture.h"
 
 namespace flatfield::pipeline {
@@ -251,8 +252,7 @@ std::int64_t portrait_bytes(const Extent3& region, const Extent3& level, const E
                             static_cast<std::int64_t>(sizeof(std::uint16_t));
   // The correction at the level's size (its background twice), and what the resizing of a plane holds.
   const std::int64_t planes = 4 * level.y * level.x * static_cast<std::int64_t>(sizeof(float));
-  const std::int64_t resizing =
-      level == target ? 0 : target.y * target.x * static_cast<std::int64_t>(sizeof(double)) + BitVolume::bytes_of(level);
+  const std::int64_t resizing = level == target ? 0 : numerics::resize_bytes(target) + BitVolume::bytes_of(level);
   return workers * (box + lines + kHistograms * kHistogramBytes) + cuts + planes + resizing;
 }
 
