@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 #include <vector>
 
 #include "flatfield/core/error.h"
-#include "flatfield/numerics/spline_resize.h"
 
 namespace flatfield::methods {
 namespace {
@@ -31,20 +29,13 @@ std::array<std::vector<float>, 3> level_gains(const AxisFit& fit, const Extent3&
 
 }  // namespace
 
-LevelCorrection::LevelPlane::LevelPlane(const Block<float>& plane, const Extent3& shape,
-                                        const ParallelFor& parallel_for)
-    : view(plane.view()) {
-  if (plane.shape().y == shape.y && plane.shape().x == shape.x) return;
-  resized = numerics::resize_plane(plane.view(), shape.y, shape.x, parallel_for);
-  view = std::as_const(resized).view();
-}
-
 LevelCorrection::LevelCorrection(const Correction& correction, const std::optional<AxisFit>& fit,
                                  const Extent3& shape, const ParallelFor& parallel_for)
     : correction_(correction) {
   if (correction.image) {
-    flatfield_.emplace(correction.image->flatfield, shape, parallel_for);
-    if (correction.image->darkfield) darkfield_.emplace(*correction.image->darkfield, shape, parallel_for);
+    flatfield_.emplace(correction.image->flatfield.view(), shape.y, shape.x, parallel_for);
+    if (correction.image->darkfield)
+      darkfield_.emplace(correction.image->darkfield->view(), shape.y, shape.x, parallel_for);
     return;
   }
   if (!correction.curves) return;
@@ -94,12 +85,12 @@ void LevelCorrection::apply_image(const Box3& box, BlockView<float> v_low) const
   for (std::int64_t z = 0; z < box.shape.z; ++z)
     for (std::int64_t y = 0; y < box.shape.y; ++y) {
       float* row = v_low.row(z, y);
-      const float* f = flatfield_->view.row(0, box.origin.y + y) + box.origin.x;
+      const float* f = flatfield_->view().row(0, box.origin.y + y) + box.origin.x;
       if (!darkfield_) {
         for (std::int64_t x = 0; x < box.shape.x; ++x) row[x] = writable(row[x] / f[x]);
         continue;
       }
-      const float* d = darkfield_->view.row(0, box.origin.y + y) + box.origin.x;
+      const float* d = darkfield_->view().row(0, box.origin.y + y) + box.origin.x;
       for (std::int64_t x = 0; x < box.shape.x; ++x) row[x] = writable((row[x] - d[x]) / f[x]);
     }
 }

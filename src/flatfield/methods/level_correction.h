@@ -8,6 +8,7 @@
 #include "flatfield/core/parallel.h"
 #include "flatfield/methods/axis_fit.h"
 #include "flatfield/methods/correction.h"
+#include "flatfield/numerics/spline_resize.h"
 
 namespace flatfield::methods {
 
@@ -32,18 +33,10 @@ class LevelCorrection {
   void apply_curves(const Box3& box, BlockView<float> v_low) const;
   void apply_image(const Box3& box, BlockView<float> v_low) const;
 
-  /// A plane of an image correction at the level's size: of the correction itself where it has that.
-  struct LevelPlane {
-    Block<float> resized;
-    BlockView<const float> view;
-
-    LevelPlane(const Block<float>& plane, const Extent3& shape, const ParallelFor& parallel_for);
-  };
-
   const Correction& correction_;
   std::array<std::vector<float>, 3> gains_;  ///< 1/c along z, y, x
-  std::optional<LevelPlane> flatfield_;
-  std::optional<LevelPlane> darkfield_;
+  std::optional<numerics::PlaneOfSize> flatfield_;
+  std::optional<numerics::PlaneOfSize> darkfield_;
 };
 
 }  // namespace flatfield::methods

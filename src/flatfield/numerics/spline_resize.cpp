@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 // Every voxel is computed with the operations of scipy.ndimage.zoom in their order, so that not
@@ -362,6 +363,14 @@ Block<float> resize_plane_within(std::int64_t bytes, BlockView<const float> plan
     first = band.last;
   }
   return out;
+}
+
+PlaneOfSize::PlaneOfSize(BlockView<const float> plane, std::int64_t height, std::int64_t width,
+                         const ParallelFor& parallel_for)
+    : view_(plane) {
+  if (plane.shape.y == height && plane.shape.x == width) return;
+  resized_ = resize_plane(plane, height, width, parallel_for);
+  view_ = std::as_const(resized_).view();
 }
 
 }  // namespace flatfield::numerics

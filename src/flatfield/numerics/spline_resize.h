@@ -25,4 +25,15 @@ namespace flatfield::numerics {
 [[nodiscard]] Block<float> resize_plane_within(std::int64_t bytes, BlockView<const float> plane, std::int64_t height,
                                                std::int64_t width, const ParallelFor& parallel_for);
 
+/// A plane at a size: itself where it has that, without a copy, and else resized. The plane must outlive it.
+class PlaneOfSize {
+ public:
+  PlaneOfSize(BlockView<const float> plane, std::int64_t height, std::int64_t width, const ParallelFor& parallel_for);
+  [[nodiscard]] const BlockView<const float>& view() const { return view_; }
+
+ private:
+  Block<float> resized_;
+  BlockView<const float> view_;
+};
+
 }  // namespace flatfield::numerics

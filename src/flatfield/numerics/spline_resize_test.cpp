@@ -133,6 +133,15 @@ TEST(ResizePlane, reads_a_plane_within_a_larger_one) {
   EXPECT_TRUE(std::equal(out.span().begin(), out.span().end(), expected.span().begin()));
 }
 
+TEST(PlaneOfSize, is_the_plane_itself_where_it_has_the_size_and_else_a_resized_one) {
+  const Block<float> plane = random_plane(12, 17, 3);
+  EXPECT_EQ(PlaneOfSize(plane.view(), 12, 17, serial_for).view().data, plane.view().data);
+  const PlaneOfSize other(plane.view(), 12, 18, serial_for);
+  const Block<float> expected = resize_plane(plane.view(), 12, 18, serial_for);
+  ASSERT_EQ(other.view().shape, expected.shape());
+  EXPECT_TRUE(std::equal(expected.span().begin(), expected.span().end(), other.view().data));
+}
+
 TEST(ResizePlane, gives_the_same_bits_in_any_memory) {
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE(testing::Message() << "seed " << seed);

@@ -11,7 +11,6 @@
 #include "flatfield/methods/axis_percentiles.h"
 #include "flatfield/methods/quality.h"
 #include "flatfield/numerics/gaussian_block.h"
-#include "flatfield/numerics/spline_resize.h"
 #include "flatfield/pipeline/foreground_weights.h"
 #include "flatfield/pipeline/learn_basic.h"
 
@@ -57,8 +56,8 @@ std::int64_t least_search_bytes(const LearnFacts& facts) {
 /// Of what searches have, that of their workers.
 std::int64_t worker_bytes(const LearnFacts& facts) { return least_search_bytes(facts) / 2; }
 
-/// Beyond this searches are hardly done in fewer passes: 1024 bins for most of quality's three, one of which has four of six
-/// shares.
+/// Beyond this searches are hardly done in fewer passes: 1024 bins for two of quality's three searches, and 4096 for the
+/// third, which has four of the six shares.
 std::int64_t most_search_bytes(const LearnFacts& facts) {
   constexpr std::int64_t kMost = 512 * kMebibyte;
   constexpr std::int64_t kShares = 6;
@@ -148,7 +147,8 @@ EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context,
   }
   const std::int64_t left = plan.bytes - plane_bytes(facts) - kept_bytes_;
   const std::int64_t least = least_search_bytes(facts);
-  // Passes come first: what they need at least is not given to searches. More than that serves those that are streamed.
+  // Passes come first: what they need at least is not given to searches. With more than that a level that is streamed is
+  // read in thicker slabs; one that is kept in memory has no use for it.
   std::int64_t least_pass = 0;
   for (const methods::LevelPass& pass : widest_passes(facts))
     least_pass = std::max(least_pass, plan.resident ? visitors_bytes(facts)
@@ -178,13 +178,8 @@ void EstimationLevel::take_back(RunContext& context) {
 
 void EstimationLevel::subtract(const methods::Correction& correction, const ParallelFor& parallel_for) {
   if (correction.background) {
-    const Extent3& at = correction.background->shape();
-    if (at.y == shape().y && at.x == shape().x) {
-      background_ = correction.background->view();
-    } else {
-      resized_ = numerics::resize_plane(correction.background->view(), shape().y, shape().x, parallel_for);
-      background_ = std::as_const(resized_).view();
-    }
+    plane_.emplace(correction.background->view(), shape().y, shape().x, parallel_for);
+    background_ = plane_->view();
   }
   v_low_.emplace(raw_, methods::subtraction_of(background_));
 }

@@ -8,6 +8,7 @@
 #include "flatfield/methods/background.h"
 #include "flatfield/methods/correction.h"
 #include "flatfield/methods/level_stream.h"
+#include "flatfield/numerics/spline_resize.h"
 #include "flatfield/pipeline/run_context.h"
 #include "flatfield/pipeline/streamed_level.h"
 
@@ -68,8 +69,8 @@ class EstimationLevel {
   std::int64_t all_bytes_ = 0;
   std::int64_t search_bytes_ = 0;
   std::int64_t sample_voxels_ = 0;
-  Block<float> resized_;
-  std::optional<BlockView<const float>> background_;
+  std::optional<numerics::PlaneOfSize> plane_;
+  std::optional<BlockView<const float>> background_;  ///< that plane
   std::optional<methods::ChangedStream> v_low_;
 };
 

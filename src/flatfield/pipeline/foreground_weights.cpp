@@ -1,6 +1,7 @@
 #include "flatfield/pipeline/foreground_weights.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/methods/background.h"
@@ -22,7 +23,7 @@ class ForegroundSource : public VoxelSource<float> {
         memory_(static_cast<std::size_t>(pool.workers())) {
     const Extent3& shape = estimation_.shape();
     if (correction.background)
-      background_ = numerics::resize_plane(correction.background->view(), shape.y, shape.x, pool.as_parallel_for());
+      background_.emplace(correction.background->view(), shape.y, shape.x, pool.as_parallel_for());
   }
 
   void read(const Box3& box, BlockView<float> out, int worker) override {
@@ -42,7 +43,7 @@ class ForegroundSource : public VoxelSource<float> {
     block.worker = worker;
     block.values = {mine.v_low.data(), seen.shape};
     std::copy_n(raw.data, raw.size(), block.values.data);
-    if (!background_.empty()) methods::subtract_background(block.values, seen, background_.view());
+    if (background_) methods::subtract_background(block.values, seen, background_->view());
     const BlockView<float> weights(mine.weights.data(), seen.shape);
     weights_.field().weigh(block, weights);
     copy_block<float>(weights.sub(block.inner()), out);
@@ -57,7 +58,7 @@ class ForegroundSource : public VoxelSource<float> {
   };
   const ForegroundWeights& weights_;
   ome::Volume estimation_;
-  Block<float> background_;
+  std::optional<numerics::PlaneOfSize> background_;
   std::vector<Memory> memory_;
 };
 
