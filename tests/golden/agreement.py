@@ -20,14 +20,33 @@ def check_exact(expected, actual):
         return f"{differing} of {expected.size} values differ (exact agreement is required)"
 
 
-def check_one_ulp(expected, actual):
-    if actual.dtype != np.float32 or expected.dtype != np.float32:
-        return f"expected float32, found {actual.dtype} against {expected.dtype}"
-    if not np.isfinite(actual).all():
-        return "not finite"
-    worst = int(ulp_distance(expected, actual).max(initial=0))
-    if worst > 1:
-        return f"off by {worst} ulp of float32 (1 is allowed)"
+def check_ulps(allowed):
+    """float32, finite, none off by more than `allowed` ulp."""
+    def check(expected, actual):
+        if actual.dtype != np.float32 or expected.dtype != np.float32:
+            return f"expected float32, found {actual.dtype} against {expected.dtype}"
+        if not np.isfinite(actual).all():
+            return "not finite"
+        worst = int(ulp_distance(expected, actual).max(initial=0))
+        if worst > allowed:
+            return f"off by {worst} ulp of float32 ({allowed} {'is' if allowed == 1 else 'are'} allowed)"
+    return check
+
+
+check_one_ulp = check_ulps(1)
+
+
+def check_ramp_weights(expected, actual):
+    """Weights of a ramp against those that numpy makes of the same voxels.
+
+    numpy's float32 exponential is itself up to 3 ulp from the exact value and the program's up to 2 from numpy's; the
+    sum and the quotient after it may each round to a neighbour. On 4.7 million random weights 4 ulp were the most.
+    """
+    wrong = check_ulps(4)(expected, actual)
+    differing = np.count_nonzero(expected != actual)
+    if wrong is None and differing > 0.03 * expected.size:
+        wrong = f"{differing} of {expected.size} weights differ (3 % are allowed to)"
+    return wrong
 
 
 def check_voxels(share):

@@ -14,7 +14,7 @@ from support.program import REPOSITORY, SHARED, call, read_levels
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "golden"))
 import cases  # noqa: E402
-from agreement import check_one_ulp, check_voxels, disagreements  # noqa: E402
+from agreement import check_one_ulp, check_ramp_weights, check_voxels, disagreements  # noqa: E402
 from reference import correct_tile  # noqa: E402
 
 SHARED_DATA = SHARED / "golden" / "fitting"
@@ -137,7 +137,9 @@ def test_comparison_refuses_every_perturbed_array(data, case):
 
 def test_comparison_allows_what_the_tolerances_allow():
     curve = np.linspace(0.25, 1.2, 50, dtype=np.float32)
-    assert check_one_ulp(curve, np.nextafter(curve, np.float32(2))) is None
+    above = np.nextafter(curve, np.float32(2))
+    assert check_one_ulp(curve, above) is None
+    assert check_one_ulp(curve, np.nextafter(above, np.float32(2))) is not None
     voxels = np.full((50, 40, 50), 7, np.uint16)
     almost = voxels.copy()
     almost.flat[:10] += 1
@@ -145,6 +147,19 @@ def test_comparison_allows_what_the_tolerances_allow():
     almost.flat[10] += 1
     assert check_voxels(0.9999)(voxels, almost) is not None
     assert check_voxels(0.9995)(voxels, almost) is None
+
+
+def test_comparison_of_ramps_allows_what_the_exponential_of_numpy_differs_by():
+    weights = np.linspace(1e-4, 1, 1000, dtype=np.float32)
+    bits = weights.view(np.uint32).copy()
+    bits[:30] += 4
+    assert check_ramp_weights(weights, bits.view(np.float32)) is None
+    bits[30] += 1
+    assert "31 of 1000" in check_ramp_weights(weights, bits.view(np.float32))
+    bits = weights.view(np.uint32).copy()
+    bits[500] += 5
+    assert "off by 5 ulp" in check_ramp_weights(weights, bits.view(np.float32))
+    assert check_ramp_weights(weights, weights.astype(np.float64)) is not None
 
 
 def test_comparison_refuses_arrays_that_no_rule_covers():
