@@ -105,6 +105,11 @@ struct Box3 {
   return {linear / shape.y, linear % shape.y, x};
 }
 
+/// Its inverse.
+[[nodiscard]] inline std::int64_t ravel(const Extent3& index, const Extent3& shape) {
+  return (index.z * shape.y + index.y) * shape.x + index.x;
+}
+
 /// "(z, y, x)", for messages.
 [[nodiscard]] inline std::string to_string(const Extent3& e) {
   std::string text = "(";

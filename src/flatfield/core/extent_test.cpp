@@ -60,6 +60,11 @@ TEST(TileBox, is_clipped_at_the_far_end_of_the_array) {
   EXPECT_EQ(tile_box({1, 0, 0}, tile, shape), (Box3{{4, 0, 0}, {1, 4, 3}}));
 }
 
+TEST(Ravel, is_the_inverse_of_unravel) {
+  const Extent3 shape{2, 3, 4};
+  for (std::int64_t i = 0; i < shape.volume(); ++i) EXPECT_EQ(ravel(unravel(i, shape), shape), i);
+}
+
 TEST(Unravel, visits_every_index_in_c_order) {
   const Extent3 shape{2, 3, 4};
   std::int64_t linear = 0;

@@ -36,7 +36,7 @@ std::vector<double> along_axis_naively(const std::vector<double>& values, const 
     for (std::int64_t j = 0; j < n; ++j) {
       Extent3 p = place;
       p[axis] = j;
-      sum += values[static_cast<std::size_t>((p.z * shape.y + p.y) * shape.x + p.x)] *
+      sum += values[static_cast<std::size_t>(ravel(p, shape))] *
              std::cos(std::numbers::pi * static_cast<double>(k * (2 * j + 1) % (4 * n)) /
                       static_cast<double>(2 * n));
     }

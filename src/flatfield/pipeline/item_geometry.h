@@ -36,6 +36,10 @@ struct ItemGeometry {
   [[nodiscard]] Extent3 carry_chunk() const {
     return map_axes(carry, cell, [](auto whole, auto part) { return whole % part == 0 ? part : whole; });
   }
+  /// Chunks of an item's carry.
+  [[nodiscard]] Extent3 carry_chunks() const { return floor_div(carry, carry_chunk()); }
+  /// Cells that are reduced into one of them.
+  [[nodiscard]] Extent3 cells_of_carry_chunk() const { return floor_div(carry_chunk() * 2, cell); }
 };
 
 /// Indices of a grid in Morton order: neighbours in all directions are near each other in it.

@@ -16,8 +16,12 @@ bool gathers_a_level(const ItemShape& item) { return item.levels - 1 == ItemGeom
 
 }  // namespace
 
-bool gathers(const ItemGeometry& geometry, const ItemShape& item) {
-  return gathers_a_level(item) || (item.has_carry && geometry.depth == ItemGeometry::kPartLevel);
+std::int64_t open_carry_chunks(const ItemGeometry& geometry, const ItemShape& item) {
+  if (!item.has_carry || geometry.depth != ItemGeometry::kPartLevel) return 0;
+  const std::int64_t all = geometry.carry_chunks().volume();
+  // Parts come in Morton order: those of a chunk that is a cell, eight, one after the other. Each worker may be at another
+  // chunk, and the next part may belong to one more.
+  return geometry.carry_chunk() == geometry.cell ? std::min<std::int64_t>(item.workers + 1, all) : all;
 }
 
 std::int64_t reorder_bytes(const ItemGeometry& geometry, const ItemShape& item) {
@@ -26,10 +30,8 @@ std::int64_t reorder_bytes(const ItemGeometry& geometry, const ItemShape& item) 
 
 std::int64_t item_bytes(const ItemGeometry& geometry, const ItemShape& item) {
   std::int64_t bytes = 0;
-  if (gathers(geometry, item)) {
-    const Extent3& gathered = gathers_a_level(item) ? geometry.cell : geometry.carry;
-    bytes += 9 * gathered.volume() * item.itemsize / 8;
-  }
+  if (gathers_a_level(item)) bytes += geometry.cell.volume() * item.itemsize;
+  bytes += open_carry_chunks(geometry, item) * geometry.carry_chunk().volume() * item.itemsize;
   if (item.is_sharded) bytes += reorder_bytes(geometry, item) + kBytesPerPart * item.parts;
   return bytes;
 }
@@ -63,10 +65,8 @@ std::vector<PassMemory> pyramid_memory(const std::vector<zarr::ArrayMetadata>& l
     pass.finest_level = static_cast<std::int64_t>(first);
     const std::int64_t cell_bytes = geometry.cell.volume() * item.itemsize;
     pass.worker_bytes = (part_level + 1) * cell_bytes + zarr::encoder_bytes(finest, stored_share);
-    // Chunks are cut from a cell, and those of a carry from the carry, which is reduced from the last level if that is
-    // what an item gathers.
+    // Chunks are cut from a cell, and a carry is reduced from the last level if that is what an item gathers.
     if (chunk_shape != geometry.cell) pass.worker_bytes += cell_bytes;
-    if (item.has_carry) pass.worker_bytes += geometry.carry_chunk().volume() * item.itemsize;
     if (item.has_carry && gathers_a_level(item)) pass.worker_bytes += geometry.carry.volume() * item.itemsize;
     pass.item_bytes = item_bytes(geometry, item);
     pass.items = ceil_div(shape, geometry.item).volume();

@@ -20,8 +20,8 @@ struct ItemShape {
   std::int64_t parts = 1;
 };
 
-/// True if the parts of an item reduce into a block that they share.
-[[nodiscard]] bool gathers(const ItemGeometry& geometry, const ItemShape& item);
+/// Chunks of an item's carry that its parts may be filling at the same time; 0 if the carry is not made of parts.
+[[nodiscard]] std::int64_t open_carry_chunks(const ItemGeometry& geometry, const ItemShape& item);
 /// Chunks of the parts that other workers are ahead by; with one worker none comes too early.
 [[nodiscard]] std::int64_t reorder_bytes(const ItemGeometry& geometry, const ItemShape& item);
 /// Bytes of an item from its opening to its closing, scratch of the workers not included.

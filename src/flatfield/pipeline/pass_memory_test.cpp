@@ -53,15 +53,34 @@ TEST(PassMemory, of_shards_counts_chunks_that_come_early_and_the_shards_that_are
   const auto four = memory_of(plan_of({4096, 2048, 2048}, true), 4);
   EXPECT_EQ(one.front().open_shards, 9);  // 2 x 2 x 2 and one of the next level
   const std::int64_t cell = 128 * 128 * 128 * 2;
-  EXPECT_EQ(four.front().item_bytes - one.front().item_bytes, 3 * 8 * cell);
+  // And the chunks of the carry, of which each worker may be filling another.
+  EXPECT_EQ(four.front().item_bytes - one.front().item_bytes, 3 * 8 * cell + 3 * cell);
   EXPECT_EQ(four.front().worker_bytes, one.front().worker_bytes);
+}
+
+TEST(PassMemory, of_shards_holds_no_more_of_the_carry_than_its_workers_fill) {
+  const auto item_of = [](const ItemGeometry& geometry, int workers) {
+    ItemShape item;
+    item.levels = 2;
+    item.has_carry = true;
+    item.is_sharded = true;
+    item.workers = workers;
+    return open_carry_chunks(geometry, item);
+  };
+  const ItemGeometry usual({128, 128, 128}, Extent3{512, 512, 512});  // a carry of 2 x 2 x 2 chunks
+  EXPECT_EQ(item_of(usual, 1), 2);
+  EXPECT_EQ(item_of(usual, 2), 3);
+  EXPECT_EQ(item_of(usual, 32), 8);
+  // A carry of 1.5 cells along x is one chunk there, whose parts do not follow each other.
+  EXPECT_EQ(item_of(ItemGeometry({128, 128, 128}, Extent3{512, 512, 384}), 1), 4);
+  EXPECT_EQ(item_of(ItemGeometry({128, 128, 128}), 2), 0) << "is reduced from the third level";
 }
 
 TEST(PassMemory, of_chunks_is_a_cell_per_level_and_what_the_codec_holds) {
   const PassMemory pass = memory_of(plan_of({4096, 2048, 2048}, false), 8).front();
   const std::int64_t cell = 128 * 128 * 128 * 2;
   EXPECT_EQ(pass.open_shards, 0);
-  EXPECT_EQ(pass.item_bytes, cell + cell / 8);
+  EXPECT_EQ(pass.item_bytes, cell);
   EXPECT_GT(pass.worker_bytes, 4 * cell);
   EXPECT_LT(pass.worker_bytes, 6 * cell);
 }

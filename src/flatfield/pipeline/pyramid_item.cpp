@@ -37,10 +37,13 @@ std::int64_t PyramidItem<T>::voxel_bytes() const {
 template <class T>
 void PyramidItem<T>::open() {
   part_order_ = morton_order(parts_);
-  if (gathers()) {
-    gathered_ = pass_.take_block(gathered_shape());
-    // Chunks and carries are stored whole: what lies beyond the volume must be defined.
+  if (gathers_a_level()) {
+    gathered_ = pass_.take_block(geometry().cell);
+    // Chunks are stored whole: what lies beyond the volume must be defined.
     if (!is_inside()) std::memset(gathered_.data(), 0, gathered_.span().size_bytes());
+  } else if (gathers_carry()) {
+    carry_chunks_ = std::vector<CarryChunk>(static_cast<std::size_t>(geometry().carry_chunks().volume()));
+    for (std::int64_t part = 0; part < part_count(); ++part) ++carry_chunk_of(part).parts_left;
   }
   if (!pass_.is_sharded()) return;
   shards_ = std::make_unique<ItemShards>(static_cast<std::size_t>(reorder_bytes(geometry(), item_shape())));
@@ -55,7 +58,8 @@ void PyramidItem<T>::run_part(std::int64_t part, int worker) {
   try {
     if (part == 0) pass_.note_begin(level, cell_of(part));
     const Block<T>& made = pass_.make_cell(level, cell_of(part), shards_.get(), written_, worker);
-    if (gathers()) pass_.reduce_into(level, cell_of(part), made, place_of(part), gathered_);
+    if (gathers_a_level()) pass_.reduce_into(level, cell_of(part), made, place_of(part), gathered_);
+    if (gathers_carry()) add_to_carry(part, made, worker);
   } catch (...) {
     if (shards_) shards_->abandon();
     throw;
@@ -68,22 +72,44 @@ void PyramidItem<T>::close(int worker) {
   shards_.reset();
   if (gathers_a_level()) {
     pass_.write_cell(ItemGeometry::kDeepest, index_, gathered_, written_, worker);
-    if (pass_.has_carry()) pass_.write_carry(index_, reduced(worker), worker);
-  } else if (gathers()) {
-    pass_.write_carry(index_, gathered_, worker);
+    if (pass_.has_carry()) leave_carry(worker);
+    pass_.give_back(std::move(gathered_));
   }
-  if (gathers()) pass_.give_back(std::move(gathered_));
   part_order_.clear();
+  carry_chunks_.clear();
   pass_.note_done(number_, written_);
 }
 
-/// The item's block of the level after the last.
 template <class T>
-const Block<T>& PyramidItem<T>::reduced(int worker) const {
-  Block<T>& carry = pass_.carry_room(worker);
-  if (!is_inside()) std::memset(carry.data(), 0, carry.span().size_bytes());
+typename PyramidItem<T>::CarryChunk& PyramidItem<T>::carry_chunk_of(std::int64_t part) {
+  return carry_chunks_[static_cast<std::size_t>(ravel(carry_place_of(part), geometry().carry_chunks()))];
+}
+
+/// Parts of a chunk may be reduced into it at the same time: each has voxels of its own there.
+template <class T>
+void PyramidItem<T>::add_to_carry(std::int64_t part, const Block<T>& cell, int worker) {
+  const Extent3 place = carry_place_of(part);
+  const Extent3 index = index_ * geometry().carry_chunks() + place;
+  CarryChunk& chunk = carry_chunk_of(part);
+  {
+    const std::scoped_lock lock(carry_mutex_);
+    if (chunk.block.empty()) chunk.block = pass_.take_carry_chunk(index);
+  }
+  pass_.reduce_into(part_level(), cell_of(part), cell, place_of(part) - place * geometry().cells_of_carry_chunk(), chunk.block);
+  {
+    const std::scoped_lock lock(carry_mutex_);
+    if (--chunk.parts_left > 0) return;
+  }
+  pass_.write_carry_chunk(index, chunk.block, worker);
+  pass_.give_back(std::move(chunk.block));
+}
+
+/// The carry of an item that gathers a level is reduced from that, and is one chunk.
+template <class T>
+void PyramidItem<T>::leave_carry(int worker) {
+  Block<T>& carry = pass_.carry_room(index_, worker);
   pass_.reduce_into(ItemGeometry::kDeepest, index_, gathered_, {0, 0, 0}, carry);
-  return carry;
+  pass_.write_carry_chunk(index_, carry, worker);
 }
 
 template class PyramidItem<std::uint8_t>;

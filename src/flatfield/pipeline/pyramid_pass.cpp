@@ -176,28 +176,25 @@ void PyramidPass<T>::write_cell(int level, const Extent3& index, const Block<T>&
   this->level(level).write(this->level(level).cell_box(index), cell, chunks);
 }
 
+/// Chunks are stored whole: what lies beyond the volume must be defined.
 template <class T>
-void PyramidPass<T>::write_carry(const Extent3& index, const Block<T>& carry, int worker) {
-  const Extent3 chunk_shape = geometry_.carry_chunk();
-  const Box3 box = tile_box(index, geometry_.carry, carry_->shape());
-  if (box.empty()) return;
-  Block<T>& chunk = memory(worker).carry_chunk;
-  if (chunk.empty()) chunk = Block<T>(chunk_shape);
-  const Extent3 first = index * floor_div(geometry_.carry, chunk_shape);
-  const Extent3 count = ceil_div(box.shape, chunk_shape);
-  for (std::int64_t i = 0; i < count.volume(); ++i) {
-    const Extent3 place = unravel(i, count);
-    copy_block<T>(carry.view().sub({place * chunk_shape, chunk_shape}), chunk.view());
-    carry_->array().write_chunk(carry_->chunk_index(first + place), std::as_bytes(chunk.span()),
-                                memory(worker).chunks.scratch);
-  }
+void PyramidPass<T>::clear_beyond(const Extent3& index, Block<T>& chunk) const {
+  if (tile_box(index, chunk.shape(), carry_->shape()).shape != chunk.shape())
+    std::memset(chunk.data(), 0, chunk.span().size_bytes());
 }
 
 template <class T>
-Block<T>& PyramidPass<T>::carry_room(int worker) {
+Block<T>& PyramidPass<T>::carry_room(const Extent3& index, int worker) {
   Block<T>& carry = memory(worker).carry;
-  if (carry.empty()) carry = Block<T>(geometry_.carry);
+  if (carry.empty()) carry = Block<T>(geometry_.carry_chunk());
+  clear_beyond(index, carry);
   return carry;
+}
+
+template <class T>
+void PyramidPass<T>::write_carry_chunk(const Extent3& index, const Block<T>& chunk, int worker) {
+  if (tile_box(index, chunk.shape(), carry_->shape()).empty()) return;
+  carry_->array().write_chunk(carry_->chunk_index(index), std::as_bytes(chunk.span()), memory(worker).chunks.scratch);
 }
 
 template <class T>
@@ -207,6 +204,13 @@ Block<T> PyramidPass<T>::take_block(const Extent3& shape) {
   Block<T> block = std::move(spare_.back());
   spare_.pop_back();
   return block;
+}
+
+template <class T>
+Block<T> PyramidPass<T>::take_carry_chunk(const Extent3& index) {
+  Block<T> chunk = take_block(geometry_.carry_chunk());
+  clear_beyond(index, chunk);
+  return chunk;
 }
 
 template <class T>

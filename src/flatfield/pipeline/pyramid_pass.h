@@ -64,13 +64,16 @@ class PyramidPass {
                    Block<T>& above) const;
   /// Writes a cell of `level`, whose chunks are objects.
   void write_cell(int level, const Extent3& index, const Block<T>& cell, WrittenObjects& written, int worker);
-  /// Leaves the level after the last for the next pass: `carry` has the voxels of item `index`, zeros behind them.
-  void write_carry(const Extent3& index, const Block<T>& carry, int worker);
-  /// The worker's room for a carry that is reduced from the item's last level.
-  Block<T>& carry_room(int worker);
+  /// The worker's room for a carry that is reduced from the item's last level: as take_carry_chunk.
+  Block<T>& carry_room(const Extent3& index, int worker);
+  /// Leaves a chunk of the level after the last for the next pass.
+  void write_carry_chunk(const Extent3& index, const Block<T>& chunk, int worker);
 
-  /// A block for what an item gathers, used again by later items. May be called by several workers.
+  /// A block for what an item gathers, used again by later items: all of one pass have the same shape. May be called by
+  /// several workers.
   [[nodiscard]] Block<T> take_block(const Extent3& shape);
+  /// For chunk `index` of the level after the last; zeros, where it reaches beyond the volume.
+  [[nodiscard]] Block<T> take_carry_chunk(const Extent3& index);
   void give_back(Block<T> block);
 
  private:
@@ -79,7 +82,6 @@ class PyramidPass {
     std::array<Block<T>, ItemGeometry::kPartLevel + 1> cells;  ///< the cell being made, per level
     ChunkMemory<T> chunks;
     Block<T> carry;
-    Block<T> carry_chunk;
   };
 
   [[nodiscard]] Memory& memory(int worker) { return memory_[static_cast<std::size_t>(worker)]; }
@@ -96,6 +98,7 @@ class PyramidPass {
   void make_cell_into(int level, const Extent3& index, Block<T>& out, const Above& above, int worker);
   void read_cell_into(const Box3& box, Block<T>& out, const Above& above, int worker);
   void reduce(BlockView<const T> voxels, const Extent3& origin, Block<T>& above) const;
+  void clear_beyond(const Extent3& index, Block<T>& chunk) const;
 
   VoxelSource<T>& source_;
   std::string name_;

@@ -111,7 +111,7 @@ class HashedSource : public VoxelSource<T> {
       : case_(c), reads_(static_cast<std::size_t>(c.shape.volume())), finishes_(reads_.size()) {}
 
   [[nodiscard]] T value(const Extent3& p) const {
-    auto x = static_cast<std::uint64_t>((p.z * case_.shape.y + p.y) * case_.shape.x + p.x) +
+    auto x = static_cast<std::uint64_t>(ravel(p, case_.shape)) +
              case_.seed * 977ULL;
     x = (x ^ (x >> 12)) * 0x9E3779B97F4A7C15ULL;
     return static_cast<T>((x >> 40) % (case_.most + 1));
@@ -137,7 +137,7 @@ class HashedSource : public VoxelSource<T> {
       const Extent3 in_box = unravel(i, out.shape);
       const Extent3 p = box.origin + in_box;
       f(out.at(in_box.z, in_box.y, in_box.x), p);
-      ++counts[static_cast<std::size_t>((p.z * case_.shape.y + p.y) * case_.shape.x + p.x)];
+      ++counts[static_cast<std::size_t>(ravel(p, case_.shape))];
     }
   }
 
@@ -242,10 +242,9 @@ template <class T>
 std::int64_t least_memory(const Case& c, int workers) {
   const ItemGeometry geometry(c.chunk_shape, shard_shape(c));
   const std::int64_t cell = geometry.cell.volume() * static_cast<std::int64_t>(sizeof(T));
-  if (!c.shard_chunks) return cell + cell / 8;
+  if (!c.shard_chunks) return cell;
   const std::int64_t carry = geometry.carry.volume() * static_cast<std::int64_t>(sizeof(T));
-  return 9 * carry / 8 + 8 * cell * (workers - 1) +
-         512 * floor_div(geometry.item, geometry.cell).volume();
+  return carry + 8 * cell * (workers - 1) + 512 * floor_div(geometry.item, geometry.cell).volume();
 }
 
 template <class T>
