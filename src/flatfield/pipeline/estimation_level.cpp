@@ -13,6 +13,7 @@
 #include "flatfield/numerics/gaussian_block.h"
 #include "flatfield/pipeline/foreground_weights.h"
 #include "flatfield/pipeline/learn_basic.h"
+#include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -41,7 +42,7 @@ StreamRequest request_of(const LearnFacts& facts, const methods::LevelPass& pass
 
 /// Of the background, the flatfield and the darkfield at the size of the level, where that is another one.
 std::int64_t plane_bytes(const LearnFacts& facts) {
-  if (facts.is_target) return 0;
+  if (facts.is_target()) return 0;
   const bool divides = !facts.config.skip_flat_field && facts.config.method != "fitting";
   return (divides ? 3 : 1) * facts.shape.y * facts.shape.x * static_cast<std::int64_t>(sizeof(float));
 }
@@ -75,6 +76,13 @@ std::int64_t visitors_bytes(const LearnFacts& facts) {
   return most;
 }
 
+/// What each pass needs, by what `needs` says of its request.
+std::int64_t most_of_passes(const LearnFacts& facts, std::int64_t (*needs)(const StreamRequest&)) {
+  std::int64_t most = 0;
+  for (const methods::LevelPass& pass : widest_passes(facts)) most = std::max(most, needs(request_of(facts, pass)));
+  return most;
+}
+
 /// What is reserved while the level is there, by those who fit something to it.
 std::int64_t beside_bytes(const LearnFacts& facts) {
   const config::RunConfig& config = facts.config;
@@ -87,7 +95,7 @@ std::int64_t beside_bytes(const LearnFacts& facts) {
 
 /// Low-resolution statistics are exact. A level that is corrected itself may be a thousand times larger.
 std::int64_t most_sample_voxels(const LearnFacts& facts) {
-  return facts.is_target ? methods::kFullSizeSampleVoxels : std::numeric_limits<std::int64_t>::max();
+  return facts.is_target() ? methods::kFullSizeSampleVoxels : std::numeric_limits<std::int64_t>::max();
 }
 
 int pass_count(const LearnFacts& facts) {
@@ -96,11 +104,20 @@ int pass_count(const LearnFacts& facts) {
   int passes = config.skip_bkg_sub || config.use_reference_bkg ? 0 : 1;
   // Quality: counts, medians, and entropies with them where the values lie on a grid; mask agreement of all planes.
   const bool is_sampled = facts.shape.volume() > most_sample_voxels(facts);
-  passes += is_sampled ? 1 : facts.is_target ? 2 : 3;
+  passes += is_sampled ? 1 : facts.is_target() ? 2 : 3;
   if (facts.fits && methods::sample_planes(facts.shape, most_sample_voxels(facts)).front().last == facts.shape.z) ++passes;
   if (!facts.fits) return passes;
   const bool weighted = config.fitting.enable_gmm_refinement;
   return passes + (weighted ? 5 : 3);  // mask and g (weighted: two), profiles: counts and medians (weighted: three)
+}
+
+/// Part of the limit that a coarse level may take for speed.
+constexpr std::int64_t kPartOfLimit = 8;
+
+/// Whether reading the level in every pass is hardly more than reading it once.
+bool is_coarse(const LearnFacts& facts, int passes) {
+  constexpr std::int64_t kMostOfTarget = 50;
+  return passes * facts.shape.volume() * kMostOfTarget <= facts.target.volume();
 }
 
 }  // namespace
@@ -111,21 +128,23 @@ LearnPlan plan_learning(const LearnFacts& facts, std::int64_t free_bytes) {
   free_bytes -= plan.beside_bytes;
   plan.passes = pass_count(facts);
   const std::int64_t level_bytes = facts.shape.volume() * facts.voxel_bytes;
-  std::int64_t least_stream = 0;
-  for (const methods::LevelPass& pass : widest_passes(facts))
-    least_stream = std::max(least_stream, least_stream_bytes(request_of(facts, pass)));
+  const std::int64_t least_stream = most_of_passes(facts, least_stream_bytes);
   const std::int64_t beside = least_search_bytes(facts) + plane_bytes(facts);
   plan.least_bytes = beside + std::min(least_stream, level_bytes + visitors_bytes(facts));
   const std::int64_t if_resident = beside + level_bytes + visitors_bytes(facts);
   const std::int64_t more_search = most_search_bytes(facts) - least_search_bytes(facts);
-  plan.resident = std::max(if_resident, level_bytes + facts.mask_file_bytes) <= free_bytes;
+  const bool fits_beside_mask_file = level_bytes + facts.mask_file_bytes <= free_bytes;
+  if (!facts.is_remote && is_coarse(facts, plan.passes))
+    free_bytes = std::min(free_bytes, std::max(facts.limit_bytes / kPartOfLimit - plan.beside_bytes,
+                                               beside + most_of_passes(facts, thrifty_stream_bytes)));
+  plan.resident = if_resident <= free_bytes && fits_beside_mask_file;
   plan.bytes = plan.resident ? std::min(free_bytes, if_resident + more_search)
                              : std::max(free_bytes, plan.least_bytes);
   return plan;
 }
 
 EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const Extent3& target,
-                                 const std::string& tile_name)
+                                 const std::string& tile_name, const std::string& location)
     : raw_(volume, context.pool, context.processes, StreamedLevel::Residence::kStreamed, 0) {
   const LearnFacts facts{volume.shape(),
                          volume.chunk_shape(),
@@ -133,8 +152,10 @@ EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context,
                          context.pool.workers(),
                          context.config,
                          fits,
-                         target.y == volume.shape().y && target.x == volume.shape().x,
-                         fits && context.masks ? context.masks->making_bytes(tile_name, volume.shape()) : 0};
+                         target,
+                         fits && context.masks ? context.masks->making_bytes(tile_name, volume.shape()) : 0,
+                         context.memory.limit_bytes(),
+                         storage::is_remote(location)};
   const LearnPlan plan = plan_learning(facts, context.memory.free_bytes());
   held_ = context.memory.reserve("estimation level", plan.bytes);
   all_bytes_ = plan.bytes;
@@ -147,12 +168,11 @@ EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context,
   }
   const std::int64_t left = plan.bytes - plane_bytes(facts) - kept_bytes_;
   const std::int64_t least = least_search_bytes(facts);
-  // Passes come first: what they need at least is not given to searches. With more than that a level that is streamed is
-  // read in thicker slabs; one that is kept in memory has no use for it.
-  std::int64_t least_pass = 0;
-  for (const methods::LevelPass& pass : widest_passes(facts))
-    least_pass = std::max(least_pass, plan.resident ? visitors_bytes(facts)
-                                                    : least_stream_bytes(request_of(facts, pass)));
+  // Passes come first: what they need, if it can be to decode each chunk once, is not given to searches. With more than
+  // that a level that is streamed is read in thicker slabs; one that is kept in memory has no use for it.
+  const std::int64_t thrifty_pass = most_of_passes(facts, thrifty_stream_bytes);
+  std::int64_t least_pass = thrifty_pass + least <= left ? thrifty_pass : most_of_passes(facts, least_stream_bytes);
+  if (plan.resident) least_pass = visitors_bytes(facts);
   const std::int64_t share = plan.resident ? left : left * 3 / 8;
   const std::int64_t search = std::clamp(std::min(share, left - least_pass), least, most_search_bytes(facts));
   raw_.set_pass_bytes(left - search);

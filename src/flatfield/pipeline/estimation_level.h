@@ -22,11 +22,18 @@ struct LearnFacts {
   int workers = 1;
   const config::RunConfig& config;
   bool fits = false;  ///< with curves, and so with a mask
-  bool is_target = false;  ///< its planes have the size of those that are corrected
+  Extent3 target;     ///< shape of what is corrected
   std::int64_t mask_file_bytes = 0;  ///< held beside a level in memory while the mask is made
+  std::int64_t limit_bytes = 0;  ///< of the run
+  bool is_remote = false;        ///< each reading costs requests
+
+  /// Its planes have the size of those that are corrected.
+  [[nodiscard]] bool is_target() const { return target.y == shape.y && target.x == shape.x; }
 };
 
-/// How a level is learnt from with so much memory.
+/// How a level is learnt from with so much memory. Of a coarse level, all passes over which read no more than a fiftieth of
+/// what its correction reads, an eighth of the limit is held, or what its passes need to decode each chunk once: the peak
+/// is the same for any number of planes. Other levels, and remote ones, are kept in memory where there is room.
 struct LearnPlan {
   std::int64_t beside_bytes = 0;  ///< for what is fitted to the level: BaSiC, the mixture model
   std::int64_t least_bytes = 0;   ///< without which the level is refused
@@ -41,9 +48,9 @@ struct LearnPlan {
 class EstimationLevel {
  public:
   /// Throws Error(kMemory) if the level can not be learnt from in the free memory.
-  /// `target` is the shape of what is corrected, `tile_name` that by which its mask is found.
+  /// `target` is the shape of what is corrected, `tile_name` that by which its mask is found, `location` that of the tile.
   EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const Extent3& target,
-                  const std::string& tile_name);
+                  const std::string& tile_name, const std::string& location);
 
   /// Leaves the memory of its passes to another, until `take_back`; a level that is kept in memory stays.
   void lend(RunContext& context);

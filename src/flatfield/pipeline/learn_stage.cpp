@@ -41,7 +41,7 @@ Learned learn(const VolumeRequest& request, RunContext& context) {
 
   const bool fits = config.method == "fitting" && !config.skip_flat_field;
   EstimationLevel level(request.tile.open_volume(request.levels.estimation, request.id), context, fits,
-                        learned.correction.shape, request.name);
+                        learned.correction.shape, request.name, request.location);
   if (!config.skip_bkg_sub) learn_background_image(request, level, context, learned);
   if (config.skip_flat_field) return learned;
 

@@ -11,6 +11,8 @@ namespace {
 /// Boxes of a visit, largest first. Rows of 64 voxels, so that no two visits share a word of a mask.
 constexpr std::array<Extent3, 6> kTiles{{{64, 128, 128}, {64, 64, 128}, {32, 64, 128}, {32, 32, 64},
                                          {16, 16, 64}, {8, 8, 64}}};
+/// A box in whose visits the halo is not yet most of what is seen.
+constexpr Extent3 kThriftyTile = kTiles[2];
 /// Lengths shorter than this are not worth it where there is a choice.
 constexpr std::int64_t kShortest = 8;
 
@@ -66,6 +68,15 @@ std::int64_t window_bytes(const StreamRequest& request, std::int64_t band, std::
   return (planes * rows * shape.x + kept) * request.voxel_bytes;
 }
 
+/// The smallest window with which a chunk is decoded no more than so often.
+std::int64_t least_window_bytes(const StreamRequest& request, double most_decoded) {
+  std::int64_t least = std::numeric_limits<std::int64_t>::max();
+  for (const std::int64_t band : lengths(request.shape.y, request.chunk.y, request.halo.y))
+    for (const std::int64_t slab : lengths(request.shape.z, request.chunk.z, request.halo.z))
+      if (decode_cost(request, band, slab) <= most_decoded) least = std::min(least, window_bytes(request, band, slab));
+  return least;
+}
+
 }  // namespace
 
 std::optional<StreamGeometry> choose_geometry(const StreamRequest& request, std::int64_t bytes) {
@@ -94,11 +105,12 @@ std::optional<StreamGeometry> choose_geometry(const StreamRequest& request, std:
 }
 
 std::int64_t least_stream_bytes(const StreamRequest& request) {
-  std::int64_t least = std::numeric_limits<std::int64_t>::max();
-  for (const std::int64_t band : lengths(request.shape.y, request.chunk.y, request.halo.y))
-    for (const std::int64_t slab : lengths(request.shape.z, request.chunk.z, request.halo.z))
-      least = std::min(least, window_bytes(request, band, slab));
-  return least + visit_bytes(request, kTiles.back()) + decode_bytes(request);
+  return least_window_bytes(request, std::numeric_limits<double>::infinity()) + visit_bytes(request, kTiles.back()) +
+         decode_bytes(request);
+}
+
+std::int64_t thrifty_stream_bytes(const StreamRequest& request) {
+  return least_window_bytes(request, 1.0) + visit_bytes(request, kThriftyTile) + decode_bytes(request);
 }
 
 std::optional<StreamGeometry> resident_geometry(const StreamRequest& request, std::int64_t bytes) {

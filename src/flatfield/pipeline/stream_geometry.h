@@ -32,6 +32,9 @@ struct StreamGeometry {
 /// What choose_geometry needs at least.
 [[nodiscard]] std::int64_t least_stream_bytes(const StreamRequest& request);
 
+/// What it needs to decode each chunk once, and to visit boxes of some size.
+[[nodiscard]] std::int64_t thrifty_stream_bytes(const StreamRequest& request);
+
 /// Memory of the visitors of a level that is in memory itself.
 [[nodiscard]] std::optional<StreamGeometry> resident_geometry(const StreamRequest& request,
                                                               std::int64_t bytes);

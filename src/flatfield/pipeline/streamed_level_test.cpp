@@ -235,6 +235,19 @@ TEST(StreamGeometry, decodes_a_chunk_once_where_a_band_of_chunks_fits) {
   EXPECT_LE(least_stream_bytes(longer) - least_stream_bytes(request), std::int64_t{768} * 16 * 4096 * 2);
 }
 
+TEST(StreamGeometry, thrifty_bytes_suffice_to_decode_each_chunk_once) {
+  for (const Extent3& shape : {Extent3{128, 512, 512}, {1000, 512, 512}, {32, 300, 200}, {5, 7, 9}, {256, 4096, 4096}})
+    for (const std::int64_t halo : {0, 4, 8}) {
+      const StreamRequest request{shape, {128, 128, 128}, 2, {halo, halo, halo}, 1, 2};
+      const std::int64_t bytes = thrifty_stream_bytes(request);
+      const auto geometry = choose_geometry(request, bytes);
+      ASSERT_TRUE(geometry);
+      EXPECT_GE(bytes, least_stream_bytes(request));
+      EXPECT_TRUE(geometry->band == shape.y || geometry->band % 128 == 0) << geometry->band;
+      EXPECT_TRUE(geometry->slab == shape.z || geometry->slab % 128 == 0) << geometry->slab;
+    }
+}
+
 TEST(StreamGeometry, reads_small_planes_whole) {
   const auto geometry = choose_geometry({{4000, 300, 400}, {64, 64, 64}, 2, {8, 8, 8}, 1, 2}, 200 << 20);
   ASSERT_TRUE(geometry);

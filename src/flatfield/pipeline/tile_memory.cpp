@@ -1,7 +1,6 @@
 #include "flatfield/pipeline/tile_memory.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/pipeline/pass_memory.h"
@@ -44,43 +43,40 @@ StageNeeds stage_of(const std::string& name, const StreamMemory& stream, std::ve
   return {name, std::move(standing)};
 }
 
-bool same_planes(const Extent3& a, const Extent3& b) { return a.y == b.y && a.x == b.x; }
-
-LearnPlan learning_with(const MemoryFacts& facts, std::int64_t free_bytes) {
-  return plan_learning({spatial(facts.estimation.shape), spatial(facts.estimation.chunk_shape),
-                        static_cast<std::int64_t>(size_of(facts.estimation.dtype)), facts.workers, facts.config, facts.fits,
-                        same_planes(spatial(facts.estimation.shape), spatial(facts.input.shape)), facts.mask_file_bytes},
-                       free_bytes);
-}
-
-/// What learning holds beside the standing needs; none where nothing is learnt from the estimation level.
-std::optional<MemoryNeed> learning_need(const MemoryFacts& facts, std::int64_t free_bytes) {
-  if (facts.config.skip_bkg_sub && facts.config.skip_flat_field) return std::nullopt;
-  const LearnPlan plan = learning_with(facts, free_bytes);
-  return MemoryNeed{"estimation level", plan.beside_bytes + std::min(plan.bytes, std::max(free_bytes, plan.least_bytes))};
-}
-
-std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t free_limit, double stored_share) {
+/// What is held all the time, the process included.
+std::vector<MemoryNeed> all_standing_needs(const MemoryFacts& facts) {
   std::vector<MemoryNeed> standing{process_need(facts.workers)};
-  for (const MemoryNeed& need : standing_needs(facts)) standing.push_back(need);
-  std::int64_t held = 0;
-  for (const MemoryNeed& need : standing) held += need.bytes;
+  for (MemoryNeed& need : standing_needs(facts)) standing.push_back(std::move(need));
+  return standing;
+}
+
+/// What of a limit is free beside that.
+std::int64_t free_beside(const std::vector<MemoryNeed>& standing, std::int64_t limit_bytes) {
+  for (const MemoryNeed& need : standing) limit_bytes -= need.bytes;
+  return limit_bytes;
+}
+
+std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t limit_bytes, double stored_share) {
+  const std::vector<MemoryNeed> standing = all_standing_needs(facts);
+  const std::int64_t free_bytes = free_beside(standing, limit_bytes);
+  const LearnPlan learning = learning_plan(facts, limit_bytes);
 
   std::vector<StageNeeds> all;
-  if (auto learning = learning_need(facts, free_limit - held)) {
+  if (!facts.config.skip_bkg_sub || !facts.config.skip_flat_field) {
     all.push_back({"learning", standing});
-    all.back().needs.push_back(std::move(*learning));
+    all.back().needs.push_back(
+        {"estimation level", learning.beside_bytes + std::min(learning.bytes, std::max(free_bytes, learning.least_bytes))});
   }
   if (facts.mask_file_bytes > 0) {
     all.push_back({"making the mask", standing});
-    if (learning_with(facts, free_limit - held).resident)
+    if (learning.resident)
       all.back().needs.push_back({"estimation level", spatial(facts.estimation.shape).volume() *
                                                           static_cast<std::int64_t>(size_of(facts.estimation.dtype))});
     all.back().needs.push_back({"mask file", facts.mask_file_bytes});
   }
   const auto add = [&](const std::string& name, const OutputPlan& plan, std::int64_t source_bytes) {
     const StreamMemory stream = stream_memory(plan, source_bytes, facts.workers, facts.part_bytes, stored_share);
-    all.push_back(stage_of(name, stream, standing, stream.items_bytes(free_limit - held - stream.workers_bytes)));
+    all.push_back(stage_of(name, stream, standing, stream.items_bytes(free_bytes - stream.workers_bytes)));
   };
   add("the corrected tile", facts.outputs.corrected,
       corrected_source_bytes(facts.input, facts.outputs.corrected, facts.is_input_remote, stored_share));
@@ -120,9 +116,10 @@ std::vector<MemoryNeed> standing_needs(const MemoryFacts& facts) {
 }
 
 LearnPlan learning_plan(const MemoryFacts& facts, std::int64_t limit_bytes) {
-  std::int64_t free_bytes = limit_bytes - process_need(facts.workers).bytes;
-  for (const MemoryNeed& need : standing_needs(facts)) free_bytes -= need.bytes;
-  return learning_with(facts, free_bytes);
+  return plan_learning({spatial(facts.estimation.shape), spatial(facts.estimation.chunk_shape),
+                        static_cast<std::int64_t>(size_of(facts.estimation.dtype)), facts.workers, facts.config, facts.fits,
+                        spatial(facts.input.shape), facts.mask_file_bytes, limit_bytes, facts.is_input_remote},
+                       free_beside(all_standing_needs(facts), limit_bytes));
 }
 
 std::int64_t StreamMemory::items_bytes(std::int64_t free_bytes) const {
