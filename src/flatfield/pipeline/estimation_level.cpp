@@ -125,37 +125,38 @@ bool is_coarse(const LearnFacts& facts, int passes) {
 LearnPlan plan_learning(const LearnFacts& facts, std::int64_t free_bytes) {
   LearnPlan plan;
   plan.beside_bytes = beside_bytes(facts);
-  free_bytes -= plan.beside_bytes;
   plan.passes = pass_count(facts);
   const std::int64_t level_bytes = facts.shape.volume() * facts.voxel_bytes;
-  const std::int64_t least_stream = most_of_passes(facts, least_stream_bytes);
-  const std::int64_t beside = least_search_bytes(facts) + plane_bytes(facts);
-  plan.least_bytes = beside + std::min(least_stream, level_bytes + visitors_bytes(facts));
-  const std::int64_t if_resident = beside + level_bytes + visitors_bytes(facts);
-  const std::int64_t more_search = most_search_bytes(facts) - least_search_bytes(facts);
-  const bool fits_beside_mask_file = level_bytes + facts.mask_file_bytes <= free_bytes;
+  const std::int64_t always = least_search_bytes(facts) + plane_bytes(facts);
+  plan.least_bytes =
+      always + std::min(most_of_passes(facts, least_stream_bytes), level_bytes + visitors_bytes(facts));
+
+  const std::int64_t free_for_level = free_bytes - plan.beside_bytes;
+  std::int64_t room = free_for_level;
   if (!facts.is_remote && is_coarse(facts, plan.passes))
-    free_bytes = std::min(free_bytes, std::max(facts.limit_bytes / kPartOfLimit - plan.beside_bytes,
-                                               beside + most_of_passes(facts, thrifty_stream_bytes)));
-  plan.resident = if_resident <= free_bytes && fits_beside_mask_file;
-  plan.bytes = plan.resident ? std::min(free_bytes, if_resident + more_search)
-                             : std::max(free_bytes, plan.least_bytes);
+    room = std::min(room, std::max(facts.limit_bytes / kPartOfLimit - plan.beside_bytes,
+                                   always + most_of_passes(facts, thrifty_stream_bytes)));
+  const std::int64_t if_resident = always + level_bytes + visitors_bytes(facts);
+  const std::int64_t more_search = most_search_bytes(facts) - least_search_bytes(facts);
+  plan.resident = if_resident <= room && level_bytes + facts.mask_file_bytes <= free_for_level;
+  plan.bytes = plan.resident ? std::min(room, if_resident + more_search) : std::max(room, plan.least_bytes);
   return plan;
 }
 
 EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const Extent3& target,
                                  const std::string& tile_name, const std::string& location)
     : raw_(volume, context.pool, context.processes, StreamedLevel::Residence::kStreamed, 0) {
-  const LearnFacts facts{volume.shape(),
-                         volume.chunk_shape(),
-                         static_cast<std::int64_t>(size_of(volume.dtype())),
-                         context.pool.workers(),
-                         context.config,
-                         fits,
-                         target,
-                         fits && context.masks ? context.masks->making_bytes(tile_name, volume.shape()) : 0,
-                         context.memory.limit_bytes(),
-                         storage::is_remote(location)};
+  const LearnFacts facts{
+      .shape = volume.shape(),
+      .chunk = volume.chunk_shape(),
+      .voxel_bytes = static_cast<std::int64_t>(size_of(volume.dtype())),
+      .workers = context.pool.workers(),
+      .config = context.config,
+      .fits = fits,
+      .target = target,
+      .mask_file_bytes = fits && context.masks ? context.masks->making_bytes(tile_name, volume.shape()) : 0,
+      .limit_bytes = context.memory.limit_bytes(),
+      .is_remote = storage::is_remote(location)};
   const LearnPlan plan = plan_learning(facts, context.memory.free_bytes());
   held_ = context.memory.reserve("estimation level", plan.bytes);
   all_bytes_ = plan.bytes;

@@ -31,9 +31,9 @@ struct LearnFacts {
   [[nodiscard]] bool is_target() const { return target.y == shape.y && target.x == shape.x; }
 };
 
-/// How a level is learnt from with so much memory. Of a coarse level, all passes over which read no more than a fiftieth of
-/// what its correction reads, an eighth of the limit is held, or what its passes need to decode each chunk once: the peak
-/// is the same for any number of planes. Other levels, and remote ones, are kept in memory where there is room.
+/// How a level is learnt from with so much memory. A level is kept where there is room. For a coarse one on a disk, all
+/// passes over which read no more than a fiftieth of what its correction reads, that room is an eighth of the limit, or what
+/// its passes need to decode each chunk once if that is more: so the peak of a run hardly grows with its planes.
 struct LearnPlan {
   std::int64_t beside_bytes = 0;  ///< for what is fitted to the level: BaSiC, the mixture model
   std::int64_t least_bytes = 0;   ///< without which the level is refused
@@ -43,8 +43,8 @@ struct LearnPlan {
 };
 [[nodiscard]] LearnPlan plan_learning(const LearnFacts& facts, std::int64_t free_bytes);
 
-/// The estimation level of a volume while it is learnt from: read again in every pass, or kept in memory where there
-/// is room for it. Its memory is what the run's budget has free.
+/// The estimation level of a volume while it is learnt from: read again in every pass, or kept in memory, as plan_learning
+/// decides from what the run's budget has free.
 class EstimationLevel {
  public:
   /// Throws Error(kMemory) if the level can not be learnt from in the free memory.

@@ -16,12 +16,21 @@ bool gathers_a_level(const ItemShape& item) { return item.levels - 1 == ItemGeom
 
 }  // namespace
 
+zarr::ArrayMetadata carry_metadata(const zarr::ArrayMetadata& level, const ItemGeometry& geometry) {
+  zarr::ArrayMetadata carry = level;
+  carry.shard_shape.clear();
+  carry.dimension_names.clear();
+  const Extent3 chunk = geometry.carry_chunk();
+  carry.chunk_shape = {chunk.z, chunk.y, chunk.x};
+  return carry;
+}
+
 std::int64_t open_carry_chunks(const ItemGeometry& geometry, const ItemShape& item) {
   if (!item.has_carry || geometry.depth != ItemGeometry::kPartLevel) return 0;
   const std::int64_t all = geometry.carry_chunks().volume();
-  // Parts come in Morton order: those of a chunk that is a cell, eight, one after the other. Each worker may be at another
-  // chunk, and the next part may belong to one more.
-  return geometry.carry_chunk() == geometry.cell ? std::min<std::int64_t>(item.workers + 1, all) : all;
+  // Parts are handed out in Morton order: those of a chunk that is a cell, eight, one after the other. Of the chunks that are
+  // begun all but the latest have a part that a worker is at, and so has the latest, or one worker is between two parts.
+  return geometry.carry_chunk() == geometry.cell ? std::min<std::int64_t>(item.workers, all) : all;
 }
 
 std::int64_t reorder_bytes(const ItemGeometry& geometry, const ItemShape& item) {
@@ -64,7 +73,13 @@ std::vector<PassMemory> pyramid_memory(const std::vector<zarr::ArrayMetadata>& l
     PassMemory pass;
     pass.finest_level = static_cast<std::int64_t>(first);
     const std::int64_t cell_bytes = geometry.cell.volume() * item.itemsize;
-    pass.worker_bytes = (part_level + 1) * cell_bytes + zarr::encoder_bytes(finest, stored_share);
+    const zarr::ArrayMetadata carry = carry_metadata(finest, geometry);
+    std::int64_t encoder_bytes = zarr::encoder_bytes(finest, stored_share);
+    // One after the other, in the same rooms.
+    if (item.has_carry) encoder_bytes = std::max(encoder_bytes, zarr::encoder_bytes(carry, stored_share));
+    pass.worker_bytes = (part_level + 1) * cell_bytes + encoder_bytes;
+    if (first > 0)
+      pass.source_bytes = zarr::decoder_bytes(carry, stored_share) + static_cast<std::int64_t>(carry.chunk_bytes());
     // Chunks are cut from a cell, and a carry is reduced from the last level if that is what an item gathers.
     if (chunk_shape != geometry.cell) pass.worker_bytes += cell_bytes;
     if (item.has_carry && gathers_a_level(item)) pass.worker_bytes += geometry.carry.volume() * item.itemsize;

@@ -20,6 +20,8 @@ struct ItemShape {
   std::int64_t parts = 1;
 };
 
+/// Of the array of carries (z, y, x) beside `level`; its shape is yet to be said.
+[[nodiscard]] zarr::ArrayMetadata carry_metadata(const zarr::ArrayMetadata& level, const ItemGeometry& geometry);
 /// Chunks of an item's carry that its parts may be filling at the same time; 0 if the carry is not made of parts.
 [[nodiscard]] std::int64_t open_carry_chunks(const ItemGeometry& geometry, const ItemShape& item);
 /// Chunks of the parts that other workers are ahead by; with one worker none comes too early.
@@ -30,6 +32,7 @@ struct ItemShape {
 /// What a pass of a pyramid holds.
 struct PassMemory {
   std::int64_t worker_bytes = 0;  ///< of each worker, what its source of voxels holds not included
+  std::int64_t source_bytes = 0;  ///< of each worker, by a source that reads carries; 0 for the first pass
   std::int64_t item_bytes = 0;    ///< of the largest item
   std::int64_t items = 0;
   std::int64_t open_shards = 0;   ///< objects that an item writes piece by piece

@@ -54,7 +54,7 @@ TEST(PassMemory, of_shards_counts_chunks_that_come_early_and_the_shards_that_are
   EXPECT_EQ(one.front().open_shards, 9);  // 2 x 2 x 2 and one of the next level
   const std::int64_t cell = 128 * 128 * 128 * 2;
   // And the chunks of the carry, of which each worker may be filling another.
-  EXPECT_EQ(four.front().item_bytes - one.front().item_bytes, 3 * 8 * cell + 3 * cell);
+  EXPECT_EQ(four.front().item_bytes - one.front().item_bytes, 3 * (8 * cell + cell));
   EXPECT_EQ(four.front().worker_bytes, one.front().worker_bytes);
 }
 
@@ -68,12 +68,24 @@ TEST(PassMemory, of_shards_holds_no_more_of_the_carry_than_its_workers_fill) {
     return open_carry_chunks(geometry, item);
   };
   const ItemGeometry usual({128, 128, 128}, Extent3{512, 512, 512});  // a carry of 2 x 2 x 2 chunks
-  EXPECT_EQ(item_of(usual, 1), 2);
-  EXPECT_EQ(item_of(usual, 2), 3);
+  EXPECT_EQ(item_of(usual, 1), 1);
+  EXPECT_EQ(item_of(usual, 2), 2);
   EXPECT_EQ(item_of(usual, 32), 8);
   // A carry of 1.5 cells along x is one chunk there, whose parts do not follow each other.
   EXPECT_EQ(item_of(ItemGeometry({128, 128, 128}, Extent3{512, 512, 384}), 1), 4);
   EXPECT_EQ(item_of(ItemGeometry({128, 128, 128}), 2), 0) << "is reduced from the third level";
+}
+
+TEST(PassMemory, counts_the_codec_of_a_carry_that_is_larger_than_a_chunk) {
+  OutputPlan plan = plan_of({4096, 4096, 4096}, true);
+  const PassMemory usual = memory_of(plan, 2).front();
+  plan.shard_shape = Extent3{640, 640, 640};  // a carry of 2.5 cells along each axis is one chunk
+  const std::vector<PassMemory> passes = memory_of(plan, 2);
+  const std::int64_t chunk = 128 * 128 * 128 * 2;
+  const std::int64_t carry = 320 * 320 * 320 * 2;
+  EXPECT_GT(passes.front().worker_bytes - usual.worker_bytes, carry - chunk);
+  EXPECT_EQ(passes.front().source_bytes, 0);
+  EXPECT_GT(passes.back().source_bytes, 2 * carry);
 }
 
 TEST(PassMemory, of_chunks_is_a_cell_per_level_and_what_the_codec_holds) {

@@ -6,6 +6,7 @@
 
 #include "flatfield/core/fail_point.h"
 #include "flatfield/core/stage_clock.h"
+#include "flatfield/pipeline/pass_memory.h"
 #include "flatfield/pipeline/pyramid_item.h"
 
 namespace flatfield::pipeline {
@@ -41,13 +42,9 @@ template <class T>
 std::optional<ome::Volume> PyramidPass<T>::make_carry(const PyramidTarget& target) {
   const std::size_t next = first_level_ + levels_.size();
   if (next >= target.levels.size()) return std::nullopt;
-  zarr::ArrayMetadata metadata = levels_.front()->volume().array().metadata();
+  zarr::ArrayMetadata metadata = carry_metadata(levels_.front()->volume().array().metadata(), geometry_);
   const Extent3 shape = target.levels[next].shape();
   metadata.shape = {shape.z, shape.y, shape.x};
-  metadata.shard_shape.clear();
-  metadata.dimension_names.clear();
-  const Extent3 chunk = geometry_.carry_chunk();
-  metadata.chunk_shape = {chunk.z, chunk.y, chunk.x};
   carry_.emplace(zarr::Array::create(target.store, carry_path(target, next), metadata),
                  std::vector<std::int64_t>{});
   return carry_;

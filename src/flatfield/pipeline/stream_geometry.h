@@ -32,7 +32,7 @@ struct StreamGeometry {
 /// What choose_geometry needs at least.
 [[nodiscard]] std::int64_t least_stream_bytes(const StreamRequest& request);
 
-/// What it needs to decode each chunk once, and to visit boxes of some size.
+/// With which it can decode each chunk once and visit boxes of some size.
 [[nodiscard]] std::int64_t thrifty_stream_bytes(const StreamRequest& request);
 
 /// Memory of the visitors of a level that is in memory itself.

@@ -116,9 +116,16 @@ std::vector<MemoryNeed> standing_needs(const MemoryFacts& facts) {
 }
 
 LearnPlan learning_plan(const MemoryFacts& facts, std::int64_t limit_bytes) {
-  return plan_learning({spatial(facts.estimation.shape), spatial(facts.estimation.chunk_shape),
-                        static_cast<std::int64_t>(size_of(facts.estimation.dtype)), facts.workers, facts.config, facts.fits,
-                        spatial(facts.input.shape), facts.mask_file_bytes, limit_bytes, facts.is_input_remote},
+  return plan_learning({.shape = spatial(facts.estimation.shape),
+                        .chunk = spatial(facts.estimation.chunk_shape),
+                        .voxel_bytes = static_cast<std::int64_t>(size_of(facts.estimation.dtype)),
+                        .workers = facts.workers,
+                        .config = facts.config,
+                        .fits = facts.fits,
+                        .target = spatial(facts.input.shape),
+                        .mask_file_bytes = facts.mask_file_bytes,
+                        .limit_bytes = limit_bytes,
+                        .is_remote = facts.is_input_remote},
                        free_beside(all_standing_needs(facts), limit_bytes));
 }
 
@@ -137,7 +144,8 @@ StreamMemory stream_memory(const OutputPlan& plan, std::int64_t source_bytes, in
   StreamMemory memory;
   for (const PassMemory& pass :
        pyramid_memory(level_metadata(plan), plan.chunk_shape, plan.shard_shape, workers, stored_share)) {
-    memory.workers_bytes = std::max(memory.workers_bytes, workers * (pass.worker_bytes + source_bytes));
+    const std::int64_t source = pass.finest_level == 0 ? source_bytes : pass.source_bytes;
+    memory.workers_bytes = std::max(memory.workers_bytes, workers * (pass.worker_bytes + source));
     memory.upload_bytes = std::max(memory.upload_bytes, pass.open_shards * kPartsHeld * part_bytes);
     memory.item_bytes = std::max(memory.item_bytes, pass.item_bytes);
     memory.items_at_once = std::max(memory.items_at_once, std::min<std::int64_t>(pass.items, workers));

@@ -151,6 +151,11 @@ class Planner {
                                                           static_cast<double>(input_.metadata().chunk_bytes()));
   }
 
+  /// To decode all of level 0, by the probe.
+  [[nodiscard]] double decode_cpu_seconds() const {
+    return ratio(probe_->corrected.decode_cpu_seconds, probe_->sample_share);
+  }
+
   /// Stored bytes of level 0 that hold background planes, and the share of its chunks that is decoded for them.
   struct BackgroundNeed {
     double bytes = 0.0;
@@ -199,8 +204,12 @@ class Planner {
     stage.requests_read = chunk_count(estimation_.metadata()) * reads;
     if (probe_) {
       const double factor = volumes() / probe_->learn_share;
-      stage.cpu_seconds = probe_->learn.cpu_seconds * factor;
-      stage.wall_seconds = probe_->learn.wall_seconds * factor;
+      // The probe's level is kept in memory: what is read again is decoded again.
+      const double share = ratio(static_cast<double>(spatial(estimation_.metadata().shape).volume()),
+                                 static_cast<double>(spatial(input_.metadata().shape).volume()));
+      const double again = volumes() * static_cast<double>(reads - 1) * share * decode_cpu_seconds();
+      stage.cpu_seconds = probe_->learn.cpu_seconds * factor + again;
+      stage.wall_seconds = probe_->learn.wall_seconds * factor + again / plan.workers;
     }
     if (has_background_image_) {
       const BackgroundNeed need = background_need();
@@ -211,7 +220,7 @@ class Planner {
                                          static_cast<double>(level_0_.objects));
       stage.requests_read += std::llround(need.chunks);
       if (probe_) {
-        const double cpu = ratio(probe_->corrected.decode_cpu_seconds, probe_->sample_share) * need.decoded_share;
+        const double cpu = decode_cpu_seconds() * need.decoded_share;
         stage.cpu_seconds += cpu;
         stage.wall_seconds += cpu / plan.workers;
       }

@@ -16,6 +16,34 @@ constexpr std::size_t kNotListed = std::numeric_limits<std::size_t>::max();
 
 }  // namespace
 
+ReorderBuffer::Bytes ReorderBuffer::keep(std::span<const std::byte> encoded) {
+  Bytes kept;
+  if (!spare_.empty()) {
+    kept = std::move(spare_.back());
+    spare_.pop_back();
+    spare_bytes_ -= kept.capacity();
+  }
+  kept.assign(encoded.begin(), encoded.end());
+  used_ += kept.size();
+  trim();
+  most_held_ = std::max(most_held_, used_ + spare_bytes_);
+  return kept;
+}
+
+void ReorderBuffer::give_back(Bytes kept) {
+  used_ -= kept.size();
+  spare_bytes_ += kept.capacity();
+  spare_.push_back(std::move(kept));
+  trim();
+}
+
+void ReorderBuffer::trim() {
+  while (!spare_.empty() && used_ + spare_bytes_ > bytes_) {
+    spare_bytes_ -= spare_.back().capacity();
+    spare_.pop_back();
+  }
+}
+
 ShardWriter::ShardWriter(const Array& array, const Shape& index, std::vector<std::size_t> order,
                          std::shared_ptr<ReorderBuffer> buffer)
     : store_(array.shared_store()),
@@ -54,20 +82,12 @@ void ShardWriter::add(std::size_t number, const std::span<const std::byte>* enco
   {
     const StageScope waiting(Stage::kWait);
     buffer_->changed_.wait(
-        lock, [&] { return failure_ || is_next() || buffer_->used_ + bytes <= buffer_->bytes_; });
+        lock, [&] { return failure_ || is_next() || buffer_->has_room_for(bytes); });
   }
   throw_if_failed();
   if (is_next()) return drain(lock, encoded);
   std::optional<Bytes>& kept = waiting_[rank];
-  if (encoded == nullptr) return;
-  if (!spare_.empty()) {
-    kept = std::move(spare_.back());
-    spare_.pop_back();
-  }
-  if (!kept) kept.emplace();
-  kept->assign(encoded->begin(), encoded->end());
-  buffer_->used_ += bytes;
-  buffer_->most_used_ = std::max(buffer_->most_used_, buffer_->used_);
+  if (encoded != nullptr) kept = buffer_->keep(*encoded);
 }
 
 void ShardWriter::drain(Lock& lock, const std::span<const std::byte>* encoded) {
@@ -79,17 +99,13 @@ void ShardWriter::drain(Lock& lock, const std::span<const std::byte>* encoded) {
     waiting_.erase(it);
     if (kept) {
       write_next(lock, *kept);
-      buffer_->used_ -= kept->size();
-      spare_.push_back(std::move(*kept));
+      buffer_->give_back(std::move(*kept));
     }
     ++next_;
     buffer_->changed_.notify_all();
   }
   // At once: what is behind the writer (a file, parts of an upload) is not held longer than needed.
-  if (next_ == order_.size()) {
-    if (writer_) unlocked(lock, [this] { complete(); });
-    spare_.clear();
-  }
+  if (next_ == order_.size() && writer_) unlocked(lock, [this] { complete(); });
   writing_ = false;
   buffer_->changed_.notify_all();
 }

@@ -22,19 +22,30 @@ namespace flatfield::zarr {
 class ReorderBuffer {
  public:
   explicit ReorderBuffer(std::size_t bytes) : bytes_(bytes) {}
-  /// The most bytes that were in use.
-  [[nodiscard]] std::size_t most_used() const {
+  /// The most bytes that were held: chunks, and memory for those to come.
+  [[nodiscard]] std::size_t most_held() const {
     const std::scoped_lock lock(mutex_);
-    return most_used_;
+    return most_held_;
   }
 
  private:
   friend class ShardWriter;
+  using Bytes = std::vector<std::byte>;
+
+  // Under the lock:
+  [[nodiscard]] bool has_room_for(std::size_t bytes) const { return used_ + bytes <= bytes_; }
+  [[nodiscard]] Bytes keep(std::span<const std::byte> encoded);
+  void give_back(Bytes kept);
+  /// Frees memory for chunks to come that exceeds the bound.
+  void trim();
+
   std::size_t bytes_;
   mutable std::mutex mutex_;  ///< of the buffer, and of what the writers that share it know
   std::condition_variable changed_;
-  std::size_t used_ = 0;
-  std::size_t most_used_ = 0;
+  std::size_t used_ = 0;       ///< by chunks that are kept
+  std::vector<Bytes> spare_;   ///< memory for those to come
+  std::size_t spare_bytes_ = 0;
+  std::size_t most_held_ = 0;
 };
 
 /// Size and CRC-32C of a shard that was written.
@@ -73,7 +84,7 @@ class ShardWriter {
   void abandon();
 
  private:
-  using Bytes = std::vector<std::byte>;
+  using Bytes = ReorderBuffer::Bytes;
   using Lock = std::unique_lock<std::mutex>;
 
   /// `encoded` is null for a chunk that is left out.
@@ -107,7 +118,6 @@ class ShardWriter {
   std::size_t next_ = 0;                                 ///< rank of the chunk that is written next
   bool writing_ = false;                                 ///< a thread is writing chunk next_
   std::map<std::size_t, std::optional<Bytes>> waiting_;  ///< by rank; none = left out
-  std::vector<Bytes> spare_;                             ///< memory for those to come
   std::optional<Error> failure_;
 };
 

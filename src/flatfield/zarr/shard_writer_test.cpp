@@ -152,7 +152,7 @@ TEST_F(ShardWriterTest, keeps_no_more_than_its_buffer) {
       });
     for (auto& worker : workers) worker.join();
     writer.finish();
-    EXPECT_LE(buffer->most_used(), 3 * kChunkBytes);
+    EXPECT_LE(buffer->most_held(), 3 * kChunkBytes);
     if (first.empty()) first = object("a/c/0/0");
     EXPECT_EQ(object("a/c/0/0"), first);
   }
@@ -161,6 +161,30 @@ TEST_F(ShardWriterTest, keeps_no_more_than_its_buffer) {
     EXPECT_TRUE(array.read_chunk({i, 0}, std::as_writable_bytes(std::span(values)), scratch_));
     EXPECT_EQ(values, Values(8, static_cast<std::uint16_t>(i)));
   }
+}
+
+TEST_F(ShardWriterTest, memory_for_chunks_to_come_is_shared_by_shards) {
+  ArrayMetadata metadata;
+  metadata.zarr_format = 3;
+  metadata.shape = {8, 8};
+  metadata.shard_shape = {4, 8};
+  metadata.chunk_shape = {1, 8};
+  const Array array = Array::create(store_, "a", metadata);
+  constexpr std::size_t kChunkBytes = 16;
+  const auto buffer = buffer_of(3 * kChunkBytes);
+  ShardWriter one(array, {0, 0}, {0, 1, 2, 3}, buffer);
+  ShardWriter two(array, {4, 0}, {0, 1, 2, 3}, buffer);
+  const auto put = [](ShardWriter& writer, std::size_t number) {
+    const Values values(8, static_cast<std::uint16_t>(number));
+    writer.put(number, std::as_bytes(std::span(values)));
+  };
+  // What the first shard had kept is room for the second.
+  for (const std::size_t number : {2U, 1U, 0U}) put(one, number);
+  for (const std::size_t number : {3U, 2U, 1U, 0U}) put(two, number);
+  put(one, 3);
+  EXPECT_TRUE(one.finish());
+  EXPECT_TRUE(two.finish());
+  EXPECT_EQ(buffer->most_held(), 3 * kChunkBytes);
 }
 
 TEST_F(ShardWriterTest, refuses_chunks_that_it_was_not_told_of) {
