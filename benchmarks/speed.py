@@ -3,7 +3,6 @@
 Pairs of `exaspim-flatfield run` and `floor` in alternating order; medians of the paired ratios. CPU seconds of `run`
 are those of the whole process, user and system; those of `floor` are of its counted batches.
 """
-import math
 import statistics
 
 import numpy as np
@@ -74,34 +73,52 @@ def compare(table, tile, kind, count):
           + f"; peak {runs[-1].peak_bytes / 1e6:.0f} MB")
 
 
-def scaling(table, tile, kind, count):
-    """Bar 5: one worker against two, of the run and of the floor."""
+def measure_scaling(table, tile, kind, count):
+    """Bar 5: one worker against two, of the run and of the floor; in alternating order, so that a machine that
+    grows faster or slower meanwhile favours neither."""
     extra = ["--output-zarr-format", "3"] if kind == "v3" else []
     ratios = []
-    for _ in range(count):
-        run = [tile.run("measured", *extra, workers=workers).wall for workers in (1, 2)]
-        floor = [tile.run_floor("checked", workers)["wall_seconds"] for workers in (1, 2)]
-        ratios.append((run[0] / run[1]) / (floor[0] / floor[1]))
-        print(f"  1 to 2 workers: run {run[0] / run[1]:.3f}, floor {floor[0] / floor[1]:.3f}", flush=True)
+    for sample in range(count):
+        wall = {}
+        calls = [("run", 1), ("run", 2), ("floor", 1), ("floor", 2)]
+        for what, workers in calls if sample % 2 == 0 else reversed(calls):
+            wall[what, workers] = (tile.run("measured", *extra, workers=workers).wall if what == "run"
+                                   else tile.run_floor("checked", workers)["wall_seconds"])
+        run, floor = (wall[what, 1] / wall[what, 2] for what in ("run", "floor"))
+        ratios.append(run / floor)
+        print(f"  1 to 2 workers, sample {sample + 1}: run {run:.3f}, floor {floor:.3f}", flush=True)
     table.add("5", f"{kind}: scaling of run / of floor", statistics.median(ratios), 0.95, spread(ratios), at_least=True)
+
+
+def checked_tile(programs, options, kind):
+    """A tile, what the correction of it took, which went well; the answer is in "checked"."""
+    print(f"== tile {options.shape}, {kind}, chunks {options.chunks}", flush=True)
+    tile = Tile(programs, options.work / f"speed_{kind}", options.shape, options.chunks)
+    learned = tile.folder / "checked" / "learned"
+    call = tile.run("checked", "--dump-learned", learned)
+    tile.check_answer("checked")
+    if kind == "v3":
+        expected = tile.checksums("checked")
+        tile.as_v3()
+        call = tile.run("checked", "--output-zarr-format", "3", "--dump-learned", learned)
+        if tile.checksums("checked") != expected:
+            raise SystemExit("the answer is wrong: v3 holds other voxels than v2")
+        print("answer checked: the same voxels as v2")
+    return tile, call
 
 
 def run(table, programs, options):
     for kind in options.kinds:
-        print(f"== speed, {kind}: tile {options.shape}, chunks {options.chunks}, 2 workers", flush=True)
-        tile = Tile(programs, options.work / f"speed_{kind}", options.shape, options.chunks)
-        learned = tile.folder / "checked" / "learned"
-        call = tile.run("checked", "--dump-learned", learned)
-        tile.check_answer("checked")
-        if kind == "v3":
-            expected = tile.checksums("checked")
-            tile.as_v3()
-            call = tile.run("checked", "--output-zarr-format", "3", "--dump-learned", learned)
-            if tile.checksums("checked") != expected:
-                raise SystemExit("the answer is wrong: v3 holds other voxels than v2")
-            print("answer checked: the same voxels as v2")
+        tile, call = checked_tile(programs, options, kind)
         traffic(table, tile, kind, "checked", call)
         compare(table, tile, kind, options.pairs)
-        scaling(table, tile, kind, max(1, math.ceil(options.pairs / 3)))
+        if not options.keep:
+            tile.remove()
+
+
+def run_scaling(table, programs, options):
+    for kind in options.kinds:
+        tile, _ = checked_tile(programs, options, kind)
+        measure_scaling(table, tile, kind, options.pairs)
         if not options.keep:
             tile.remove()
