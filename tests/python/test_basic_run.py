@@ -257,6 +257,17 @@ def test_tile_without_a_mask_is_fitted_without_weights_and_a_warning(synthetic, 
     assert made.report["status"] == "corrected" and not made.mask.exists()
 
 
+def test_tile_with_an_empty_mask_is_fitted_as_one_without_a_mask(synthetic, tmp_path):
+    """Planes of the largest of masks that are all empty would be the first ones, which are often the end of the sample."""
+    write_mask(tmp_path / "empty" / f"a_{NAME}_pred.tif", np.zeros((16, 24, 28), bool))
+    options = ["--method", "basicpy", "--is-binned", "--save-outputs", "--basic-config",
+               options_file(tmp_path, working_size=32, max_frames=20)]
+    empty = correct(synthetic, tmp_path / "with", *options, masks=tmp_path / "empty")
+    assert any("is empty: BaSiC is fitted without weights" in line for line in empty.result.warnings)
+    without = correct(synthetic, tmp_path / "without", *options, masks=False)
+    np.testing.assert_array_equal(read_volume(empty.corrected), read_volume(without.corrected))
+
+
 def test_autotune_chooses_the_smoothness(synthetic, tmp_path):
     made = correct(synthetic, tmp_path, "--method", "basicpy", "--is-binned", "--basic-config",
                    options_file(tmp_path, working_size=32, max_frames=12, autotune=True), masks=False)

@@ -7,7 +7,7 @@ import tifffile
 import zarr
 from skimage.transform import resize
 
-from support.program import (BAD_INPUT, NOT_FOUND, UNSUPPORTED, attempt, correct, files_below, looks_finished, read_json,
+from support.program import (BAD_INPUT, NOT_FOUND, UNSUPPORTED, attempt, call, correct, files_below, looks_finished, read_json,
                              read_levels, read_volume)
 from support.tiles import phantom, phantom_tile, write_mask, write_tile
 
@@ -62,6 +62,17 @@ def test_reference_divides_by_the_normalized_image(tile, tmp_path, dtype, option
     assert_nearly_equal(read_volume(made.corrected), rounded(v / normalized(image, SHAPE[1:])))
     assert made.report["status"] == "corrected"
     assert not made.mask.exists()
+
+
+def test_reference_does_not_look_for_a_mask(tmp_path):
+    """A name without a channel or a number is none that a mask is found by, and none is needed."""
+    tile = phantom_tile(tmp_path / "in", SHAPE, CHUNKS, n_levels=4, name="sample.zarr")
+    tifffile.imwrite(tmp_path / "flatfield.tif", smooth_flatfield(*SHAPE[1:]).astype(np.float32))
+    made = correct(tile, tmp_path, "--method", "reference", "--flatfield-path", "flatfield.tif")
+    assert any("--mask-dir has no effect with --method reference" in warning for warning in made.result.warnings)
+    plain = correct(tile, tmp_path / "plain", "--method", "reference", "--flatfield-path", tmp_path / "flatfield.tif",
+                    masks=False)
+    np.testing.assert_array_equal(read_volume(made.corrected), read_volume(plain.corrected))
 
 
 def test_reference_takes_the_first_of_several_pages(tile, tmp_path):
@@ -153,7 +164,7 @@ def test_reference_background_that_is_missing_is_an_error_that_lists_the_names(t
     ({"488": {"mean_of_medians": None}, "561": {"mean_of_medians": 50}}, [], 50, True),
     ({"561": {"mean_of_medians": 50}, "488": {"mean_of_medians": 43.2}}, ["--is-binned"], 43.2, False),
     ({"561": {"mean_of_medians": 50}, "488": {"mean_of_medians": 43.2}},
-     ["--is-binned", "--binned-channel", "561"], 50, False),
+     ["--is-binned", "--binned-channel", "561"], 43.2, False),
     ({"488": {}}, [], 100, True),
     ({}, ["--is-binned"], 3200, True)])
 def test_median_summary_replaces_the_global_factor(tile, tmp_path, summary, options, factor, warns):
@@ -162,6 +173,18 @@ def test_median_summary_replaces_the_global_factor(tile, tmp_path, summary, opti
     curves = read_json(made.results / f"{NAME}_corr_curves.json")
     assert curves["ratio"] == pytest.approx(factor / curves["g"], rel=1e-6)
     assert any("median summary" in w or "mean_of_medians" in w for w in made.result.warnings) == warns
+
+
+def test_each_binned_tile_of_a_batch_is_scaled_to_its_own_channel(tmp_path):
+    tiles = [phantom_tile(tmp_path / "in", SHAPE, CHUNKS, name=f"tile_000001_ch_{channel}.zarr") for channel in (488, 561)]
+    (tmp_path / "medians.json").write_text(json.dumps({"488": {"mean_of_medians": 43.2}, "561": {"mean_of_medians": 50}}))
+    (tmp_path / "config.json").write_text(json.dumps({"tile_paths": [str(tile) for tile in tiles]}))
+    result = call("run", "--config", "config.json", "--output", "out", "--mask-dir", tmp_path / "in" / "masks", "--is-binned",
+                  "--median-summary-path", "medians.json", "--save-outputs", "--results-dir", "results", cwd=tmp_path)
+    assert result.code == 0, result.err
+    for tile, factor in zip(tiles, (43.2, 50)):
+        curves = read_json(tmp_path / "results" / f"{tile.name}_corr_curves.json")
+        assert curves["ratio"] == pytest.approx(factor / curves["g"], rel=1e-6)
 
 
 def test_median_summary_that_cannot_be_read_is_one_clear_error(tile, tmp_path):
@@ -187,6 +210,31 @@ def refined(tile, folder, *options, **fitting):
     folder.mkdir(exist_ok=True)
     (folder / "fitting.json").write_text(json.dumps({"enable_gmm_refinement": True, **fitting}))
     return correct(tile, folder, "--fitting-config", "fitting.json", "--estimation-res", 1, "--save-outputs", *options)
+
+
+def test_background_planes_are_left_out_of_the_fit_with_a_reference_background_too(tmp_path):
+    """They are chosen for the weights; without weights they are not, and the key says that it has no effect."""
+    tile = phantom_tile(tmp_path / "denoised" / "SPIM.ome.zarr", SHAPE, CHUNKS, n_levels=4)
+    derivatives = tmp_path / "denoised" / "derivatives"
+    derivatives.mkdir()
+    tifffile.imwrite(derivatives / "tile_000001_ch_488_background_collection.tiff", np.full(SHAPE[1:], 90, np.float32))
+    masks = tmp_path / "all"
+    write_mask(masks / f"asset_{NAME}_pred.tif", np.ones(SHAPE, bool))
+
+    def run(name, **fitting):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"probability_model": "percentile", **fitting}))
+        return correct(tile, tmp_path / name, "--use-reference-bkg", "--save-outputs", "--fitting-config",
+                       tmp_path / f"{name}.json", masks=masks)
+
+    kept = run("kept", enable_gmm_refinement=True)
+    left_out = run("left_out", enable_gmm_refinement=True, exclude_background_planes_from_mask=True)
+    kept_g, left_out_g = (read_json(made.results / f"{NAME}_corr_curves.json")["g"] for made in (kept, left_out))
+    assert left_out_g > kept_g, "planes without tissue make the level of the whole darker"
+    for made in (kept, left_out):
+        assert sum("planes kept" in line for line in made.result.err.splitlines()) == 1
+        assert not any("no effect" in warning for warning in made.result.warnings)
+    unweighted = run("unweighted", exclude_background_planes_from_mask=True)
+    assert any("exclude_background_planes_from_mask has no effect" in warning for warning in unweighted.result.warnings)
 
 
 @pytest.mark.parametrize("model", ["percentile", "gmm"])

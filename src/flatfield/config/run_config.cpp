@@ -132,6 +132,9 @@ void check_run_config(const RunConfig& config, RunStep step) {
     refuse("--part is for apply", "estimate first, apply the parts, and finalize last");
   if (config.overwrite && (step == RunStep::kFinalize || (step == RunStep::kApply && config.model.empty())))
     refuse("--overwrite is not for this step: it would remove what estimate has left", "give it to estimate");
+  if (config.overwrite && !config.part.empty())
+    refuse("--overwrite cannot be used with --part: the parts would remove what the others have written",
+           "remove the output first, or estimate with --overwrite");
   if (config.results_dir.empty()) refuse("--results-dir is empty", "name a folder");
   if (learns && !config.skip_flat_field) {
     if (config.method == "fitting" && config.mask_dir.empty())
@@ -164,6 +167,10 @@ std::vector<std::string> unused_options(const RunConfig& config) {
   note(!config.fitting_config.empty() && !fits, "--fitting-config", with_method);
   note(!config.basic_config.empty() && config.method != "basicpy", "--basic-config", with_method);
   note(!config.median_summary_path.empty() && !fits, "--median-summary-path", with_method);
+  note(!config.mask_dir.empty() && config.method == "reference", "--mask-dir", with_method);
+  note(fits && config.use_reference_bkg && !config.fitting.enable_gmm_refinement &&
+           config.fitting.exclude_background_planes_from_mask,
+       "exclude_background_planes_from_mask", "with --use-reference-bkg, which chooses no planes without refinement");
   return unused;
 }
 

@@ -298,6 +298,25 @@ TEST(CheckRunConfig,
   EXPECT_EQ(refusal(config), "") << "both skips rewrite the tile";
 }
 
+TEST(CheckRunConfig, does_not_let_parts_remove_what_others_write) {
+  RunConfig config = valid();
+  config.model = "m.npz";
+  config.overwrite = true;
+  const auto refused = [&] {
+    try {
+      check_run_config(config, RunStep::kApply);
+    } catch (const Error& error) {
+      return error.message().find("--overwrite") != std::string::npos;
+    }
+    return false;
+  };
+  EXPECT_FALSE(refused()) << "all of it at once begins afresh";
+  config.part = "0/2";
+  EXPECT_TRUE(refused());
+  config.overwrite = false;
+  EXPECT_FALSE(refused());
+}
+
 TEST(CheckRunConfig, takes_a_batch_instead_of_a_tile) {
   RunConfig config = valid();
   config.zarr.clear();
@@ -340,6 +359,9 @@ TEST(UnusedOptions, are_those_of_other_methods) {
   ASSERT_EQ(unused_options(config).size(), 1U);
   EXPECT_NE(unused_options(config).front().find("--flatfield-path has no effect"), std::string::npos);
   config.method = "reference";
+  ASSERT_EQ(unused_options(config).size(), 1U);
+  EXPECT_NE(unused_options(config).front().find("--mask-dir has no effect"), std::string::npos);
+  config.mask_dir.clear();
   EXPECT_TRUE(unused_options(config).empty());
   config.fitting_config = "fitting.json";
   config.median_summary_path = "medians.json";

@@ -35,7 +35,10 @@ std::optional<BitVolume> mask_at(const VolumeRequest& request, const Extent3& sh
     context.log.warning("there is no mask for " + request.name + ": BaSiC is fitted without weights");
     return std::nullopt;
   }
-  return numerics::nearest_resize(raw->view(), shape);
+  BitVolume mask = numerics::nearest_resize(raw->view(), shape);
+  if (mask.view().count() > 0) return mask;
+  context.log.warning("the mask of " + request.name + " is empty: BaSiC is fitted without weights");
+  return std::nullopt;
 }
 
 std::int64_t count_not_positive(const Block<float>& plane) {

@@ -39,10 +39,8 @@ void complete_mask(methods::LevelStream& v_low, const std::vector<std::int64_t>&
 /// How much each voxel counts in the fit (algorithms.md 4.3).
 std::shared_ptr<const ForegroundWeights> foreground_weights(const VolumeRequest& request,
                                                             EstimationLevel& level, const BitVolume& mask,
-                                                            RunContext& context, Learned& learned) {
+                                                            RunContext& context, const Learned& learned) {
   const methods::FittingOptions& options = context.config.fitting;
-  // A background image from elsewhere was made without them.
-  if (context.config.use_reference_bkg) learn_background_planes(level, context, learned);
   const std::vector<std::int64_t>& planes = learned.background_planes.planes;
   std::shared_ptr<const ForegroundWeights> weights =
       options.probability_model == methods::ProbabilityModel::kPercentile
@@ -62,10 +60,8 @@ double global_factor(const VolumeRequest& request, RunContext& context) {
   const bool binned = request.levels.binned;
   const double configured = binned ? options.global_factor_binned : options.global_factor_unbinned;
   if (!context.medians) return configured;
-  const std::string& binned_channel = context.config.binned_channel;
-  const std::string channel = binned && !binned_channel.empty()
-                                  ? binned_channel
-                                  : tile_channel(request.name).value_or("");
+  // A name without a channel is that of a binned tile only if it was said to be one.
+  const std::string channel = tile_channel(request.name).value_or(binned ? context.config.binned_channel : "");
   const MedianSummary::Entry* entry = context.medians->find(channel);
   if (entry == nullptr) {
     context.log.warning(fmt::format("the median summary has no usable entry: the global factor is {}", configured));
@@ -89,6 +85,9 @@ void learn_axis_curves(const VolumeRequest& request, EstimationLevel& level, Run
     log.warning(reason + ": background subtraction only");
     learned.fallback = std::move(reason);
   };
+  // A background image from elsewhere was made without choosing planes, which the weights need (algorithms.md 1).
+  if (context.config.use_reference_bkg && options.enable_gmm_refinement)
+    learn_background_planes(level, context, learned);
   const std::vector<std::int64_t> left_out =
       options.exclude_background_planes_from_mask ? learned.background_planes.planes : std::vector<std::int64_t>();
   // The pass that completes the mask finds the global level too.
