@@ -74,24 +74,26 @@ void Volume::expect_chunks(std::span<const Extent3> chunks, zarr::ChunkScratch& 
 }
 
 template <class T>
-void Volume::read(const Box3& box, BlockView<T> into, zarr::ChunkScratch& scratch) const {
+bool Volume::read(const Box3& box, BlockView<T> into, zarr::ChunkScratch& scratch) const {
   check_type(DTypeOf<T>::value);
   const bool chunk_is_block = array_.metadata().chunk_elements() == chunk_.volume();
+  bool all_stored = true;
   for_each_chunk(box, chunk_, [&](const Extent3& chunk) {
     const Box3 chunk_box{chunk * chunk_, chunk_};
     const Box3 part = intersect(chunk_box, box);
     const BlockView<T> target = into.sub({part.origin - box.origin, part.shape});
     if (chunk_is_block && part == chunk_box && target.contiguous()) {
-      array_.read_chunk(chunk_index(chunk), bytes_of(target.data, target.size()), scratch);
+      all_stored &= array_.read_chunk(chunk_index(chunk), bytes_of(target.data, target.size()), scratch);
       return;
     }
     Buffer decoded = std::move(scratch.chunk);
     decoded.resize(array_.metadata().chunk_bytes());
-    array_.read_chunk(chunk_index(chunk), decoded.span(), scratch);
+    all_stored &= array_.read_chunk(chunk_index(chunk), decoded.span(), scratch);
     const BlockView<const T> source(reinterpret_cast<const T*>(decoded.data()) + slab_offset_, chunk_);
     copy_block<T>(source.sub({part.origin - chunk_box.origin, part.shape}), target);
     scratch.chunk = std::move(decoded);
   });
+  return all_stored;
 }
 
 template <class T>
@@ -106,9 +108,9 @@ void Volume::read_plane_parts(const Extent3& chunk, std::span<const PlanePart<T>
   array_.read_chunk_parts(chunk_index(chunk), chunk_parts, scratch);
 }
 
-template void Volume::read(const Box3&, BlockView<std::uint8_t>, zarr::ChunkScratch&) const;
-template void Volume::read(const Box3&, BlockView<std::uint16_t>, zarr::ChunkScratch&) const;
-template void Volume::read(const Box3&, BlockView<float>, zarr::ChunkScratch&) const;
+template bool Volume::read(const Box3&, BlockView<std::uint8_t>, zarr::ChunkScratch&) const;
+template bool Volume::read(const Box3&, BlockView<std::uint16_t>, zarr::ChunkScratch&) const;
+template bool Volume::read(const Box3&, BlockView<float>, zarr::ChunkScratch&) const;
 template void Volume::read_plane_parts(const Extent3&, std::span<const PlanePart<std::uint8_t>>,
                                        zarr::ChunkScratch&) const;
 template void Volume::read_plane_parts(const Extent3&, std::span<const PlanePart<std::uint16_t>>,

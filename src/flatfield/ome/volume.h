@@ -29,9 +29,9 @@ class Volume {
   /// The same of single chunks, counted in chunks of this volume.
   void expect_chunks(std::span<const Extent3> chunks, zarr::ChunkScratch& scratch) const;
   /// Reads a box that lies within the volume. T must be the array's data type.
-  /// Chunks that are not stored read as the fill value.
+  /// Chunks that are not stored read as the fill value; returns whether all are stored.
   template <class T>
-  void read(const Box3& box, BlockView<T> into, zarr::ChunkScratch& scratch) const;
+  bool read(const Box3& box, BlockView<T> into, zarr::ChunkScratch& scratch) const;
   /// Where pixels of one plane of a chunk go: pixels [first, first + into.size()) in C order over the chunk's y and x,
   /// its padding included.
   template <class T>
@@ -59,9 +59,9 @@ class Volume {
   std::int64_t slab_offset_ = 0;
 };
 
-extern template void Volume::read(const Box3&, BlockView<std::uint8_t>, zarr::ChunkScratch&) const;
-extern template void Volume::read(const Box3&, BlockView<std::uint16_t>, zarr::ChunkScratch&) const;
-extern template void Volume::read(const Box3&, BlockView<float>, zarr::ChunkScratch&) const;
+extern template bool Volume::read(const Box3&, BlockView<std::uint8_t>, zarr::ChunkScratch&) const;
+extern template bool Volume::read(const Box3&, BlockView<std::uint16_t>, zarr::ChunkScratch&) const;
+extern template bool Volume::read(const Box3&, BlockView<float>, zarr::ChunkScratch&) const;
 extern template void Volume::read_plane_parts(const Extent3&, std::span<const PlanePart<std::uint8_t>>,
                                               zarr::ChunkScratch&) const;
 extern template void Volume::read_plane_parts(const Extent3&, std::span<const PlanePart<std::uint16_t>>,

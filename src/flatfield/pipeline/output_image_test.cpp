@@ -55,6 +55,21 @@ TEST_F(OutputImageTest, gives_a_pyramid_for_each_volume) {
   EXPECT_EQ(target.chunk_shape, (Extent3{16, 16, 8}));
 }
 
+TEST(ClearPlace, that_is_interrupted_leaves_nothing_that_could_be_gone_on_with) {
+  /// Is stopped when the scratch area is to be removed.
+  class InterruptedStore : public storage::MemoryStore {
+   public:
+    void erase_prefix(std::string_view) override { throw Error(ErrorCode::kWriteFailed, "interrupted"); }
+  };
+  InterruptedStore store;
+  Json fingerprint;
+  fingerprint["options"] = "some";
+  claim_place(store, fingerprint);
+  ASSERT_TRUE(is_resumable(store, fingerprint, false));
+  EXPECT_THROW(clear_place(store), Error);
+  EXPECT_FALSE(is_resumable(store, fingerprint, false));
+}
+
 TEST_F(OutputImageTest, is_finished_only_when_its_attributes_are_written) {
   EXPECT_EQ(output_state(*store_), OutputState::kAbsent);
   OutputImage image(store_, small_plan());

@@ -75,6 +75,8 @@ void release_place(storage::Store& store) {
 
 void clear_place(storage::Store& store) {
   zarr::erase_group_attributes(store, "");
+  // First what says that the rest can be gone on with: this may be interrupted.
+  store.erase(claim_key());
   store.erase_prefix(kScratchName);
   store.erase_prefix("");
 }

@@ -1,5 +1,6 @@
 #include "flatfield/pipeline/tile_places.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "flatfield/core/error.h"
@@ -85,7 +86,10 @@ void TilePlaces::leave_out(bool mask, bool probability) {
 
 void TilePlaces::claim(const Json& fingerprint) {
   context_.processes.first_only([&] {
-    for (Place* place : all()) {
+    // The corrected image last: where it is claimed all are, and a run goes on.
+    std::vector<Place*> places = all();
+    std::reverse(places.begin(), places.end());
+    for (Place* place : places) {
       if (place->resumed) continue;
       // Parts that begin at the same time must not clear each other's places; these are free then.
       if (context_.share.parts == 1) clear_place(*place->store);

@@ -26,7 +26,10 @@ class StoredSource : public VoxelSource<T> {
     volume_.expect(box, scratch_[static_cast<std::size_t>(worker)]);
   }
   void read(const Box3& box, BlockView<T> out, int worker) override {
-    volume_.read<T>(box, out, scratch_[static_cast<std::size_t>(worker)]);
+    // Every carry is written, so one that is missing was removed, and must not pass for voxels that are 0.
+    if (!volume_.read<T>(box, out, scratch_[static_cast<std::size_t>(worker)]))
+      throw Error(ErrorCode::kReadFailed, "a chunk that an earlier pass of the pyramid has left is gone",
+                  volume_.array().describe(), "start afresh with --overwrite");
   }
 
  private:
@@ -44,7 +47,7 @@ std::vector<std::int64_t> done_items(const PyramidTarget& target, const std::str
                                      execution::ProcessGroup& processes) {
   std::vector<std::int64_t> done;
   processes.first_only([&] {
-    if (!target.ledger) return;
+    if (!target.ledger || !target.resumed) return;
     const std::set<std::int64_t> found = target.ledger->done(pass);
     done.assign(found.begin(), found.end());
   });

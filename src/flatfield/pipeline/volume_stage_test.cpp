@@ -178,6 +178,33 @@ TEST(WritePyramidItems, that_can_never_fit_are_refused_before_anything_is_read) 
   EXPECT_TRUE(output.store->writes.empty());
 }
 
+TEST(WritePyramidErrors, a_carry_that_is_gone_does_not_pass_for_zeros) {
+  Case c;
+  c.shape = {33, 32, 32};
+  c.chunk_shape = {2, 2, 2};
+  c.level_count = 5;
+  execution::ThreadPool pool(2);
+  execution::ProcessGroup alone;
+  Output<std::uint16_t> output(c);
+  HashedSource<std::uint16_t> source(c);
+  ItemCounts counts;
+  const PassRun run{pool, alone, kPlenty, counts, {}, {}};
+  write_first_pass<std::uint16_t>(source, output.target, {}, run);
+  const auto is_chunk = [](const auto& written) {
+    return written.first.starts_with("scratch/") && std::isdigit(static_cast<unsigned char>(written.first.back())) != 0;
+  };
+  const auto carry = std::ranges::find_if(output.store->writes, is_chunk);
+  ASSERT_NE(carry, output.store->writes.end());
+  output.store->erase(carry->first);
+  try {
+    write_later_passes<std::uint16_t>(output.target, run);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kReadFailed);
+    EXPECT_NE(std::string(error.what()).find("scratch"), std::string::npos) << error.what();
+  }
+}
+
 TEST(WritePyramidErrors, of_the_source_and_of_the_store_are_thrown) {
   class BrokenSource : public VoxelSource<std::uint16_t> {
    public:

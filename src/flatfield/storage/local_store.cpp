@@ -137,10 +137,11 @@ class TemporaryFile final : public ObjectWriter {
   void commit() override {
     if (name_.empty()) open();
     if (sync_ != Sync::kNone && ::fsync(file_.number()) != 0) fail(errno);
-    if (passing_) passing_->was_written(file_.number());
+    if (passing_) PassingFiles::send_off(file_.number());
     if (const int failure = file_.close(); failure != 0) fail(failure);
     if (std::rename(name_.c_str(), path_.c_str()) != 0) fail(errno);
     name_.clear();
+    if (passing_) passing_->was_written(path_);
     if (sync_ == Sync::kFull) sync_folder();
   }
 

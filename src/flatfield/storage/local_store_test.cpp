@@ -261,6 +261,27 @@ TEST_F(LocalStore, of_passing_files_leaves_nothing_in_the_page_cache) {
   EXPECT_EQ(cached_pages(last), 0U);
 }
 
+/// Files that this process has open and that have no name any more: network file systems keep them in their folder, which
+/// cannot be removed then.
+std::size_t removed_files_that_are_open() {
+  std::size_t count = 0;
+  for (const fs::directory_entry& entry : fs::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    count += fs::read_symlink(entry.path(), gone).string().ends_with(" (deleted)") ? 1 : 0;
+  }
+  return count;
+}
+
+TEST_F(LocalStore, of_passing_files_keeps_none_open) {
+  const std::size_t before = removed_files_that_are_open();
+  const auto store = open_local_store(folder_.path(), Sync::kNone, Caching::kPassing);
+  put_text(*store, "a/probe", "x");
+  store->erase("a/probe");
+  put_text(*store, "a/b", "x");
+  store->erase_prefix("a");
+  EXPECT_EQ(removed_files_that_are_open(), before);
+}
+
 TEST(FileError, says_what_failed_where_why_and_what_to_do) {
   try {
     throw_file_error(ErrorCode::kWriteFailed, "write", "/data/out/0/1", ENOSPC);

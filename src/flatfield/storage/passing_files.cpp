@@ -3,13 +3,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <new>
+#include <utility>
 
 namespace flatfield::storage {
 namespace {
 
-/// Pages that are still on their way stay in the cache.
-void let_go(int file) noexcept {
+/// Pages that are still on their way stay in the cache. A file that is gone has none.
+void let_go(const std::string& path) noexcept {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+  if (file < 0) return;
   static_cast<void>(::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED));
   ::close(file);
 }
@@ -17,7 +19,7 @@ void let_go(int file) noexcept {
 }  // namespace
 
 PassingFiles::~PassingFiles() {
-  for (const int file : written_) let_go(file);
+  for (const std::string& path : written_) let_go(path);
 }
 
 void PassingFiles::was_read(int file, std::uint64_t offset, std::uint64_t length) noexcept {
@@ -25,20 +27,18 @@ void PassingFiles::was_read(int file, std::uint64_t offset, std::uint64_t length
       ::posix_fadvise(file, static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_DONTNEED));
 }
 
-void PassingFiles::was_written(int file) noexcept {
-  // Does not wait for the disk, unless that has more to do than it takes.
+void PassingFiles::send_off(int file) noexcept {
   static_cast<void>(::sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE));
-  const int kept = ::fcntl(file, F_DUPFD_CLOEXEC, 0);
-  if (kept < 0) return;
-  int oldest = kept;
-  try {
+}
+
+void PassingFiles::was_written(const std::string& path) {
+  std::string oldest;
+  {
     const std::scoped_lock lock(mutex_);
-    written_.push_back(kept);
+    written_.push_back(path);
     if (written_.size() <= kUnderWay) return;
-    oldest = written_.front();
+    oldest = std::move(written_.front());
     written_.pop_front();
-  } catch (const std::bad_alloc&) {
-    // The file leaves the cache as far as it is on the disk already.
   }
   let_go(oldest);
 }
