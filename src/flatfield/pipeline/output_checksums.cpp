@@ -54,6 +54,8 @@ void OutputChecksums::write(storage::Store& store) const {
   for (std::size_t level = 0; level < levels_.size(); ++level) {
     std::vector<std::uint64_t> bytes;
     std::vector<std::uint32_t> sums;
+    bytes.reserve(levels_[level].size());
+    sums.reserve(levels_[level].size());
     for (const ObjectSum& sum : levels_[level]) {
       bytes.push_back(sum.bytes);
       sums.push_back(sum.crc32c);

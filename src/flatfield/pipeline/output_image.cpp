@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/fail_point.h"
@@ -10,6 +11,7 @@
 #include "flatfield/pipeline/output_checksums.h"
 #include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/item_geometry.h"
+#include "flatfield/storage/fan_out.h"
 #include "flatfield/zarr/array.h"
 #include "flatfield/zarr/group.h"
 
@@ -116,6 +118,22 @@ void OutputImage::finish(const Json& inherited, const Json& provenance) {
   fail_point("finish.attributes");
 }
 
+/// Entries come from a server many at once.
+template <class Visit>
+void OutputImage::for_each_entry(const PassItems& pass, Visit visit) const {
+  constexpr std::int64_t kEntriesAtOnce = 256;
+  const int threads = std::max(1, store_->reads_at_once());
+  std::vector<std::vector<WrittenObject>> entries;
+  for (std::int64_t first = 0; first < pass.items; first += kEntriesAtOnce) {
+    const std::int64_t count = std::min(kEntriesAtOnce, pass.items - first);
+    entries.assign(static_cast<std::size_t>(count), {});
+    storage::fan_out(count, threads, [&](std::int64_t i) {
+      entries[static_cast<std::size_t>(i)] = ledger_->objects(pass.key, first + i);
+    });
+    for (std::int64_t i = 0; i < count; ++i) visit(first + i, entries[static_cast<std::size_t>(i)]);
+  }
+}
+
 void OutputImage::write_checksums(const zarr::Document& group) {
   const std::vector<zarr::ArrayMetadata> levels = level_metadata(plan_);
   OutputChecksums checksums(levels);
@@ -125,18 +143,18 @@ void OutputImage::write_checksums(const zarr::Document& group) {
   for (std::int64_t t = 0; t < plan_.volumes.t; ++t)
     for (std::int64_t c = 0; c < plan_.volumes.c; ++c)
       for (const PassItems& pass : pyramid_passes(target({t, c}, plan_.name)))
-        for (std::int64_t item = 0; item < pass.items; ++item) {
+        for_each_entry(pass, [&](std::int64_t item, const std::vector<WrittenObject>& objects) {
           bool whole = true;
-          for (const WrittenObject& object : ledger_->objects(pass.key, item)) {
+          for (const WrittenObject& object : objects) {
             checksums.set(object);
             if (sizes.of(object.level, object.number) == object.bytes) continue;
             whole = false;
             if (first_lost.empty()) first_lost = store_->describe(object_location(levels, object.level, object.number));
           }
-          if (whole) continue;
+          if (whole) return;
           ledger_->forget(pass.key, item);
           ++lost;
-        }
+        });
   if (lost > 0)
     throw Error(ErrorCode::kBadInput, fmt::format("an object is not there as it was written, and {} items are not whole", lost),
                 first_lost, "start the same command again: these items are done again");

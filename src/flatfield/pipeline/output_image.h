@@ -58,6 +58,9 @@ class OutputImage {
  private:
   [[nodiscard]] Json attributes(const Json& inherited, const Json& provenance) const;
   void write_checksums(const zarr::Document& group);
+  /// Calls visit(item, what it has written) for the items of a pass, in order.
+  template <class Visit>
+  void for_each_entry(const PassItems& pass, Visit visit) const;
 
   std::shared_ptr<storage::Store> store_;
   OutputPlan plan_;

@@ -78,8 +78,10 @@ std::vector<PassMemory> pyramid_memory(const std::vector<zarr::ArrayMetadata>& l
     // One after the other, in the same rooms.
     if (item.has_carry) encoder_bytes = std::max(encoder_bytes, zarr::encoder_bytes(carry, stored_share));
     pass.worker_bytes = (part_level + 1) * cell_bytes + encoder_bytes;
-    if (first > 0)
+    if (first > 0) {
       pass.source_bytes = zarr::decoder_bytes(carry, stored_share) + static_cast<std::int64_t>(carry.chunk_bytes());
+      pass.ahead_bytes = zarr::expected_bytes(carry, ceil_div(part, spatial(carry.chunk_shape)).volume(), stored_share);
+    }
     // Chunks are cut from a cell, and a carry is reduced from the last level if that is what an item gathers.
     if (chunk_shape != geometry.cell) pass.worker_bytes += cell_bytes;
     if (item.has_carry && gathers_a_level(item)) pass.worker_bytes += geometry.carry.volume() * item.itemsize;

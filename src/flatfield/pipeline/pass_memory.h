@@ -33,6 +33,7 @@ struct ItemShape {
 struct PassMemory {
   std::int64_t worker_bytes = 0;  ///< of each worker, what its source of voxels holds not included
   std::int64_t source_bytes = 0;  ///< of each worker, by a source that reads carries; 0 for the first pass
+  std::int64_t ahead_bytes = 0;   ///< of each worker beside these, for carries that are fetched together from a server
   std::int64_t item_bytes = 0;    ///< of the largest item
   std::int64_t items = 0;
   std::int64_t open_shards = 0;   ///< objects that an item writes piece by piece

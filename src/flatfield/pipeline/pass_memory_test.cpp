@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "flatfield/pipeline/output_image.h"
+#include "flatfield/zarr/codec_memory.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -86,6 +87,13 @@ TEST(PassMemory, counts_the_codec_of_a_carry_that_is_larger_than_a_chunk) {
   EXPECT_GT(passes.front().worker_bytes - usual.worker_bytes, carry - chunk);
   EXPECT_EQ(passes.front().source_bytes, 0);
   EXPECT_GT(passes.back().source_bytes, 2 * carry);
+}
+
+TEST(PassMemory, counts_carries_that_are_fetched_together) {
+  const std::vector<PassMemory> passes = memory_of(plan_of({4096, 4096, 4096}, false), 2);
+  EXPECT_EQ(passes.front().ahead_bytes, 0);
+  // A part reads 4 x 4 x 4 cells of carries of 64 x 64 x 64 voxels each: as much as may be fetched at all.
+  EXPECT_GT(passes.back().ahead_bytes, zarr::kMostExpectedBytes / 2);
 }
 
 TEST(PassMemory, of_chunks_is_a_cell_per_level_and_what_the_codec_holds) {

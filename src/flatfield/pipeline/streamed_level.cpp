@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "flatfield/core/error.h"
+#include "flatfield/core/interruption.h"
 #include "flatfield/core/stage_clock.h"
 
 namespace flatfield::pipeline {
@@ -23,38 +24,45 @@ void read_box(const ome::Volume& volume, const Box3& box, BlockView<T> into, exe
   const Extent3& chunk = volume.chunk_shape();
   const Extent3 first = floor_div(box.origin, chunk);
   const Extent3 grid = ceil_div(box.end(), chunk) - first;
+  const auto read_chunk = [&](const Extent3& index, zarr::ChunkScratch& scratch, Block<T>& planes) {
+    const Box3 whole = tile_box(index, chunk, volume.shape());
+    const Box3 part = intersect(whole, box);
+    const std::span<const std::uint8_t> seen =
+        sees.subspan(static_cast<std::size_t>(part.origin.z), static_cast<std::size_t>(part.shape.z));
+    const std::int64_t count = std::count(seen.begin(), seen.end(), std::uint8_t{1});
+    if (count == 0 || (wants && !wants(part))) return;
+    const BlockView<T> target = into.sub({part.origin - box.origin, part.shape});
+    if (count == whole.shape.z) {
+      volume.read<T>(part, target, scratch);
+      return;
+    }
+    // Of a chunk that is not needed as a whole only some planes are decoded.
+    if (planes.shape().z < count) planes = Block<T>({count, chunk.y, chunk.x});
+    std::vector<ome::Volume::PlanePart<T>> parts;
+    for (std::int64_t z = 0; z < part.shape.z; ++z)
+      if (seen[static_cast<std::size_t>(z)] != 0)
+        parts.push_back({part.origin.z - index.z * chunk.z + z, 0,
+                         planes.plane(static_cast<std::int64_t>(parts.size())).span()});
+    volume.read_plane_parts<T>(index, parts, scratch);
+    const Extent3 row{1, part.shape.y, part.shape.x};
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      const std::int64_t z = parts[k].plane + index.z * chunk.z - part.origin.z;
+      copy_block<T>(planes.view().sub({{static_cast<std::int64_t>(k), part.origin.y - index.y * chunk.y,
+                                        part.origin.x - index.x * chunk.x}, row}),
+                    target.sub({{z, 0, 0}, row}));
+    }
+  };
   std::atomic<std::int64_t> next{0};
   pool.run_on_all([&](int worker) {
-    zarr::ChunkScratch& scratch = scratches[static_cast<std::size_t>(worker)];
     Block<T> planes;
-    for (std::int64_t i = next++; i < grid.volume(); i = next++) {
-      const Extent3 index = first + unravel(i, grid);
-      const Box3 whole = tile_box(index, chunk, volume.shape());
-      const Box3 part = intersect(whole, box);
-      const std::span<const std::uint8_t> seen =
-          sees.subspan(static_cast<std::size_t>(part.origin.z), static_cast<std::size_t>(part.shape.z));
-      const std::int64_t count = std::count(seen.begin(), seen.end(), std::uint8_t{1});
-      if (count == 0 || (wants && !wants(part))) continue;
-      const BlockView<T> target = into.sub({part.origin - box.origin, part.shape});
-      if (count == whole.shape.z) {
-        volume.read<T>(part, target, scratch);
-        continue;
+    try {
+      for (std::int64_t i = next++; i < grid.volume(); i = next++) {
+        stop_if_interrupted();
+        read_chunk(first + unravel(i, grid), scratches[static_cast<std::size_t>(worker)], planes);
       }
-      // Of a chunk that is not needed as a whole only some planes are decoded.
-      if (planes.shape().z < count) planes = Block<T>({count, chunk.y, chunk.x});
-      std::vector<ome::Volume::PlanePart<T>> parts;
-      for (std::int64_t z = 0; z < part.shape.z; ++z)
-        if (seen[static_cast<std::size_t>(z)] != 0)
-          parts.push_back({part.origin.z - index.z * chunk.z + z, 0,
-                           planes.plane(static_cast<std::int64_t>(parts.size())).span()});
-      volume.read_plane_parts<T>(index, parts, scratch);
-      const Extent3 row{1, part.shape.y, part.shape.x};
-      for (std::size_t k = 0; k < parts.size(); ++k) {
-        const std::int64_t z = parts[k].plane + index.z * chunk.z - part.origin.z;
-        copy_block<T>(planes.view().sub({{static_cast<std::int64_t>(k), part.origin.y - index.y * chunk.y,
-                                          part.origin.x - index.x * chunk.x}, row}),
-                      target.sub({{z, 0, 0}, row}));
-      }
+    } catch (...) {
+      next = grid.volume();
+      throw;
     }
   });
 }

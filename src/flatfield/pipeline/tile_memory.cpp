@@ -1,12 +1,15 @@
 #include "flatfield/pipeline/tile_memory.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/pipeline/pass_memory.h"
 #include "flatfield/pipeline/s3_settings.h"
 #include "flatfield/storage/open_store.h"
 #include "flatfield/zarr/codec_memory.h"
+#include "flatfield/zarr/shard_reader.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -31,6 +34,21 @@ std::int64_t most_chunks_of(const Extent3& box, const Extent3& chunk) {
   return map_axes(box, chunk, [](std::int64_t b, std::int64_t c) {
            return b % c == 0 ? b / c : c % b == 0 ? 1 : ceil_div(b, c) + 1;
          }).volume();
+}
+
+std::int64_t product(const zarr::Shape& shape) {
+  return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+/// The list of a pass's items, and what is known of where chunks are in the shards of the input: nothing for most tiles, tens
+/// of megabytes for millions of chunks.
+std::int64_t bookkeeping_bytes(const MemoryFacts& facts) {
+  constexpr std::int64_t kItemBytes = 384;
+  const OutputPlan& corrected = facts.outputs.corrected;
+  const Extent3 item = ItemGeometry(corrected.chunk_shape, corrected.shard_shape).item;
+  std::int64_t bytes = kItemBytes * ceil_div(corrected.shape, item).volume();
+  if (facts.input.is_sharded()) bytes += std::min(zarr::kMostIndexBytes, 16 * product(facts.input.grid_shape()));
+  return bytes;
 }
 
 std::int64_t volume_count(const OutputPlan& plan) { return plan.volumes.t * plan.volumes.c; }
@@ -62,7 +80,7 @@ std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t limit_byte
   const LearnPlan learning = learning_plan(facts, limit_bytes);
 
   std::vector<StageNeeds> all;
-  if (!facts.config.skip_bkg_sub || !facts.config.skip_flat_field) {
+  if (facts.learns && (!facts.config.skip_bkg_sub || !facts.config.skip_flat_field)) {
     all.push_back({"learning", standing});
     all.back().needs.push_back(
         {"estimation level", learning.beside_bytes + std::min(learning.bytes, std::max(free_bytes, learning.least_bytes))});
@@ -82,6 +100,8 @@ std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t limit_byte
       corrected_source_bytes(facts.input, facts.outputs.corrected, facts.is_input_remote, stored_share));
   if (facts.fits) add("the mask", facts.outputs.mask, 0);
   if (facts.refines) add("the probability", facts.outputs.probability, 0);
+  all.push_back({"finishing", standing});
+  all.back().needs.push_back(finishing_need(facts.outputs));
   return all;
 }
 
@@ -93,6 +113,18 @@ void note_remote_places(MemoryFacts& facts, const std::string& tile_location, st
   const storage::S3Options options = s3_options(facts.config, limit_bytes);
   facts.part_bytes = static_cast<std::int64_t>(options.part_bytes);
   facts.queue_bytes = static_cast<std::int64_t>(options.queue_bytes);
+}
+
+MemoryNeed finishing_need(const TileOutputs& outputs) {
+  // A size and a sum of each object as it was written, its size as it is found, and both once more of a level that is written.
+  constexpr std::int64_t kObjectBytes = 40;
+  std::int64_t most = 0;
+  for (const OutputPlan* plan : {&outputs.corrected, &outputs.mask, &outputs.probability}) {
+    std::int64_t objects = 0;
+    for (const zarr::ArrayMetadata& level : level_metadata(*plan)) objects += product(zarr::object_grid(level));
+    most = std::max(most, objects);
+  }
+  return {"checksums", kObjectBytes * most};
 }
 
 MemoryNeed process_need(int workers) { return {"process", kProcessBytes + workers * kThreadBytes}; }
@@ -110,6 +142,7 @@ std::vector<MemoryNeed> standing_needs(const MemoryFacts& facts) {
   // Volumes that share a mask have one each, and one more is kept for the next of them.
   if (facts.fits)
     needs.push_back({"mask", (volumes == 1 ? 1 : volumes + 1) * BitVolume::bytes_of(low)});
+  needs.push_back({"bookkeeping", bookkeeping_bytes(facts)});
   if (facts.queue_bytes > 0)
     needs.push_back({"write queues", facts.queue_bytes * (1 + (facts.fits ? 1 : 0) + (facts.refines ? 1 : 0))});
   return needs;
@@ -144,7 +177,8 @@ StreamMemory stream_memory(const OutputPlan& plan, std::int64_t source_bytes, in
   StreamMemory memory;
   for (const PassMemory& pass :
        pyramid_memory(level_metadata(plan), plan.chunk_shape, plan.shard_shape, workers, stored_share)) {
-    const std::int64_t source = pass.finest_level == 0 ? source_bytes : pass.source_bytes;
+    const std::int64_t source =
+        pass.finest_level == 0 ? source_bytes : pass.source_bytes + (part_bytes > 0 ? pass.ahead_bytes : 0);
     memory.workers_bytes = std::max(memory.workers_bytes, workers * (pass.worker_bytes + source));
     memory.upload_bytes = std::max(memory.upload_bytes, pass.open_shards * kPartsHeld * part_bytes);
     memory.item_bytes = std::max(memory.item_bytes, pass.item_bytes);

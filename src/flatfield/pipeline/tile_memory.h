@@ -22,6 +22,7 @@ struct MemoryFacts {
   int workers = 1;
   bool fits = false;            ///< with curves, and so with a mask
   bool refines = false;         ///< with foreground probabilities
+  bool learns = true;           ///< false: a model is given
   std::int64_t part_bytes = 0;  ///< of uploads to S3 that go on at the same time; 0 where the output is local
   std::int64_t queue_bytes = 0;   ///< of the queue of objects on their way to S3, per output; 0 where it is local
   bool is_input_remote = false;
@@ -36,6 +37,9 @@ void note_remote_places(MemoryFacts& facts, const std::string& tile_location, st
 
 /// What is held from learning to the end: the correction of each volume, what is on its way to S3.
 [[nodiscard]] std::vector<execution::MemoryNeed> standing_needs(const MemoryFacts& facts);
+
+/// What is held of the objects of an image when it is finished: sizes and checksums.
+[[nodiscard]] execution::MemoryNeed finishing_need(const TileOutputs& outputs);
 
 /// How the estimation level of each volume is learnt from where so much may be used in all.
 [[nodiscard]] LearnPlan learning_plan(const MemoryFacts& facts, std::int64_t limit_bytes);

@@ -22,24 +22,20 @@ WriteQueue::~WriteQueue() {
 void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] {
-    const bool has_room = keys_.empty() || bytes_ + bytes.size() <= most_bytes_;
+    const bool has_room = keys_.empty() || bytes_ + bytes.size() + kObjectBytes <= most_bytes_;
     return failure_ || (has_room && !keys_.contains(key));
   });
   rethrow_failure();
   Object object;
   object.key = key;
   object.number = next_number_++;
-  if (!spare_.empty()) {
-    object.bytes = std::move(spare_.back());
-    spare_.pop_back();
-  }
   const std::span<std::byte> copy = object.bytes.resize(bytes.size());
   if (!bytes.empty()) std::memcpy(copy.data(), bytes.data(), bytes.size());
   keys_.insert(key);
   numbers_.insert(object.number);
   waiting_.push_back(std::move(object));
   objects_ = keys_.size();
-  bytes_ += bytes.size();
+  bytes_ += bytes.size() + kObjectBytes;
   if (waiting_.size() > idle_ && threads_.size() < most_threads_)
     threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
   changed_.notify_all();
@@ -76,8 +72,7 @@ void WriteQueue::work(const std::stop_token& stop) {
     numbers_.erase(object.number);
     // Once a write has failed, `flush` must not pass for want of objects.
     objects_ = failure_ ? 1 : keys_.size();
-    bytes_ -= object.bytes.size();
-    spare_.push_back(std::move(object.bytes));
+    bytes_ -= object.bytes.size() + kObjectBytes;
     changed_.notify_all();
   }
 }

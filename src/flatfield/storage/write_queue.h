@@ -43,6 +43,8 @@ class WriteQueue {
     std::uint64_t number = 0;  ///< in the order of pushing
     Buffer bytes;
   };
+  /// Key, number and place in the queue of an object, about.
+  static constexpr std::size_t kObjectBytes = 512;
 
   void work(const std::stop_token& stop);
   void rethrow_failure() const;
@@ -57,9 +59,8 @@ class WriteQueue {
   std::set<std::uint64_t> numbers_;      ///< of the same
   std::uint64_t next_number_ = 0;
   std::atomic<std::size_t> objects_{0};  ///< as many as there are keys
-  std::size_t bytes_ = 0;                ///< of these objects
+  std::size_t bytes_ = 0;                ///< of these objects, with what is kept of each
   std::size_t idle_ = 0;                 ///< threads that wait for an object
-  std::vector<Buffer> spare_;
   std::exception_ptr failure_;
   std::vector<std::jthread> threads_;  ///< last, so that they end first
 };

@@ -70,7 +70,9 @@ std::int64_t decoder_bytes(const ArrayMetadata& metadata, double stored_share) {
 }
 
 std::int64_t expected_bytes(const ArrayMetadata& metadata, std::int64_t count, double stored_share) {
-  if (count > kMostExpectedBytes / static_cast<std::int64_t>(metadata.chunk_bytes())) return 0;
+  // More than that are not fetched together, but fewer of them at the edge of a volume may be.
+  count = std::min(count, kMostExpectedBytes / static_cast<std::int64_t>(metadata.chunk_bytes()));
+  if (count < 1) return 0;
   const std::int64_t room = rooms(metadata, 1, stored_share);
   // Those of a shard come together, and are then taken apart.
   return metadata.is_sharded() ? (2 * count - 1) * room : (count - 1) * room;

@@ -9,8 +9,6 @@
 namespace flatfield::zarr {
 namespace {
 
-/// Memory that kept indices may take.
-constexpr std::size_t kIndexBytes = std::size_t{32} << 20;
 /// Bytes between two chunks that are rather read than a second request made for what follows.
 constexpr std::uint64_t kLargestGap = std::uint64_t{64} << 10;
 /// Share of the bytes of a shard from which on all that lies between two chunks is read as well.
@@ -40,7 +38,7 @@ ShardReader::ShardReader(std::shared_ptr<const storage::Store> store, ShardIndex
     : store_(std::move(store)),
       codec_(std::move(codec)),
       most_kept_(
-          std::max<std::size_t>(8, kIndexBytes / (codec_.size() * sizeof(storage::ByteRange)))) {}
+          std::max<std::size_t>(8, static_cast<std::size_t>(kMostIndexBytes) / (codec_.size() * sizeof(storage::ByteRange)))) {}
 
 ShardReader::IndexPtr ShardReader::read_index(const std::string& key, Buffer& into,
                                               CodecScratch& scratch) const {

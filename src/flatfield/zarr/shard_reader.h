@@ -17,6 +17,9 @@
 
 namespace flatfield::zarr {
 
+/// Memory that the indices of shards may take that are kept, per array that is open.
+inline constexpr std::int64_t kMostIndexBytes = std::int64_t{32} << 20;
+
 /// Reads single chunks out of shards. The index of a shard is read once and kept with those of some
 /// others; all members may be called from several threads. What is read must not be written at the
 /// same time.

@@ -24,14 +24,14 @@ ReorderBuffer::Bytes ReorderBuffer::keep(std::span<const std::byte> encoded) {
     spare_bytes_ -= kept.capacity();
   }
   kept.assign(encoded.begin(), encoded.end());
-  used_ += kept.size();
+  used_ += kept.capacity();
   trim();
   most_held_ = std::max(most_held_, used_ + spare_bytes_);
   return kept;
 }
 
 void ReorderBuffer::give_back(Bytes kept) {
-  used_ -= kept.size();
+  used_ -= kept.capacity();
   spare_bytes_ += kept.capacity();
   spare_.push_back(std::move(kept));
   trim();

@@ -42,7 +42,7 @@ class ReorderBuffer {
   std::size_t bytes_;
   mutable std::mutex mutex_;  ///< of the buffer, and of what the writers that share it know
   std::condition_variable changed_;
-  std::size_t used_ = 0;       ///< by chunks that are kept
+  std::size_t used_ = 0;       ///< by chunks that are kept, with the rest of their rooms
   std::vector<Bytes> spare_;   ///< memory for those to come
   std::size_t spare_bytes_ = 0;
   std::size_t most_held_ = 0;
