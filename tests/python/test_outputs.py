@@ -50,6 +50,16 @@ def test_nothing_is_saved_that_was_not_asked_for(tile, tmp_path):
     assert {path.name for path in run.results.iterdir()} == REPORTS
 
 
+def test_what_is_for_people_to_look_at_never_fails_a_run(tile, run, tmp_path):
+    results = tmp_path / "results"
+    (results / f"{NAME}_bkg.tif").mkdir(parents=True)  # cannot be written as a file
+    (results / f"{NAME}_mask_low_res.zarr").write_text("no folder")
+    made = correct(tile, tmp_path, "--save-outputs")
+    assert made.report["status"] == "corrected" and looks_finished(made.corrected) and looks_finished(made.mask)
+    for part in ("what was learnt is not written: ", "the low-resolution mask is not written: "):
+        assert sum(part in warning for warning in made.report["warnings"]) == 1, made.report["warnings"]
+
+
 def test_results_directory_holds_the_low_resolution_mask(run):
     low = zarr.open_group(str(run.results / f"{NAME}_mask_low_res.zarr"), mode="r")
     (image,) = low.attrs["multiscales"]

@@ -1,10 +1,13 @@
 """A plan says what a run will do, does none of it, and is right."""
 import json
 import pathlib
+import shutil
 
+import numpy as np
 import pytest
+import tifffile
 
-from support.program import call, correct, files_below
+from support.program import NOT_FOUND, call, correct, files_below
 from support.tiles import phantom_tile
 
 NAME = "tile_000001_ch_488.zarr"
@@ -52,6 +55,56 @@ def test_the_pictures_of_a_report_are_planned(tile, tmp_path, level):
     (stage,) = [stage for stage in planned["stages"] if stage["name"] == "report"]
     assert stage["bytes_read"] > 0 and stage["cpu_seconds"] > 0
     assert "report" not in [stage["name"] for stage in plan(tile, tmp_path, *level)["stages"]]
+
+
+METHODS = {"fitting": ["--mask-dir", "MASKS"], "basicpy": ["--method", "basicpy"],
+           "reference": ["--method", "reference", "--flatfield-path", "flatfield.tif"]}
+
+
+@pytest.mark.parametrize("options", METHODS.values(), ids=METHODS)
+def test_a_model_that_is_given_is_planned_with(tile, tmp_path, options):
+    """Nothing is learnt then, and what is corrected with comes from the file."""
+    tifffile.imwrite(tmp_path / "flatfield.tif", np.linspace(500, 1000, 160 * 192, dtype=np.float32).reshape(160, 192))
+    options = [tile.parent / "masks" if word == "MASKS" else word for word in options]
+    result = call("estimate", "--zarr", tile, "--model", "m.npz", *options, cwd=tmp_path)
+    assert result.code == 0, result.err
+    # Where the model is, nothing else of the method is looked at.
+    words = ["--zarr", tile, "--output", "out", "--n-levels", 4, "--model", "m.npz", *options[:2]]
+    if "reference" in options:
+        words += ["--flatfield-path", "flatfield.tif"]
+    result = call("plan", *words, "--json", cwd=tmp_path)
+    assert result.code == 0, result.err
+    (planned,) = json.loads(result.out)["tiles"]
+    assert call("run", "--dry-run", *words, cwd=tmp_path).code == 0
+    names = [stage["name"] for stage in planned["stages"]]
+    assert "learn" not in names and ("mask" in names) == ("--mask-dir" in options)
+    assert planned["total"]["cpu_seconds"] > 0
+    result = call("run", *words, cwd=tmp_path)
+    assert result.code == 0, result.err
+    (report,) = json.loads((tmp_path / "results" / "run_report.json").read_text())["tiles"]
+    assert planned["total"]["bytes_read"] == pytest.approx(report["bytes_read"], rel=0.05)
+    assert planned["total"]["bytes_written"] == pytest.approx(report["bytes_written"], rel=0.05)
+
+
+def test_a_model_that_is_not_there_is_one_clear_error(tile, tmp_path):
+    result = call("plan", "--zarr", tile, "--output", "out", "--model", "no.npz", cwd=tmp_path)
+    assert result.code == NOT_FOUND and len(result.error_lines) == 1 and "no.npz" in result.error_lines[0]
+
+
+def test_a_tile_without_scales_is_planned_where_it_is_corrected(tile, tmp_path):
+    """Only planes of a background image are mapped between levels by their scales."""
+    copy = tmp_path / "in" / NAME
+    shutil.copytree(tile, copy)
+    attributes = json.loads((copy / ".zattrs").read_text())
+    for dataset in attributes["multiscales"][0]["datasets"]:
+        del dataset["coordinateTransformations"]
+    attributes["multiscales"][0]["version"] = "0.3"
+    attributes["multiscales"][0]["axes"] = list("tczyx")
+    (copy / ".zattrs").write_text(json.dumps(attributes))
+    words = ["--zarr", copy, "--output", "out", "--skip-bkg-sub", "--skip-flat-field"]
+    for command in ("plan", "run"):
+        result = call(command, *words, cwd=tmp_path)
+        assert result.code == 0, result.err
 
 
 def test_nothing_is_left_behind(tile, tmp_path):

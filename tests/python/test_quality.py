@@ -1,4 +1,6 @@
 """The gate: corrections that went well pass, wrong masks, backgrounds and flatfields do not."""
+import shutil
+
 import numpy as np
 import pytest
 import tifffile
@@ -247,6 +249,37 @@ def test_failing_quality_can_leave_background_subtraction_only(failing, tmp_path
     np.testing.assert_array_equal(read_volume(made.corrected), read_volume(plain.corrected))
     assert made.report["status"] == "background_only" and made.report["reason"].startswith("quality: ")
     assert made.quality["verdict"] == "fail"
+
+
+@pytest.fixture
+def failing_model(failing, tmp_path):
+    tile, masks = failing
+    result = call("estimate", "--zarr", tile, "--mask-dir", masks, "--model", "failing.npz", cwd=tmp_path)
+    assert result.code == 0, result.err
+    return tmp_path / "failing.npz"
+
+
+def test_a_model_whose_quality_fails_is_held_up_as_what_is_learnt_is(failing, failing_model, tmp_path):
+    tile, _ = failing
+    warned = correct(tile, tmp_path / "warn", "--model", failing_model, masks=False)
+    assert warned.report["status"] == "corrected" and warned.quality["verdict"] == "fail"
+    assert any(warned.quality["reasons"][0] in line for line in warned.result.warnings)
+    stopped = attempt(tile, tmp_path / "error", "--model", failing_model, "--on-qc-fail", "error", masks=False)
+    assert stopped.result.code == QUALITY_FAILED and len(stopped.result.error_lines) == 1
+    assert not stopped.corrected.exists()
+    less = correct(tile, tmp_path / "less", "--model", failing_model, "--on-qc-fail", "background-only", masks=False)
+    plain = correct(tile, tmp_path / "plain", "--skip-flat-field")
+    np.testing.assert_array_equal(read_volume(less.corrected), read_volume(plain.corrected))
+    assert less.report["status"] == "background_only"
+
+
+def test_numbers_that_were_measured_on_another_tile_are_not_said_of_this_one(failing, failing_model, tmp_path):
+    tile, _ = failing
+    other = tmp_path / "elsewhere" / tile.name
+    shutil.copytree(tile, other)
+    made = correct(other, tmp_path / "run", "--model", failing_model, masks=False)
+    assert not made.report["qc"]
+    assert any("the model: " in line for line in made.result.warnings)
 
 
 def test_passing_quality_is_not_held_up(tmp_path):

@@ -1,5 +1,7 @@
 #include "flatfield/pipeline/learn_tile.h"
 
+#include <optional>
+
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/learn_quality.h"
 #include "flatfield/pipeline/learn_stage.h"
@@ -7,21 +9,36 @@
 namespace flatfield::pipeline {
 namespace {
 
-/// --on-qc-fail.
-void pass_gate(const LearnRequest& request, RunContext& context, ModelVolume& volume) {
-  const auto& quality = volume.learned.quality;
-  if (!quality || quality->verdict != methods::Verdict::kFail) return;
-  const std::string reason = "quality: " + quality->reasons.front();
-  if (context.config.on_qc_fail == "error")
-    throw Error(ErrorCode::kQualityFailed, reason, request.location,
-                "mend its cause, or choose another --on-qc-fail; nothing was written");
-  if (context.config.on_qc_fail != "background-only") return;
-  context.log.warning(reason + ": background subtraction only");
-  volume.gated = true;
-  volume.reason = reason;
+/// Why the quality numbers of a volume fail; none where they do not.
+std::optional<std::string> quality_failure(const Json& quality) {
+  const Json* verdict = quality.find("verdict");
+  if (verdict == nullptr || *verdict != Json(methods::verdict_name(methods::Verdict::kFail))) return std::nullopt;
+  const std::vector<std::string> reasons = quality_reasons(quality);
+  return "quality: " + (reasons.empty() ? "no reason is given" : reasons.front());
 }
 
 }  // namespace
+
+std::vector<std::string> quality_reasons(const Json& quality) {
+  std::vector<std::string> texts;
+  const Json* reasons = quality.find("reasons");
+  if (reasons == nullptr || !reasons->is_array()) return texts;
+  for (const Json& reason : reasons->as_array())
+    if (reason.is_string()) texts.push_back(reason.as_string());
+  return texts;
+}
+
+void pass_gate(const std::string& tile, RunContext& context, ModelVolume& volume) {
+  const std::optional<std::string> reason = quality_failure(volume.quality);
+  if (!reason || volume.gated) return;
+  if (context.config.on_qc_fail == "error")
+    throw Error(ErrorCode::kQualityFailed, *reason, tile,
+                "mend its cause, or choose another --on-qc-fail; nothing was written");
+  if (context.config.on_qc_fail != "background-only") return;
+  context.log.warning(*reason + ": background subtraction only");
+  volume.gated = true;
+  volume.reason = *reason;
+}
 
 std::vector<ModelVolume> learn_tile(const LearnRequest& request, RunContext& context,
                                     const std::function<void(const ModelVolume&)>& on_learned) {
@@ -38,7 +55,7 @@ std::vector<ModelVolume> learn_tile(const LearnRequest& request, RunContext& con
       volume.has_probability = volume.learned.weights != nullptr;
       volume.quality = quality_json(volume.learned, request.levels, config.skip_bkg_sub ? config.pedestal : 0.0);
       on_learned(volume);
-      pass_gate(request, context, volume);
+      pass_gate(request.location, context, volume);
       volumes.push_back(std::move(volume));
     }
   return volumes;

@@ -169,22 +169,32 @@ Measured write_sample(RunContext& context, VoxelSource<T>& source, const Extent3
 
 }  // namespace
 
-Probe probe_tile(RunContext& context, const ome::Tile& tile, const std::string& location, const TileLevels& levels,
-                 const TileOutputs& outputs, const std::string& scratch) {
+Probe probe_tile(RunContext& context, const ProbeRequest& request, const std::string& scratch) {
+  const auto& [tile, location, levels, outputs, model] = request;
   const ParallelFor parallel_for = context.pool.as_parallel_for();
   const Extent3 target = tile.spatial_shape(levels.target);
+  const std::string name = location_name(location);
   const MadeFolders made(scratch);
   Probe probe;
   probe.learn_level = learn_level(tile, levels.estimation);
   probe.learn_share = static_cast<double>(tile.spatial_shape(probe.learn_level).volume()) /
                       static_cast<double>(tile.spatial_shape(levels.estimation).volume());
-  const std::string name = location_name(location);
-  Learned learned;
-  const TileLevels small{probe.learn_level, probe.learn_level, levels.binned};
-  probe.learn = measure([&] { learned = learn({tile, location, name, {}, small}, context); });
-  probe.background_planes = target_planes(tile, small.estimation, levels.target, learned.background_planes.planes);
+  Learned learned_here;
+  methods::Correction enlarged_here;
+  if (model != nullptr) {
+    make_applicable(*model, target, parallel_for);
+  } else {
+    const TileLevels small{probe.learn_level, probe.learn_level, levels.binned};
+    probe.learn = measure([&] { learned_here = learn({tile, location, name, {}, small}, context); });
+    // Only planes that a background image is made from must be found in the other level, which takes its scale.
+    if (!learned_here.target_planes.empty())
+      probe.background_planes =
+          target_planes(tile, small.estimation, levels.target, learned_here.background_planes.planes);
+    enlarged_here = enlarged(learned_here, target, parallel_for);
+  }
+  const Learned& learned = model != nullptr ? model->learned : learned_here;
+  const methods::Correction& correction = model != nullptr ? learned.correction : enlarged_here;
 
-  const methods::Correction correction = enlarged(learned, target, parallel_for);
   const methods::CorrectionKernel kernel(correction);
   const Extent3 cell = ItemGeometry(outputs.corrected.chunk_shape).cell;
   const Sample sample(target, cell, std::max(kLeastBlocks, kBlocksPerWorker * context.pool.workers()));
@@ -205,7 +215,7 @@ Probe probe_tile(RunContext& context, const ome::Tile& tile, const std::string& 
     probe.mask = write_sample(context, sampled, sample.shape(), outputs.mask, 1, scratch);
   }
   if (learned.weights) {
-    const ome::Volume estimation = tile.open_volume(small.estimation, {});
+    const ome::Volume estimation = tile.open_volume(probe.learn_level, {});
     const auto source = foreground_source(*learned.weights, estimation, correction, context.pool);
     probe.probability = write_sample(context, *source, estimation.shape(), outputs.probability,
                                      outputs.probability.level_count, scratch);

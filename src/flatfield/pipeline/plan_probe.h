@@ -9,6 +9,7 @@
 #include "flatfield/pipeline/output_image.h"
 #include "flatfield/pipeline/run_context.h"
 #include "flatfield/pipeline/tile_levels.h"
+#include "flatfield/pipeline/tile_model.h"
 #include "flatfield/pipeline/tile_outputs.h"
 
 namespace flatfield::pipeline {
@@ -36,9 +37,17 @@ struct Probe {
   Measured report;       ///< the pictures of the small level
 };
 
-/// Learns from a small level, corrects a sample of the target level with that, and writes it to `scratch`, which is
-/// removed in the end. Throws Error.
-[[nodiscard]] Probe probe_tile(RunContext& context, const ome::Tile& tile, const std::string& location,
-                               const TileLevels& levels, const TileOutputs& outputs, const std::string& scratch);
+/// The tile that is to be probed.
+struct ProbeRequest {
+  const ome::Tile& tile;
+  const std::string& location;
+  const TileLevels& levels;
+  const TileOutputs& outputs;
+  ModelVolume* model = nullptr;  ///< given instead of what would be learnt; is made applicable to the target level
+};
+
+/// Learns from a small level, corrects a sample of the target level with that or with the model that is given, and writes it
+/// to `scratch`, which is removed in the end. Throws Error.
+[[nodiscard]] Probe probe_tile(RunContext& context, const ProbeRequest& request, const std::string& scratch);
 
 }  // namespace flatfield::pipeline

@@ -70,6 +70,15 @@ std::string volume_label(const std::string& tile_name, ome::VolumeId id, ome::Vo
   return fmt::format("{}_t{}_c{}", tile_name, id.t, id.c);
 }
 
+void write_diagnostic(std::string_view what, report::Log& log, const std::function<void()>& write) {
+  try {
+    write();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kInterrupted) throw;
+    log.warning(fmt::format("{} is not written: {}", what, error.what()));
+  }
+}
+
 void save_learned(const std::string& results_dir, const std::string& label, const Learned& learned) {
   const std::string prefix = results_dir + "/" + label;
   if (learned.correction.background) {

@@ -111,9 +111,7 @@ class Job {
   /// Every place that this run may write to, so that all are known to be free before anything is written.
   void choose_places() {
     const bool learns_curves = config_.method == "fitting" && !config_.skip_flat_field;
-    fits_ = model_ ? std::any_of(model_->volumes.begin(), model_->volumes.end(),
-                                 [](const ModelVolume& volume) { return volume.learned.correction.mask.has_value(); })
-                   : learns_curves;
+    fits_ = model_ ? model_->has_mask() : learns_curves;
     refines_ = !model_ && learns_curves && config_.fitting.enable_gmm_refinement;
     if (writes_image_) places_.choose(fits_, refines_, caching());
   }
@@ -129,7 +127,7 @@ class Job {
   [[nodiscard]] std::vector<execution::MemoryBudget::Reservation> reserve_memory() const {
     const zarr::Array estimation = tile_->open_array(levels_.estimation);
     MemoryFacts memory{config_, input_->metadata(), estimation.metadata(), plans_, context_.pool.workers(), fits_,
-                       refines_};
+                       refines_, estimates_};
     note_remote_places(memory, location_, context_.memory.limit_bytes());
     if (fits_ && estimates_ && context_.masks)
       memory.mask_file_bytes = context_.masks->making_bytes(name_, spatial(estimation.metadata().shape));
@@ -151,18 +149,31 @@ class Job {
 
   void take_from(const ModelPlace& place) {
     model_ = load_model(place, {location_, name_, outputs_.corrected, shape(), volume_counts()}, context_);
-    if (!config_.model.empty()) given_identity_ = model_identity(place);
+    if (!config_.model.empty()) {
+      given_identity_ = model_identity(place);
+      judge_given_model();
+    }
     note_model();
     for (const ModelVolume& volume : model_->volumes) picture(volume);
   }
 
+  /// --model: what its quality numbers say holds wherever it is used.
+  void judge_given_model() {
+    for (ModelVolume& volume : model_->volumes) {
+      for (const std::string& reason : quality_reasons(volume.quality)) context_.log.warning("the model: " + reason);
+      pass_gate(model_->tile, context_, volume);
+    }
+  }
+
   void note_model() {
+    // Numbers that were measured on another tile say nothing of this one.
+    const bool is_of_this_tile = trimmed_location(model_->tile) == location_;
     for (const ModelVolume& volume : model_->volumes) {
       if (!volume.reason.empty()) {
         result_.status = TileStatus::kBackgroundOnly;
         result_.reason = volume.reason;
       }
-      if (!volume.quality.is_null()) result_.quality[label(volume.id)] = volume.quality;
+      if (is_of_this_tile && !volume.quality.is_null()) result_.quality[label(volume.id)] = volume.quality;
       if (context_.masks && volume.learned.correction.mask)
         context_.masks->adopt(name_, *volume.learned.correction.mask);
     }
@@ -309,9 +320,12 @@ class Job {
     // A model that was learnt from another tile has another shape.
     if (has_mask)
       if (const BitVolume& low = *masked_volume()->learned.correction.mask; low.shape() == plans_.low_mask.shape)
-        write_low_resolution_mask(low_mask_location(), context_.stores, low, plans_.low_mask, streaming_);
+        write_diagnostic("the low-resolution mask", context_.log, [&] {
+          write_low_resolution_mask(low_mask_location(), context_.stores, low, plans_.low_mask, streaming_);
+        });
     if (context_.step == RunStep::kFinalize && config_.save_outputs) save_results();
 
+    const auto sums = context_.memory.reserve("checksums", finishing_need(plans_).bytes);
     const Json record = save_provenance();
     if (has_mask) mask().finish(Json(), record);
     if (has_probability) probability().finish(Json(), record);
@@ -355,7 +369,8 @@ class Job {
   }
   void save_results(const ModelVolume& volume) {
     if (!is_first()) return;
-    save_learned(config_.results_dir, label(volume.id), volume.learned);
+    write_diagnostic("what was learnt", context_.log,
+                     [&] { save_learned(config_.results_dir, label(volume.id), volume.learned); });
     save_curve_plots(join_location(config_.results_dir, label(volume.id)), label(volume.id), volume.learned,
                      context_.log);
   }

@@ -340,6 +340,11 @@ void make_applicable(ModelVolume& volume, const Extent3& shape, const ParallelFo
   if (correction.curves) resize_curves(*correction.curves, shape);
 }
 
+bool TileModel::has_mask() const {
+  return std::any_of(volumes.begin(), volumes.end(),
+                     [](const ModelVolume& volume) { return volume.learned.correction.mask.has_value(); });
+}
+
 methods::Correction resized_correction(const methods::Correction& correction, const Extent3& shape,
                                        const ParallelFor& parallel_for) {
   const auto resized = [&](const Block<float>& plane) {

@@ -31,6 +31,9 @@ struct TileModel {
   Json input;                   ///< what the tile was known by
   TileLevels levels;
   std::vector<ModelVolume> volumes;
+
+  /// Whether any volume has a foreground mask.
+  [[nodiscard]] bool has_mask() const;
 };
 
 /// "t0_c1", the name of a volume in models, ledgers and carries.

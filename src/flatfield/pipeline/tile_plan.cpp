@@ -5,6 +5,7 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/item_geometry.h"
+#include "flatfield/pipeline/model_place.h"
 #include "flatfield/pipeline/pass_memory.h"
 #include "flatfield/pipeline/plan_probe.h"
 #include "flatfield/pipeline/s3_settings.h"
@@ -82,10 +83,11 @@ class Planner {
         input_(tile_.open_array(levels_.target)),
         estimation_(tile_.open_array(levels_.estimation)),
         outputs_(plan_tile_outputs(tile_, name_, levels_, input_, config_, context.log)),
-        fits_(config_.method == "fitting" && !config_.skip_flat_field),
-        refines_(fits_ && config_.fitting.enable_gmm_refinement),
-        learns_(!config_.skip_bkg_sub || !config_.skip_flat_field),
-        has_background_image_(!config_.skip_bkg_sub && !config_.use_reference_bkg) {}
+        model_(given_model()),
+        fits_(model_ ? model_->has_mask() : config_.method == "fitting" && !config_.skip_flat_field),
+        refines_(!model_ && fits_ && config_.fitting.enable_gmm_refinement),
+        learns_(!model_ && (!config_.skip_bkg_sub || !config_.skip_flat_field)),
+        has_background_image_(!model_ && !config_.skip_bkg_sub && !config_.use_reference_bkg) {}
 
   TilePlan plan(PlanEffort effort) {
     TilePlan plan;
@@ -104,7 +106,8 @@ class Planner {
     plan.memory = expected_needs(memory, plan.memory_limit_bytes, std::min(1.0, stored_share()));
     plan.sizes_are_estimates = level_0_.is_estimate || low_.is_estimate;
     if (effort == PlanEffort::kProbe || is_large()) {
-      probe_ = probe_tile(context_, tile_, location_, levels_, outputs_, places_.corrected + ".plan");
+      probe_ = probe_tile(context_, {tile_, location_, levels_, outputs_, model_ ? &model_->volumes.front() : nullptr},
+                          places_.corrected + ".plan");
       plan.is_probed = true;
     }
     if (learns_) add_learning(plan);
@@ -118,6 +121,14 @@ class Planner {
   }
 
  private:
+  /// --model: what a run would correct with, instead of learning.
+  [[nodiscard]] std::optional<TileModel> given_model() const {
+    if (config_.model.empty()) return std::nullopt;
+    const Extent3 shape = spatial(input_.metadata().shape);
+    return load_model(given_model_place(context_, name_),
+                      {location_, name_, places_.corrected, shape, tile_.volume_counts(input_)}, context_);
+  }
+
   [[nodiscard]] bool is_large() const {
     return spatial(input_.metadata().shape).volume() * static_cast<std::int64_t>(size_of(input_.metadata().dtype)) >=
            kLargeBytes;
@@ -138,9 +149,9 @@ class Planner {
 
   [[nodiscard]] MemoryFacts memory_facts() const {
     MemoryFacts facts{config_, input_.metadata(), estimation_.metadata(), outputs_, context_.pool.workers(), fits_,
-                      refines_};
+                      refines_, !model_};
     note_remote_places(facts, location_, context_.memory.limit_bytes());
-    if (fits_ && context_.masks)
+    if (fits_ && !model_ && context_.masks)
       facts.mask_file_bytes = context_.masks->making_bytes(name_, spatial(estimation_.metadata().shape));
     return facts;
   }
@@ -326,6 +337,7 @@ class Planner {
   zarr::Array input_;
   zarr::Array estimation_;
   TileOutputs outputs_;
+  std::optional<TileModel> model_;
   bool fits_;
   bool refines_;
   bool learns_;
