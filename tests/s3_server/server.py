@@ -7,7 +7,8 @@ POST /_control takes a JSON object: `faults` (name: rate from 0 to 1), `most` (h
 `region`, `clock` (seconds that the server is ahead), `smallest_part`, `forget` (true: all objects), `load` (bucket: folder
 whose files become its objects). GET /_state tells what has happened. Buckets come to be
 when they are first written to, but for "missing"; "public-..." may be read without a signature, "forbidden" not at all.
-GET /web/BUCKET/KEY serves objects as a plain web server, /web-simple/... as one that knows no ranges.
+GET /web/BUCKET/KEY serves objects as a plain web server, /web-simple/... as one that knows no ranges, /web-weak/... with
+weak ETags, /web-chunked/... with bodies in chunks and a Content-Length that is not theirs.
 """
 import argparse
 import collections
@@ -180,7 +181,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reset()
         if fault == "internal_error":
             return self.send(Answer(502, "<html>bad gateway"))
-        self.send(self.state.bucket(name).handle(self.command, urllib.parse.unquote(key), {}, headers, b""), fault)
+        if kind == "web-weak" and "if-match" in headers:
+            return self.send(Answer(412))  # a weak ETag matches nothing
+        answer = self.state.bucket(name).handle(self.command, urllib.parse.unquote(key), {}, headers, b"")
+        if kind == "web-weak" and "ETag" in answer.headers:
+            answer.headers["ETag"] = "W/" + answer.headers["ETag"]
+        if kind == "web-chunked":
+            return self.send_chunked(answer)
+        self.send(answer, fault)
+
+    def send_chunked(self, answer):
+        """The body in chunks, with a length that is not its own, which does not count then."""
+        self.send_response(answer.status)
+        for name, value in {**answer.headers, "Content-Length": 7, "Transfer-Encoding": "chunked"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        for start in range(0, len(answer.body), 1000):
+            piece = answer.body[start:start + 1000]
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        self.wfile.write(b"0\r\n\r\n")
 
     def serve_bucket(self, url, headers, body):
         name, _, key = urllib.parse.unquote(url.path[1:]).partition("/")

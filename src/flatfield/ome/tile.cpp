@@ -76,6 +76,12 @@ VolumeId Tile::volume_counts(const zarr::Array& array) const {
 
 Volume Tile::open_volume(const std::string& key, VolumeId id) const {
   zarr::Array array = open_array(key);
+  const VolumeId counts = volume_counts(array);
+  const auto is_there = [](std::int64_t i, std::int64_t count) { return i == 0 || (i > 0 && i < count); };
+  if (!is_there(id.t, counts.t) || !is_there(id.c, counts.c))
+    throw Error(ErrorCode::kUsage,
+                fmt::format("there is no time point {}, channel {}: the tile has {} and {}", id.t, id.c, counts.t, counts.c),
+                array.describe(), "count them from 0");
   std::vector<std::int64_t> leading;
   for (std::size_t i = 0; i + 3 < multiscale_.axes.size(); ++i)
     leading.push_back(multiscale_.axes[i].name == "t" ? id.t : id.c);

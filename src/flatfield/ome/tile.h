@@ -36,6 +36,7 @@ class Tile {
   [[nodiscard]] zarr::Array open_array(const std::string& key) const;
   /// Number of time points and channels of an array of this tile.
   [[nodiscard]] VolumeId volume_counts(const zarr::Array& array) const;
+  /// Throws Error(kUsage) if the tile has no such time point or channel.
   [[nodiscard]] Volume open_volume(const std::string& key, VolumeId id) const;
   /// Shape (z, y, x) of a level.
   [[nodiscard]] Extent3 spatial_shape(const std::string& key) const;

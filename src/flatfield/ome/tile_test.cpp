@@ -103,6 +103,20 @@ TEST_F(TileTest, gives_each_volume_by_its_time_and_channel) {
   EXPECT_EQ(volume.chunk_index({0, 0, 0}), (std::vector<std::int64_t>{0, 2, 0, 0, 0}));
 }
 
+TEST_F(TileTest, refuses_times_and_channels_that_it_does_not_have) {
+  write_image("ctzyx", {"0"});
+  write_array("0", {3, 5, 2, 2, 2});
+  const Tile tile = Tile::open(store_);
+  for (const VolumeId id : {VolumeId{-1, 0}, VolumeId{5, 0}, VolumeId{0, -1}, VolumeId{0, 3}}) {
+    try {
+      static_cast<void>(tile.open_volume("0", id));
+      ADD_FAILURE() << "no error for " << id.t << " " << id.c;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUsage);
+    }
+  }
+}
+
 TEST_F(TileTest, refuses_other_axes) {
   for (const std::string axes : {"yx", "cyx", "zxy", "xyz", "qzyx", "zcyx", "tczxy"}) {
     store_ = std::make_shared<storage::MemoryStore>();

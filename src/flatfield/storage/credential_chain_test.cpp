@@ -192,6 +192,20 @@ TEST(CredentialProvider, keeps_what_is_still_good_where_renewing_fails) {
   EXPECT_EQ(fetches, 2);
 }
 
+TEST(CredentialProvider, does_not_go_on_without_credentials_where_the_source_has_none_for_a_moment) {
+  int fetches = 0;
+  CredentialProvider provider({"test", [&]() -> std::optional<Credentials> {
+                                 if (++fetches > 1) return std::nullopt;
+                                 return Credentials{"id", "secret", "token", unix_now() + 60};
+                               }});
+  const auto used = provider.current();
+  ASSERT_NE(provider.current(), nullptr);
+  EXPECT_EQ(provider.current()->access_key_id, "id");
+  EXPECT_EQ(fetches, 2);
+  EXPECT_THROW(static_cast<void>(provider.replace(used)), Error);
+  EXPECT_EQ(provider.current()->access_key_id, "id");
+}
+
 TEST(CredentialProvider, what_a_server_refuses_is_replaced_once_for_all_threads) {
   int fetches = 0;
   CredentialProvider provider(

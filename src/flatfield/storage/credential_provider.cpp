@@ -54,6 +54,10 @@ bool CredentialProvider::replace(const std::shared_ptr<const Credentials>& used)
 
 void CredentialProvider::fetch() {
   std::optional<Credentials> fresh = source_.fetch();
+  // It had some, so it is a trouble of the moment: to go on without any would be to go on as somebody else.
+  if (!fresh && credentials_)
+    throw Error(ErrorCode::kReadFailed, "there are no new credentials where those of this run came from", source_.name,
+                "look whether it can be reached, and start again");
   credentials_ = fresh ? std::make_shared<const Credentials>(std::move(*fresh)) : nullptr;
   fetched_ = true;
 }

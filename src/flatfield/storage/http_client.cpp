@@ -19,6 +19,8 @@ namespace flatfield::storage {
 namespace {
 
 constexpr std::size_t kLongestText = std::size_t{64} << 20U;
+/// Of objects whose length nobody says.
+constexpr std::size_t kLongestUnannounced = std::size_t{1} << 30U;
 constexpr std::size_t kLongestErrorText = std::size_t{64} << 10U;
 constexpr std::size_t kLongestHeaders = std::size_t{1} << 20U;
 
@@ -93,6 +95,11 @@ void take_header(Exchange& exchange, std::string_view line) {
     std::from_chars(line.data() + space, line.data() + line.size(), answer.status);
     return;
   }
+  if (line.empty()) {  // the end of the headers
+    // The length of a body that comes in chunks is not what is announced, if anything is (RFC 9112, section 6.3).
+    if (!answer.header("transfer-encoding").empty()) exchange.length.reset();
+    return;
+  }
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos) return;
   std::string name(line.substr(0, colon));
@@ -125,11 +132,14 @@ void take_body(Exchange& exchange, std::string_view bytes) {
   HttpAnswer& answer = *exchange.answer;
   if (exchange.for_room() && exchange.length) {
     if (!exchange.room) exchange.make_room(*exchange.length);
-    // libcurl hands out no more than was announced.
+    if (bytes.size() > exchange.room->size() - answer.body_bytes)
+      throw Error(ErrorCode::kReadFailed, "an answer is longer than it says");
     std::memcpy(exchange.room->data() + answer.body_bytes, bytes.data(), bytes.size());
   } else {
-    const std::size_t longest = answer.status >= 300 ? kLongestErrorText : kLongestText;
-    if (exchange.for_room() || answer.text.size() + bytes.size() <= longest)
+    const std::size_t longest = answer.status >= 300     ? kLongestErrorText
+                                : exchange.for_room() ? kLongestUnannounced
+                                                      : kLongestText;
+    if (answer.text.size() + bytes.size() <= longest)
       answer.text.append(bytes);
     else if (answer.status < 300)
       throw Error(ErrorCode::kReadFailed, "an answer is longer than any that is expected");

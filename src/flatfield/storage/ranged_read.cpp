@@ -53,7 +53,9 @@ void read_pieces(const RemoteObject& object, std::uint64_t first, std::span<std:
     const std::size_t offset = static_cast<std::size_t>(i) * piece;
     const auto target = into.subspan(offset, std::min(piece, into.size() - offset));
     Fields headers = range_header(first + offset, target.size());
-    if (!etag.empty()) headers.emplace_back("If-Match", etag);
+    // A weak one never matches (RFC 9110, section 13.1.1): it is compared when the answer is there.
+    const bool is_weak = etag.starts_with("W/");
+    if (!etag.empty() && !is_weak) headers.emplace_back("If-Match", etag);
     const auto answer =
         object.ask("GET", headers, [&](const HttpAnswer& head, std::uint64_t length) {
           const ContentRange range = checked_range(object, head, first + offset, target.size());
@@ -61,6 +63,7 @@ void read_pieces(const RemoteObject& object, std::uint64_t first, std::span<std:
           return target;
         });
     if (!answer || answer->status == 412 || answer->status == 416) throw Replaced();
+    if (is_weak && answer->header("etag") != etag) throw Replaced();
   });
 }
 

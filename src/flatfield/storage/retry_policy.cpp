@@ -46,6 +46,10 @@ Verdict judge_by_status(const HttpAnswer& answer) {
   }
 }
 
+void pause_before_attempt(const RetryOptions& options, int attempt) {
+  std::this_thread::sleep_for(std::chrono::duration<double>(pause_seconds(options, attempt - 1, uniform_random())));
+}
+
 double pause_seconds(const RetryOptions& options, int attempt, double random) {
   return random * std::min(options.cap_seconds, std::ldexp(options.base_seconds, attempt - 1));
 }

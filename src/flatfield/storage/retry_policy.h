@@ -40,6 +40,9 @@ enum class Verdict : std::uint8_t {
 /// The pause before attempt `attempt` + 1; `random` is uniform in [0, 1).
 [[nodiscard]] double pause_seconds(const RetryOptions& options, int attempt, double random);
 
+/// Waits before an attempt that is not the first.
+void pause_before_attempt(const RetryOptions& options, int attempt);
+
 /// What a Retry-After header asks for, in seconds from now and at most a minute; none without one.
 [[nodiscard]] std::optional<double> retry_after_seconds(const HttpAnswer& answer);
 

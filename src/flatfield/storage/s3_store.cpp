@@ -21,7 +21,7 @@ namespace {
 constexpr std::size_t kKeysPerRemoval = 1000;  ///< of DeleteObjects, by its definition
 constexpr int kRemovalsAtOnce = 8;
 constexpr int kPiecesAtOnce = 8;
-constexpr int kMostRemovalRounds = 5;
+constexpr int kMostRemovalRounds = 8;
 
 class S3Store final : public Store {
  public:
@@ -249,6 +249,8 @@ class S3Store final : public Store {
   /// again.
   void erase_batch(std::vector<std::string> keys, const std::string& where) {
     for (int round = 1; !keys.empty(); ++round) {
+      // The request went well, so it is here that a server that has too much to do is given time.
+      if (round > 1) pause_before_attempt(client_->options().retry, round);
       const std::string document = delete_document(keys);
       S3Call call;
       call.method = "POST";

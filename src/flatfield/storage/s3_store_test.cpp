@@ -308,6 +308,34 @@ INSTANTIATE_TEST_SUITE_P(S3, Faulty,
                                          "wrong_region"),
                          [](const auto& param_info) { return std::string(param_info.param); });
 
+/// An object of `bytes` bytes in a bucket of the test server, and what it is called on its web server of a kind.
+std::string web_object(S3TestServer& server, const std::string& kind, const std::string& content) {
+  const auto store = open_with(server.options(), "s3://public-web");
+  put_text(*store, kind + "/object", content);
+  return server.url() + "/" + kind + "/public-web/" + kind;
+}
+
+std::string content_of(std::size_t bytes) {
+  std::string content(bytes, ' ');
+  std::mt19937 random(11);
+  for (char& c : content) c = static_cast<char>(random());
+  return content;
+}
+
+TEST_F(S3Store, objects_of_web_servers_with_weak_etags_are_read_in_pieces) {
+  const std::string content = content_of((std::size_t{16} << 20U) + 12'345);
+  const auto web = open_with(server_.options(), web_object(server_, "web-weak", content));
+  EXPECT_TRUE(get_text(*web, "object") == content);
+}
+
+TEST_F(S3Store, a_length_that_is_not_that_of_a_body_in_chunks_does_not_count) {
+  for (const std::size_t bytes : {std::size_t{3}, std::size_t{250'000}}) {
+    const std::string content = content_of(bytes);
+    const auto web = open_with(server_.options(), web_object(server_, "web-chunked", content));
+    EXPECT_TRUE(get_text(*web, "object") == content) << bytes;
+  }
+}
+
 TEST_F(S3Store, gives_up_after_as_many_attempts_as_it_may_make) {
   server_.commit_faults({{"internal_error", 1.0}});
   S3Options options = server_.options();
