@@ -90,6 +90,12 @@ def test_boxes_that_are_none_are_refused(tile, box):
         flatfield.open_tile(tile).read(box)
 
 
+@pytest.mark.parametrize("index", [dict(c=-1), dict(c=1), dict(t=-1), dict(t=7)])
+def test_volumes_that_are_not_there_are_refused(tile, index):
+    with pytest.raises(errors.UsageError, match="there is no time point"):
+        flatfield.open_tile(tile).read(**index)
+
+
 def test_errors_have_the_text_of_the_command_line(tile, tmp_path):
     def same(call_package, *words):
         with pytest.raises(flatfield.FlatfieldError) as caught:
@@ -208,6 +214,13 @@ def test_runs_in_threads_do_not_disturb_each_other(tile, corrected, tmp_path):
     assert ended == [0, 0, 0]
     for i in range(3):
         assert contents(image_of(tmp_path / str(i), tile)) == contents(image_of(corrected[0], tile))
+
+
+@pytest.mark.parametrize("level", ["ERROR", "CRITICAL"])
+def test_failures_are_raised_whatever_is_logged(tile, tmp_path, level):
+    missing = str(tmp_path / "tile_000009_ch_488.zarr")
+    with pytest.raises(errors.NotFoundError):
+        flatfield.run(**{**options_for(tile, tmp_path), "zarr": missing, "log_level": level})
 
 
 def test_a_batch_says_how_many_tiles_failed(tile, tmp_path):

@@ -46,11 +46,12 @@ class PythonListener : public report::LogListener {
   PythonListener(py::object on_event, py::object on_progress)
       : on_event_(std::move(on_event)), on_progress_(std::move(on_progress)) {}
 
-  void on_event(report::LogLevel level, std::string_view name, std::string_view message, const Json& fields) override {
-    if (fields.find("error_code") != nullptr) {
-      const std::lock_guard lock(mutex_);
-      failures_.push_back(fields);
-    }
+  void on_failure(const Json& fields) override {
+    const std::lock_guard lock(mutex_);
+    failures_.push_back(fields);
+  }
+
+  void on_event(report::LogLevel level, std::string_view name, std::string_view message, const Json& /*fields*/) override {
     if (on_event_.is_none()) return;
     const py::gil_scoped_acquire locked;
     try {

@@ -123,6 +123,7 @@ void Log::failure(std::string_view name, const Error& error) {
   fields["what"] = error.message();
   fields["where"] = error.where();
   fields["remedy"] = error.remedy();
+  if (listener_ != nullptr) listener_->on_failure(fields);
   event(LogLevel::kError, name, error.what(), fields);
 }
 

@@ -25,6 +25,8 @@ class LogListener {
   virtual ~LogListener() = default;
   /// Every event from the log's lowest level on; see Log::event.
   virtual void on_event(LogLevel level, std::string_view name, std::string_view message, const Json& fields) = 0;
+  /// A failure, whatever the lowest level; on_event is told of it too if it is high enough.
+  virtual void on_failure(const Json& /*fields*/) {}
   /// Uncompressed voxel bytes of a stage that are done, after each item. Error(kInterrupted) ends the run as a
   /// signal does.
   virtual void on_progress(std::string_view stage, std::int64_t done_bytes, std::int64_t total_bytes) = 0;
