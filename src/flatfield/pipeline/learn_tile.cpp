@@ -9,16 +9,7 @@
 namespace flatfield::pipeline {
 namespace {
 
-/// Why the quality numbers of a volume fail; none where they do not.
-std::optional<std::string> quality_failure(const Json& quality) {
-  const Json* verdict = quality.find("verdict");
-  if (verdict == nullptr || *verdict != Json(methods::verdict_name(methods::Verdict::kFail))) return std::nullopt;
-  const std::vector<std::string> reasons = quality_reasons(quality);
-  return "quality: " + (reasons.empty() ? "no reason is given" : reasons.front());
-}
-
-}  // namespace
-
+/// What a QC block (quality_json) says of the numbers that warn or fail, a line each; a block that is none says nothing.
 std::vector<std::string> quality_reasons(const Json& quality) {
   std::vector<std::string> texts;
   const Json* reasons = quality.find("reasons");
@@ -28,6 +19,15 @@ std::vector<std::string> quality_reasons(const Json& quality) {
   return texts;
 }
 
+/// Why the quality numbers of a volume fail; none where they do not.
+std::optional<std::string> quality_failure(const Json& quality) {
+  const Json* verdict = quality.find("verdict");
+  if (verdict == nullptr || *verdict != Json(methods::verdict_name(methods::Verdict::kFail))) return std::nullopt;
+  const std::vector<std::string> reasons = quality_reasons(quality);
+  return "quality: " + (reasons.empty() ? "no reason is given" : reasons.front());
+}
+
+/// --on-qc-fail: what becomes of a volume whose quality numbers fail, which were measured on `tile`.
 void pass_gate(const std::string& tile, RunContext& context, ModelVolume& volume) {
   const std::optional<std::string> reason = quality_failure(volume.quality);
   if (!reason || volume.gated) return;
@@ -38,6 +38,15 @@ void pass_gate(const std::string& tile, RunContext& context, ModelVolume& volume
   context.log.warning(*reason + ": background subtraction only");
   volume.gated = true;
   volume.reason = *reason;
+}
+
+}  // namespace
+
+void judge_model(TileModel& model, RunContext& context) {
+  for (ModelVolume& volume : model.volumes) {
+    for (const std::string& reason : quality_reasons(volume.quality)) context.log.warning("the model: " + reason);
+    pass_gate(model.tile, context, volume);
+  }
 }
 
 std::vector<ModelVolume> learn_tile(const LearnRequest& request, RunContext& context,

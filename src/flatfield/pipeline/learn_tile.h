@@ -21,12 +21,9 @@ struct LearnRequest {
   ome::VolumeId volumes;  ///< how many it has
 };
 
-/// What a QC block (quality_json) says of the numbers that warn or fail, a line each; a block that is none says nothing.
-[[nodiscard]] std::vector<std::string> quality_reasons(const Json& quality);
-
-/// --on-qc-fail: what becomes of a volume whose quality numbers fail. `tile` is the one that they were measured on. Throws
-/// Error(kQualityFailed) where the option says so.
-void pass_gate(const std::string& tile, RunContext& context, ModelVolume& volume);
+/// --model: warns of what the quality numbers of its volumes say, which holds wherever it is used, and does what
+/// --on-qc-fail says of those that fail. Throws Error(kQualityFailed) where that says so.
+void judge_model(TileModel& model, RunContext& context);
 
 /// What is learnt from each volume of a tile, judged: everything that can go wrong before a voxel is written. `on_learned`
 /// is told of each volume before --on-qc-fail decides what becomes of a correction whose quality numbers fail. Throws

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "flatfield/core/block.h"
+#include "flatfield/core/error.h"
 #include "flatfield/ome/volume.h"
 #include "flatfield/pipeline/correct_stage.h"
 #include "flatfield/pipeline/output_place.h"
@@ -18,10 +19,31 @@ std::optional<BitVolume> read_low_resolution_mask(const std::string& location, s
   const auto store = stores.open(location);
   if (output_state(*store) != OutputState::kFinished) return std::nullopt;
   const ome::Volume volume(zarr::Array::open(store, "0"), {0, 0});
-  Block<std::uint8_t> mask(volume.shape());
+  BitVolume mask(volume.shape());
+  // By rows of chunks: as bytes the whole of it could be larger than all that a run may hold.
+  const Extent3 part{volume.chunk_shape().z, volume.chunk_shape().y, volume.shape().x};
+  const Extent3 grid = ceil_div(volume.shape(), part);
+  Block<std::uint8_t> values(part);
   zarr::ChunkScratch scratch;
-  volume.read<std::uint8_t>({{0, 0, 0}, mask.shape()}, mask.view(), scratch);
-  return BitVolume(std::as_const(mask).view());
+  for (std::int64_t i = 0; i < grid.volume(); ++i) {
+    const Box3 box = tile_box(unravel(i, grid), part, volume.shape());
+    const BlockView<std::uint8_t> here = values.view().sub({{0, 0, 0}, box.shape});
+    volume.read<std::uint8_t>(box, here, scratch);
+    for (std::int64_t z = 0; z < box.shape.z; ++z)
+      for (std::int64_t y = 0; y < box.shape.y; ++y)
+        mask.set_row(box.origin.z + z, box.origin.y + y, 0, here.row(z, y), box.shape.x);
+  }
+  return mask;
+}
+
+void adopt_low_resolution_mask(const std::string& location, const std::string& tile_name, RunContext& context) {
+  if (!context.masks->misses(tile_name)) return;
+  try {
+    if (const auto mask = read_low_resolution_mask(location, context.stores)) context.masks->adopt(tile_name, *mask);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kInterrupted) throw;
+    context.log.warning(std::string("the mask of the finished output is not used: ") + error.what());
+  }
 }
 
 void write_low_resolution_mask(const std::string& location, storage::StoreOpener& stores, const BitVolume& mask,

@@ -6,6 +6,7 @@
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/pipeline/image_streaming.h"
 #include "flatfield/pipeline/output_image.h"
+#include "flatfield/pipeline/run_context.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
@@ -16,6 +17,10 @@ namespace flatfield::pipeline {
 /// The mask that an earlier run left there; none if it has not finished it.
 [[nodiscard]] std::optional<BitVolume> read_low_resolution_mask(const std::string& location,
                                                                 storage::StoreOpener& stores);
+
+/// Gives the mask of a tile that is finished already to those to come that share it. Where it cannot be read, they make
+/// their own, which the log says.
+void adopt_low_resolution_mask(const std::string& location, const std::string& tile_name, RunContext& context);
 
 /// Writes a mask of the shape of `plan`, in place of what is there.
 void write_low_resolution_mask(const std::string& location, storage::StoreOpener& stores, const BitVolume& mask,

@@ -137,10 +137,13 @@ std::optional<BitVolume> MaskCatalog::foreground(const std::string& tile_name, c
   return foreground;
 }
 
-void MaskCatalog::adopt(const std::string& tile_name, const BitVolume& foreground) {
+bool MaskCatalog::misses(const std::string& tile_name) const {
   const auto identifier = tile_identifier(tile_name);
-  if (identifier && expected_.contains(*identifier) && !foregrounds_.contains(*identifier))
-    foregrounds_.emplace(*identifier, foreground.clone());
+  return identifier && expected_.contains(*identifier) && !foregrounds_.contains(*identifier);
+}
+
+void MaskCatalog::adopt(const std::string& tile_name, const BitVolume& foreground) {
+  if (misses(tile_name)) foregrounds_.emplace(identifier_of(tile_name), foreground.clone());
 }
 
 std::optional<BitVolume> MaskCatalog::raw_mask(const std::string& tile_name) const {

@@ -45,6 +45,8 @@ class MaskCatalog {
   /// or none that can be read.
   [[nodiscard]] std::int64_t making_bytes(const std::string& tile_name, const Extent3& shape) const;
 
+  /// Whether a tile to come shares the foreground of this one, and none is known.
+  [[nodiscard]] bool misses(const std::string& tile_name) const;
   /// Takes the foreground of a tile that an earlier run has found, if a tile to come shares it and none is known.
   void adopt(const std::string& tile_name, const BitVolume& foreground);
 

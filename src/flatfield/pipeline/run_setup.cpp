@@ -92,7 +92,8 @@ void RunSetup::read_shared() {
   for (const std::string& warning : config::unused_options(config)) context.log.warning(warning);
   const bool learns = config.model.empty() || context.step == config::RunStep::kEstimate;
   if (!learns || config.skip_flat_field) return;
-  if (!config.mask_dir.empty() && config.method != "reference") context.masks.emplace(config.mask_dir, context.stores, context.memory);
+  if (!config.mask_dir.empty() && config.method != "reference")
+    context.masks.emplace(config.mask_dir, context.stores, context.memory);
   if (config.method == "reference")
     context.flatfield_image = with_local_copy(config.flatfield_path, context.stores, [](const auto& path) {
       return read_plane_tiff(path);

@@ -99,9 +99,7 @@ class Job {
   bool is_finished() {
     if (!places_.is_finished()) return false;
     // Other channels of the tile share the mask of the first one, also where that was corrected by an earlier run.
-    if (context_.masks && is_first())
-      if (const auto mask = read_low_resolution_mask(low_mask_location(), context_.stores))
-        context_.masks->adopt(name_, *mask);
+    if (context_.masks && is_first()) adopt_low_resolution_mask(low_mask_location(), name_, context_);
     context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
     result_.status = TileStatus::kSkipped;
     result_.reason = "the output was finished already";
@@ -151,18 +149,10 @@ class Job {
     model_ = load_model(place, {location_, name_, outputs_.corrected, shape(), volume_counts()}, context_);
     if (!config_.model.empty()) {
       given_identity_ = model_identity(place);
-      judge_given_model();
+      judge_model(*model_, context_);
     }
     note_model();
     for (const ModelVolume& volume : model_->volumes) picture(volume);
-  }
-
-  /// --model: what its quality numbers say holds wherever it is used.
-  void judge_given_model() {
-    for (ModelVolume& volume : model_->volumes) {
-      for (const std::string& reason : quality_reasons(volume.quality)) context_.log.warning("the model: " + reason);
-      pass_gate(model_->tile, context_, volume);
-    }
   }
 
   void note_model() {
