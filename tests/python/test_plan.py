@@ -68,10 +68,7 @@ def test_a_model_that_is_given_is_planned_with(tile, tmp_path, options):
     options = [tile.parent / "masks" if word == "MASKS" else word for word in options]
     result = call("estimate", "--zarr", tile, "--model", "m.npz", *options, cwd=tmp_path)
     assert result.code == 0, result.err
-    # Where the model is, nothing else of the method is looked at.
-    words = ["--zarr", tile, "--output", "out", "--n-levels", 4, "--model", "m.npz", *options[:2]]
-    if "reference" in options:
-        words += ["--flatfield-path", "flatfield.tif"]
+    words = ["--zarr", tile, "--output", "out", "--n-levels", 4, "--model", "m.npz", *options]
     result = call("plan", *words, "--json", cwd=tmp_path)
     assert result.code == 0, result.err
     (planned,) = json.loads(result.out)["tiles"]

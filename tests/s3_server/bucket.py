@@ -45,9 +45,9 @@ class Stored:
 class Bucket:
     """One bucket. `smallest_part` can be lowered, so that tests need not move megabytes."""
 
-    def __init__(self, smallest_part=SMALLEST_PART):
+    def __init__(self, smallest_part=SMALLEST_PART, draw=lambda *names: None):
         self.objects, self.uploads = {}, {}
-        self.smallest_part = smallest_part
+        self.smallest_part, self.draw = smallest_part, draw
         self.lock = threading.Lock()
         self.numbers = itertools.count(1)
 
@@ -158,6 +158,9 @@ class Bucket:
             if key.endswith("/locked"):
                 failures += (f"<Error><Key>{escape(key)}</Key><Code>AccessDenied</Code>"
                              "<Message>Access Denied</Message></Error>")
+            elif self.draw("key_put_off"):
+                failures += (f"<Error><Key>{escape(key)}</Key><Code>SlowDown</Code>"
+                             "<Message>Please reduce your request rate.</Message></Error>")
             else:
                 self.objects.pop(key, None)
         return Answer(200, document("DeleteResult", failures))

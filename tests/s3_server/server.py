@@ -63,7 +63,7 @@ class State:
             self.injected.clear()
 
     def load(self, name, folder):
-        bucket = self.buckets.setdefault(name, Bucket(self.smallest_part))
+        bucket = self.buckets.setdefault(name, Bucket(self.smallest_part, self.draw))
         for path in folder.rglob("*"):
             if path.is_file():
                 bucket.objects[path.relative_to(folder).as_posix()] = Stored(path.read_bytes())
@@ -86,7 +86,7 @@ class State:
     def bucket(self, name):
         with self.lock:
             if name not in self.buckets and name != "missing":
-                self.buckets[name] = Bucket(self.smallest_part)
+                self.buckets[name] = Bucket(self.smallest_part, self.draw)
             return self.buckets.get(name)
 
 

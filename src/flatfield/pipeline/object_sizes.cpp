@@ -25,9 +25,7 @@ std::string object_location(const std::vector<zarr::ArrayMetadata>& levels, int 
 ObjectSizes::ObjectSizes(const storage::Store& store, const std::vector<zarr::ArrayMetadata>& levels) {
   std::vector<std::string> documents{"zarr.json"};
   for (std::size_t level = 0; level < levels.size(); ++level) {
-    std::size_t count = 1;
-    for (const std::int64_t length : zarr::object_grid(levels[level])) count *= static_cast<std::size_t>(length);
-    bytes_.emplace_back(count);
+    bytes_.emplace_back(static_cast<std::size_t>(zarr::object_count(levels[level])));
     documents.push_back(storage::join_key(std::to_string(level), "zarr.json"));
   }
   store.visit_all("", [&](const std::string& key, std::uint64_t bytes) {

@@ -39,6 +39,12 @@ double largest_value(DType dtype) {
 
 }  // namespace
 
+std::int64_t object_count(const std::vector<zarr::ArrayMetadata>& levels) {
+  std::int64_t count = 0;
+  for (const zarr::ArrayMetadata& level : levels) count += zarr::object_count(level);
+  return count;
+}
+
 std::vector<zarr::ArrayMetadata> level_metadata(const OutputPlan& plan) {
   std::vector<zarr::ArrayMetadata> levels;
   for (const Extent3& shape : pyramid_shapes(plan.shape, plan.level_count)) {

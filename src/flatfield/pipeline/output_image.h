@@ -35,6 +35,8 @@ struct OutputPlan {
 
 /// The arrays of an output, finest level first.
 [[nodiscard]] std::vector<zarr::ArrayMetadata> level_metadata(const OutputPlan& plan);
+/// Objects of all levels of an image.
+[[nodiscard]] std::int64_t object_count(const std::vector<zarr::ArrayMetadata>& levels);
 
 /// An OME-Zarr being written: 5-D arrays (t, c, z, y, x), levels first; the group's `multiscales` come last,
 /// so that an output without them is an unfinished one.

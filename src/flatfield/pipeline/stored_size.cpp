@@ -25,8 +25,7 @@ StoredSize stored_size(const zarr::Array& array, std::int64_t most_objects, int 
   const zarr::Shape grid = zarr::object_grid(metadata);
   const zarr::Shape chunks = metadata.chunks_per_object();
   StoredSize size;
-  size.objects = 1;
-  for (const std::int64_t n : grid) size.objects *= n;
+  size.objects = zarr::object_count(metadata);
   const std::size_t z_axis = grid.size() - 3;
   const std::int64_t rows = grid[z_axis];
   const std::int64_t row_stride = grid[z_axis + 1] * grid[z_axis + 2];

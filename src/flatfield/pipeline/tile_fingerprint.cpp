@@ -37,8 +37,7 @@ Json text_json(const std::optional<std::string>& text) {
 Json sampled_chunks(const zarr::Array& array) {
   const zarr::ArrayMetadata& metadata = array.metadata();
   const zarr::Shape grid = zarr::object_grid(metadata);
-  std::int64_t count = 1;
-  for (const std::int64_t length : grid) count *= length;
+  const std::int64_t count = zarr::object_count(metadata);
   const std::int64_t sampled = std::min(count, kSampledChunks);
   std::vector<std::string> keys(static_cast<std::size_t>(sampled));
   std::vector<Json> stamps(keys.size());

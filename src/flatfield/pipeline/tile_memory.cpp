@@ -1,8 +1,6 @@
 #include "flatfield/pipeline/tile_memory.h"
 
 #include <algorithm>
-#include <functional>
-#include <numeric>
 
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/pipeline/pass_memory.h"
@@ -36,10 +34,6 @@ std::int64_t most_chunks_of(const Extent3& box, const Extent3& chunk) {
          }).volume();
 }
 
-std::int64_t product(const zarr::Shape& shape) {
-  return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
-}
-
 /// The list of a pass's items, and what is known of where chunks are in the shards of the input: nothing for most tiles, tens
 /// of megabytes for millions of chunks.
 std::int64_t bookkeeping_bytes(const MemoryFacts& facts) {
@@ -47,7 +41,7 @@ std::int64_t bookkeeping_bytes(const MemoryFacts& facts) {
   const OutputPlan& corrected = facts.outputs.corrected;
   const Extent3 item = ItemGeometry(corrected.chunk_shape, corrected.shard_shape).item;
   std::int64_t bytes = kItemBytes * ceil_div(corrected.shape, item).volume();
-  if (facts.input.is_sharded()) bytes += std::min(zarr::kMostIndexBytes, 16 * product(facts.input.grid_shape()));
+  if (facts.input.is_sharded()) bytes += std::min(zarr::kMostIndexBytes, 16 * zarr::chunk_count(facts.input));
   return bytes;
 }
 
@@ -119,11 +113,8 @@ MemoryNeed finishing_need(const TileOutputs& outputs) {
   // A size and a sum of each object as it was written, its size as it is found, and both once more of a level that is written.
   constexpr std::int64_t kObjectBytes = 40;
   std::int64_t most = 0;
-  for (const OutputPlan* plan : {&outputs.corrected, &outputs.mask, &outputs.probability}) {
-    std::int64_t objects = 0;
-    for (const zarr::ArrayMetadata& level : level_metadata(*plan)) objects += product(zarr::object_grid(level));
-    most = std::max(most, objects);
-  }
+  for (const OutputPlan* plan : {&outputs.corrected, &outputs.mask, &outputs.probability})
+    most = std::max(most, object_count(level_metadata(*plan)));
   return {"checksums", kObjectBytes * most};
 }
 

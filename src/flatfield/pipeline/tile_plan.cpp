@@ -32,23 +32,6 @@ std::int64_t scaled(std::int64_t bytes, double factor) {
   return std::llround(static_cast<double>(bytes) * factor);
 }
 
-std::int64_t object_count(const std::vector<zarr::ArrayMetadata>& levels) {
-  std::int64_t count = 0;
-  for (const zarr::ArrayMetadata& level : levels) {
-    std::int64_t objects = 1;
-    for (std::size_t i = 0; i < level.shape.size(); ++i)
-      objects *= (level.shape[i] + level.object_shape()[i] - 1) / level.object_shape()[i];
-    count += objects;
-  }
-  return count;
-}
-
-std::int64_t chunk_count(const zarr::ArrayMetadata& array) {
-  std::int64_t chunks = 1;
-  for (const std::int64_t n : array.grid_shape()) chunks *= n;
-  return chunks;
-}
-
 /// How often each chunk of the input is read, on average: once where a cell is whole chunks, more where it cuts them.
 double readings_per_chunk(const zarr::ArrayMetadata& input, const Extent3& cell) {
   const Extent3 shape = spatial(input.shape);
@@ -158,7 +141,7 @@ class Planner {
 
   /// Size of a stored chunk by that of a chunk.
   [[nodiscard]] double stored_share() const {
-    return ratio(static_cast<double>(level_0_.bytes), static_cast<double>(chunk_count(input_.metadata())) *
+    return ratio(static_cast<double>(level_0_.bytes), static_cast<double>(zarr::chunk_count(input_.metadata())) *
                                                           static_cast<double>(input_.metadata().chunk_bytes()));
   }
 
@@ -177,7 +160,7 @@ class Planner {
     const Extent3 shape = spatial(input_.metadata().shape);
     const std::int64_t chunk = spatial(input_.metadata().chunk_shape).z;
     const std::int64_t object = spatial(input_.metadata().object_shape()).z;
-    const double plane_chunks = ratio(static_cast<double>(chunk_count(input_.metadata())),
+    const double plane_chunks = ratio(static_cast<double>(zarr::chunk_count(input_.metadata())),
                                       static_cast<double>((shape.z + chunk - 1) / chunk));
     std::vector<std::int64_t> planes;
     if (probe_) {
@@ -212,7 +195,7 @@ class Planner {
     const std::int64_t reads = learning.resident ? 1 : learning.passes;
     stage.objects_read = low_.objects * reads;
     stage.bytes_read = low_.bytes * reads;
-    stage.requests_read = chunk_count(estimation_.metadata()) * reads;
+    stage.requests_read = zarr::chunk_count(estimation_.metadata()) * reads;
     if (probe_) {
       const double factor = volumes() / probe_->learn_share;
       // The probe's level is kept in memory: what is read again is decoded again.
@@ -245,7 +228,7 @@ class Planner {
     stage.name = "report";
     stage.objects_read = low_.objects;
     stage.bytes_read = low_.bytes;
-    stage.requests_read = chunk_count(estimation_.metadata());
+    stage.requests_read = zarr::chunk_count(estimation_.metadata());
     if (probe_) {
       const double factor = volumes() / probe_->learn_share;
       stage.cpu_seconds = probe_->report.cpu_seconds * factor;
@@ -263,7 +246,7 @@ class Planner {
     stage.bytes_read = scaled(level_0_.bytes, readings);
     stage.objects_read = level_0_.objects;
     stage.requests_read =
-        scaled(chunk_count(input_.metadata()), readings) + (input_.metadata().is_sharded() ? level_0_.objects : 0);
+        scaled(zarr::chunk_count(input_.metadata()), readings) + (input_.metadata().is_sharded() ? level_0_.objects : 0);
     stage.objects_written = object_count(levels);
     if (probe_) {
       const Measured& sample = probe_->corrected;

@@ -71,6 +71,13 @@ std::string remedy_for(const S3Answer& answer, const S3Options& options, std::st
 
 }  // namespace
 
+bool may_pass(std::string_view code) {
+  HttpAnswer answer;
+  answer.status = 200;
+  const Verdict verdict = judge_by_code(code, answer);
+  return verdict == Verdict::kOverload || verdict == Verdict::kRetry;
+}
+
 struct S3Client::Signing {
   std::shared_ptr<const Credentials> signer;  ///< of the last attempt
   UnixSeconds time = 0;                       ///< that it was signed with

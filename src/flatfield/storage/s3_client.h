@@ -68,6 +68,9 @@ struct S3Answer {
   [[nodiscard]] std::string_view code() const { return error ? error->code : std::string_view(); }
 };
 
+/// Whether another attempt may not meet an error of S3 with this code.
+[[nodiscard]] bool may_pass(std::string_view code);
+
 /// The operations on one bucket: signed, sent to where the bucket is, repeated as the retry policy
 /// says. Expired credentials, a wrong clock and a wrong region are put right on the way.
 /// May be used from several threads at once.

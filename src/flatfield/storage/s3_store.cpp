@@ -245,9 +245,9 @@ class S3Store final : public Store {
                     join_key("s3://" + client_->bucket(), key));
   }
 
-  /// Removes at most kKeysPerRemoval objects. Those that the server had trouble with are tried
-  /// again.
+  /// Removes at most kKeysPerRemoval objects. Those that the server puts off are tried again.
   void erase_batch(std::vector<std::string> keys, const std::string& where) {
+    std::optional<S3DeleteFailure> refused;
     for (int round = 1; !keys.empty(); ++round) {
       // The request went well, so it is here that a server that has too much to do is given time.
       if (round > 1) pause_before_attempt(client_->options().retry, round);
@@ -270,18 +270,19 @@ class S3Store final : public Store {
         client_->fail(answer, ErrorCode::kWriteFailed, "remove objects below", where);
       }
       keys.clear();
-      std::optional<S3DeleteFailure> first;
       for (S3DeleteFailure& failure : failures_of(answer, where)) {
-        keys.push_back(failure.key);
-        if (!first && failure.error.code != "NoSuchKey") first = std::move(failure);
+        if (failure.error.code == "NoSuchKey") continue;
+        if (round < kMostRemovalRounds && may_pass(failure.error.code))
+          keys.push_back(std::move(failure.key));
+        else if (!refused)
+          refused = std::move(failure);
       }
-      if (first && round == kMostRemovalRounds)
-        throw Error(ErrorCode::kWriteFailed,
-                    fmt::format("cannot remove: the server answers {}, \"{}\"", first->error.code,
-                                first->error.message),
-                    join_key("s3://" + client_->bucket(), keys.front()));
-      if (!first) return;
     }
+    if (refused)
+      throw Error(ErrorCode::kWriteFailed,
+                  fmt::format("cannot remove: the server answers {}, \"{}\"", refused->error.code,
+                              refused->error.message),
+                  join_key("s3://" + client_->bucket(), refused->key));
   }
 
   static std::vector<S3DeleteFailure> failures_of(const S3Answer& answer,

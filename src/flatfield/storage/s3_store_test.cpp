@@ -185,6 +185,24 @@ TEST_F(S3Store, what_may_not_be_removed_is_an_error_and_the_rest_is_removed) {
   EXPECT_EQ(store->list("t"), Names{"locked"});
 }
 
+TEST_F(S3Store, removals_that_are_refused_are_not_tried_again_and_those_that_are_put_off_are) {
+  const auto store = open();
+  put_text(*store, "t/locked", "x");
+  const auto removals = [&] {
+    const Json state = server_.state();
+    const Json* count = state.find("counts")->find("POST");
+    return count == nullptr ? 0 : count->as_int64();
+  };
+  const std::int64_t before = removals();
+  error_of([&] { store->erase_prefix("t"); });
+  EXPECT_EQ(removals() - before, 1);
+  for (int i = 0; i < 40; ++i) put_text(*store, "u/" + std::to_string(i), "x");
+  server_.commit_faults({{"key_put_off", 0.5}}, Json::parse(R"({"seed": 3})", "settings"));
+  store->erase_prefix("u");
+  EXPECT_EQ(store->list("u"), Names{});
+  EXPECT_GE(server_.injected("key_put_off"), 5);
+}
+
 TEST_F(S3Store, listings_that_go_on_are_followed) {
   const auto store = open();
   Names expected;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <numeric>
 
 namespace flatfield::zarr {
@@ -135,6 +136,16 @@ Shape object_grid(const ArrayMetadata& metadata) {
   for (std::size_t i = 0; i < grid.size(); ++i)
     grid[i] = (metadata.shape[i] + metadata.object_shape()[i] - 1) / metadata.object_shape()[i];
   return grid;
+}
+
+std::int64_t object_count(const ArrayMetadata& metadata) {
+  const Shape grid = object_grid(metadata);
+  return std::accumulate(grid.begin(), grid.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+std::int64_t chunk_count(const ArrayMetadata& metadata) {
+  const Shape grid = metadata.grid_shape();
+  return std::accumulate(grid.begin(), grid.end(), std::int64_t{1}, std::multiplies<>());
 }
 
 std::optional<Shape> object_index(const ArrayMetadata& metadata, std::string_view key) {

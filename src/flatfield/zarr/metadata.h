@@ -165,5 +165,8 @@ void check_order(const std::vector<int>& order, std::size_t ndim, ErrorCode code
 [[nodiscard]] std::optional<Shape> object_index(const ArrayMetadata& metadata, std::string_view key);
 /// Objects along each axis.
 [[nodiscard]] Shape object_grid(const ArrayMetadata& metadata);
+/// Objects of an array, and its chunks.
+[[nodiscard]] std::int64_t object_count(const ArrayMetadata& metadata);
+[[nodiscard]] std::int64_t chunk_count(const ArrayMetadata& metadata);
 
 }  // namespace flatfield::zarr
