@@ -36,17 +36,11 @@ def check_ulps(allowed):
 check_one_ulp = check_ulps(1)
 
 
-def check_ramp_weights(expected, actual):
-    """Weights of a ramp against those that numpy makes of the same voxels.
-
-    numpy's float32 exponential is itself up to 3 ulp from the exact value and the program's up to 2 from numpy's; the
-    sum and the quotient after it may each round to a neighbour. On 4.7 million random weights 4 ulp were the most.
-    """
-    wrong = check_ulps(4)(expected, actual)
-    differing = np.count_nonzero(expected != actual)
-    if wrong is None and differing > 0.03 * expected.size:
-        wrong = f"{differing} of {expected.size} weights differ (3 % are allowed to)"
-    return wrong
+# Weights of a ramp against those that numpy makes of the same voxels: numpy's float32 exponential is itself up to 3 ulp
+# from the exact value and the program's up to 2 from numpy's; the sum and the quotient after it may each round to a
+# neighbour. On 4.7 million random weights 4 ulp were the most. How many differ says nothing of a tile: one count that
+# many voxels share, and whose exponential is off by one ulp, moves the weights of all of them and of their neighbours.
+check_ramp_weights = check_ulps(4)
 
 
 def check_voxels(share):

@@ -17,7 +17,7 @@ from support.program import REPOSITORY, SHARED
 sys.path.insert(0, str(REPOSITORY / "tests" / "golden"))
 import cases  # noqa: E402
 import reference  # noqa: E402
-from agreement import check_one_ulp, check_ramp_weights, check_ulps  # noqa: E402
+from agreement import check_one_ulp, check_ramp_weights  # noqa: E402
 
 SHARED_DATA = SHARED / "golden" / "fitting"
 SEED = int(os.environ.get("FLATFIELD_SEED") or secrets.randbits(32))
@@ -78,9 +78,10 @@ def test_percentile_weights_are_those_of_the_reference(random, options):
         volume, planes = random_volume(random)
         found.append(foreground_weight(volume, volume > 0, planes, **options).ravel())
         expected.append(reference.foreground_weights(volume, planes, reference.Settings(**options)).ravel())
-    # numpy's float32 power depends on the CPU.
-    check = check_ulps(4) if "probability_ramp_nu" in options else check_ramp_weights
-    assert check(np.concatenate(expected), np.concatenate(found)) is None
+    expected, found = np.concatenate(expected), np.concatenate(found)
+    assert check_ramp_weights(expected, found) is None
+    if "probability_ramp_nu" not in options:  # numpy's float32 power depends on the CPU
+        assert np.count_nonzero(expected != found) < 0.03 * expected.size
 
 
 @pytest.mark.parametrize("options", [dict(probability_ramp_start_frac=0.95), dict(probability_ramp_start_frac=1),

@@ -151,13 +151,9 @@ def test_comparison_allows_what_the_tolerances_allow():
 
 def test_comparison_of_ramps_allows_what_the_exponential_of_numpy_differs_by():
     weights = np.linspace(1e-4, 1, 1000, dtype=np.float32)
-    bits = weights.view(np.uint32).copy()
-    bits[:30] += 4
+    bits = weights.view(np.uint32) + np.uint32(4)
     assert check_ramp_weights(weights, bits.view(np.float32)) is None
-    bits[30] += 1
-    assert "31 of 1000" in check_ramp_weights(weights, bits.view(np.float32))
-    bits = weights.view(np.uint32).copy()
-    bits[500] += 5
+    bits[500] += 1
     assert "off by 5 ulp" in check_ramp_weights(weights, bits.view(np.float32))
     assert check_ramp_weights(weights, weights.astype(np.float64)) is not None
 
