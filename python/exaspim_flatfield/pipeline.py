@@ -12,7 +12,6 @@ InterruptedRunError, a kind of KeyboardInterrupt; the same call goes on where it
 import logging
 import pathlib
 import tempfile
-import threading
 from typing import Any, Callable, Dict, Optional, Union
 
 from . import _native
@@ -31,9 +30,7 @@ def _say(level: int, event: str, message: str) -> None:
 
 
 def _run(step: str, options: Dict[str, Any], progress: Optional[Progress]) -> Dict[str, Any]:
-    # Signals are Python's where other threads than the main one call: only that one may be interrupted.
-    catches_signals = threading.current_thread() is threading.main_thread()
-    return _native._run(step, options, _say, progress, catches_signals)
+    return _native._run(step, options, _say, progress)
 
 
 def run(*, progress: Optional[Progress] = None, **options: Any) -> Dict[str, Any]:

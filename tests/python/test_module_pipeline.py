@@ -203,6 +203,32 @@ def test_an_interrupt_ends_the_run_between_two_items(tile, tmp_path):
     assert flatfield.run(**options_for(tile, tmp_path))["tiles"][0]["status"] == "corrected"
 
 
+@pytest.fixture
+def endless_tile(tmp_path):
+    """64 million chunks of one voxel, none of which is there: minutes to look for them."""
+    tile = tmp_path / "tile_000001_ch_488.zarr"
+    group = zarr.open_group(str(tile), mode="w")
+    group.create_dataset("0", shape=[400] * 3, chunks=[1] * 3, dtype="uint8", fill_value=0)
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": [{"name": name, "type": "space"} for name in "zyx"],
+                                   "datasets": [{"path": "0", "coordinateTransformations": [
+                                       {"type": "scale", "scale": [1, 1, 1]}]}]}]
+    return tile
+
+
+@pytest.mark.parametrize("call_it", [
+    lambda tile: flatfield.open_tile(tile).read(workers=2),
+    lambda tile: flatfield.plan(zarr=tile, output=tile.parent / "out", method="reference", skip_flat_field=True, res="0"),
+], ids=["read", "plan"])
+def test_an_interrupt_ends_what_takes_long(endless_tile, call_it):
+    before = signal.getsignal(signal.SIGINT)
+    timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(errors.InterruptedRunError):
+        call_it(endless_tile)
+    timer.join()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_runs_in_threads_do_not_disturb_each_other(tile, corrected, tmp_path):
     ended = []
     threads = [threading.Thread(target=lambda i=i: ended.append(

@@ -115,6 +115,7 @@ class BitVolume {
   }
   /// All voxels, row by row.
   [[nodiscard]] std::span<std::uint64_t> words() { return words_; }
+  [[nodiscard]] std::span<const std::uint64_t> words() const { return words_; }
   [[nodiscard]] BitRow row(std::int64_t z, std::int64_t y) const { return view().row(z, y); }
   [[nodiscard]] bool at(std::int64_t z, std::int64_t y, std::int64_t x) const { return row(z, y)[x]; }
   [[nodiscard]] std::int64_t count() const { return view().count(); }

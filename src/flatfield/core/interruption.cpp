@@ -9,6 +9,7 @@ namespace flatfield {
 namespace {
 
 std::atomic<bool> g_requested{false};
+std::atomic<int> g_scopes{0};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may not wait");
 
 extern "C" void note_interruption(int signal) {
@@ -33,13 +34,17 @@ struct CaughtInterruptions::Handlers {
   struct sigaction terminate {};
 };
 
-CaughtInterruptions::CaughtInterruptions() : before_(std::make_unique<Handlers>()) {
+CaughtInterruptions::CaughtInterruptions() {
+  if (g_scopes++ > 0) return;
+  before_ = std::make_unique<Handlers>();
   ::sigaction(SIGINT, nullptr, &before_->interrupt);
   ::sigaction(SIGTERM, nullptr, &before_->terminate);
   catch_interruptions();
 }
 
 CaughtInterruptions::~CaughtInterruptions() {
+  --g_scopes;
+  if (!before_) return;
   ::sigaction(SIGINT, &before_->interrupt, nullptr);
   ::sigaction(SIGTERM, &before_->terminate, nullptr);
   g_requested = false;

@@ -9,7 +9,7 @@ namespace flatfield {
 void catch_interruptions();
 
 /// catch_interruptions() as long as it lives, for a program within another: then signals do again what they did before,
-/// and a request is forgotten. One at a time.
+/// and a request is forgotten. Within another one it does nothing.
 class CaughtInterruptions {
  public:
   CaughtInterruptions();

@@ -37,6 +37,7 @@ TEST(Interruption, is_forgotten_and_handled_as_before_when_it_was_caught_for_a_w
   {
     const CaughtInterruptions caught;
     std::raise(SIGTERM);
+    { const CaughtInterruptions within; }
     EXPECT_TRUE(interruption_requested());
     EXPECT_EQ(others, 0);
   }

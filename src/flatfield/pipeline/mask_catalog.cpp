@@ -90,7 +90,7 @@ std::vector<std::string> MaskCatalog::search_local(const std::string& identifier
 
 std::optional<MaskCatalog::Found> MaskCatalog::find(const std::string& tile_name, const Extent3& shape) const {
   if (const auto known = foregrounds_.find(identifier_of(tile_name)); known != foregrounds_.end())
-    return Found{numerics::nearest_resize(known->second.view(), shape), true};
+    return Found{unpacked(known->second, shape), true};
   const auto file = find_file(tile_name);
   if (!file) return std::nullopt;
   execution::MemoryBudget::Reservation held;
@@ -109,13 +109,20 @@ std::optional<MaskCatalog::Found> MaskCatalog::find(const std::string& tile_name
   return Found{numerics::nearest_resize(mask.view(), shape), false};
 }
 
+BitVolume MaskCatalog::unpacked(const PackedMask& known, const Extent3& shape) const {
+  if (known.shape() == shape) return known.unpacked();
+  const auto held = memory_.reserve("mask of another channel", BitVolume::bytes_of(known.shape()));
+  return numerics::nearest_resize(known.unpacked().view(), shape);
+}
+
 std::int64_t MaskCatalog::making_bytes(const std::string& tile_name, const Extent3& shape) const {
   try {
-    if (storage::is_remote(folder_) || foregrounds_.contains(identifier_of(tile_name))) return 0;
+    const auto beside = [&](const Extent3& found) { return found == shape ? 0 : BitVolume::bytes_of(found); };
+    if (const auto known = foregrounds_.find(identifier_of(tile_name)); known != foregrounds_.end())
+      return beside(known->second.shape());
+    if (storage::is_remote(folder_)) return 0;
     const auto file = find_file(tile_name);
-    if (!file) return 0;
-    const Extent3 found = mask_tiff_shape(*file);
-    return found == shape ? 0 : BitVolume::bytes_of(found);
+    return file ? beside(mask_tiff_shape(*file)) : 0;
   } catch (const Error&) {
     return 0;  // what is wrong with the file is told where it is read
   }
@@ -133,7 +140,7 @@ std::optional<BitVolume> MaskCatalog::foreground(const std::string& tile_name, c
   if (is_known) return foreground;
   restrict(foreground);
   const std::string identifier = identifier_of(tile_name);
-  if (is_shared || expected_.contains(identifier)) foregrounds_.emplace(identifier, foreground.clone());
+  if (is_shared || expected_.contains(identifier)) foregrounds_.emplace(identifier, foreground);
   return foreground;
 }
 
@@ -143,7 +150,7 @@ bool MaskCatalog::misses(const std::string& tile_name) const {
 }
 
 void MaskCatalog::adopt(const std::string& tile_name, const BitVolume& foreground) {
-  if (misses(tile_name)) foregrounds_.emplace(identifier_of(tile_name), foreground.clone());
+  if (misses(tile_name)) foregrounds_.emplace(identifier_of(tile_name), foreground);
 }
 
 std::optional<BitVolume> MaskCatalog::raw_mask(const std::string& tile_name) const {
@@ -164,6 +171,10 @@ void MaskCatalog::forget_all_but(std::span<const std::string> tile_locations) {
       return tile_identifier(location_name(tile)) == known.first;
     });
   });
+  std::int64_t bytes = 0;
+  for (const auto& [identifier, mask] : foregrounds_) bytes += mask.bytes();
+  held_ = {};
+  held_ = memory_.reserve("masks of other tiles", bytes);
 }
 
 }  // namespace flatfield::pipeline

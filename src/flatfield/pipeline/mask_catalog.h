@@ -12,6 +12,7 @@
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/execution/memory_budget.h"
 #include "flatfield/execution/process_group.h"
+#include "flatfield/pipeline/packed_mask.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
@@ -41,8 +42,7 @@ class MaskCatalog {
                                                     execution::ProcessGroup& processes);
 
   /// Bytes that are held beside the foreground of a tile while it is made from a file of this machine: its mask, where
-  /// that has another shape. 0 where the foreground is known, or there is no such file
-  /// or none that can be read.
+  /// that has another shape, or the one that is known and has. 0 where there is no such file or none that can be read.
   [[nodiscard]] std::int64_t making_bytes(const std::string& tile_name, const Extent3& shape) const;
 
   /// Whether a tile to come shares the foreground of this one, and none is known.
@@ -55,8 +55,11 @@ class MaskCatalog {
 
   /// Says which tile locations are still to come after the next one.
   void expect(std::span<const std::string> tile_locations);
-  /// Forgets the foregrounds that none of these tile locations, which are still to come, will share.
+  /// Between two tiles: forgets the foregrounds that none of these tile locations, which are still to come, will share,
+  /// and reserves what the others take. Throws Error(kMemory) where there is no room.
   void forget_all_but(std::span<const std::string> tile_locations);
+  /// What is reserved for the foregrounds of tiles to come.
+  [[nodiscard]] std::int64_t kept_bytes() const { return held_.bytes(); }
 
  private:
   /// What is known of a tile, or else is in its file.
@@ -65,14 +68,16 @@ class MaskCatalog {
     bool is_known = false;
   };
   [[nodiscard]] std::optional<Found> find(const std::string& tile_name, const Extent3& shape) const;
+  [[nodiscard]] BitVolume unpacked(const PackedMask& known, const Extent3& shape) const;
   [[nodiscard]] std::vector<std::string> search_local(const std::string& identifier) const;
   [[nodiscard]] std::vector<std::string> search_remote(const std::string& identifier) const;
 
   std::string folder_;
   storage::StoreOpener& stores_;
   execution::MemoryBudget& memory_;
-  std::map<std::string, BitVolume> foregrounds_;  ///< by identifier
-  std::set<std::string> expected_;                ///< identifiers of the tiles to come
+  std::map<std::string, PackedMask> foregrounds_;  ///< by identifier
+  execution::MemoryBudget::Reservation held_;      ///< of those of earlier tiles
+  std::set<std::string> expected_;                 ///< identifiers of the tiles to come
 };
 
 }  // namespace flatfield::pipeline

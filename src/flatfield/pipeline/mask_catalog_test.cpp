@@ -211,12 +211,38 @@ TEST_F(MaskCatalogTest, reserves_a_file_of_another_shape_while_its_mask_is_made)
     EXPECT_EQ(catalog.making_bytes(kTile, level), level == mask.shape() ? 0 : bytes);
     EXPECT_TRUE(foreground(catalog, kTile, Block<float>(level, 1.0F)));
     EXPECT_EQ(catalog.making_bytes("tile_000005_ch_561.zarr", level), 0) << "it is known";
+    EXPECT_EQ(catalog.making_bytes("tile_000005_ch_561.zarr", {1, 1, 1}), BitVolume::bytes_of(level));
     EXPECT_EQ(memory.free_bytes(), limit);
     return memory.peak_bytes();
   };
   EXPECT_EQ(peak_with(mask.shape(), 0), 0) << "it becomes the foreground itself";
   EXPECT_EQ(peak_with({3, 5, 4}, bytes), bytes);
   EXPECT_EQ(error_of([&] { (void)peak_with({3, 5, 4}, bytes - 1); }).code(), ErrorCode::kMemory);
+}
+
+TEST_F(MaskCatalogTest, reserves_what_it_keeps_for_other_tiles_between_the_tiles) {
+  const std::vector<std::string> tiles{"tile_000001_ch_1.zarr", "tile_000002_ch_1.zarr", "tile_000001_ch_2.zarr",
+                                       "tile_000002_ch_2.zarr"};
+  const Extent3 shape{20, 30, 40};
+  execution::MemoryBudget memory(1 << 20);
+  MaskCatalog catalog(folder_.string(), stores_, memory);
+  std::vector<std::int64_t> kept;
+  for (std::size_t i = 0; i < tiles.size(); ++i) {
+    catalog.expect(std::span(tiles).subspan(i + 1));
+    catalog.adopt(tiles[i], BitVolume(shape, true));
+    EXPECT_EQ(catalog.kept_bytes(), kept.empty() ? 0 : kept.back()) << "the tile itself has counted it";
+    catalog.forget_all_but(std::span(tiles).subspan(i + 1));
+    kept.push_back(catalog.kept_bytes());
+    EXPECT_EQ(memory.free_bytes(), memory.limit_bytes() - kept.back());
+  }
+  const std::int64_t one = PackedMask(BitVolume(shape, true)).bytes();
+  EXPECT_EQ(kept, (std::vector<std::int64_t>{one, 2 * one, one, 0}));
+
+  execution::MemoryBudget small(one - 1);
+  MaskCatalog refusing(folder_.string(), stores_, small);
+  refusing.expect(std::span(tiles).subspan(1));
+  refusing.adopt(tiles[0], BitVolume(shape, true));
+  EXPECT_EQ(error_of([&] { refusing.forget_all_but(std::span(tiles).subspan(1)); }).code(), ErrorCode::kMemory);
 }
 
 TEST_F(MaskCatalogTest, needs_no_memory_for_a_file_that_is_not_there_or_cannot_be_read) {

@@ -1,5 +1,7 @@
 #include "flatfield/pipeline/plan.h"
 
+#include <span>
+
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/plan_report.h"
 #include "flatfield/pipeline/run_setup.h"
@@ -15,9 +17,12 @@ std::string plan_document(config::RunConfig& config, report::Log& log, bool json
   setup.read_shared();
   std::string text;
   Json plans = Json::array();
-  for (const std::string& tile : setup.tiles()) {
-    const TilePlan plan = plan_tile(setup.context(), tile, PlanEffort::kProbe);
-    if (setup.context().masks) setup.context().masks->forget_all_but({});
+  const std::vector<std::string>& tiles = setup.tiles();
+  for (std::size_t i = 0; i < tiles.size(); ++i) {
+    const auto to_come = std::span(tiles).subspan(i + 1);
+    if (setup.context().masks) setup.context().masks->expect(to_come);
+    const TilePlan plan = plan_tile(setup.context(), tiles[i], PlanEffort::kProbe);
+    if (setup.context().masks) setup.context().masks->forget_all_but(to_come);
     text += plan_text(plan);
     plans.push_back(plan_json(plan));
   }

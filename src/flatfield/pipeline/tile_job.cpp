@@ -127,8 +127,7 @@ class Job {
     MemoryFacts memory{config_, input_->metadata(), estimation.metadata(), plans_, context_.pool.workers(), fits_,
                        refines_, estimates_};
     note_remote_places(memory, location_, context_.memory.limit_bytes());
-    if (fits_ && estimates_ && context_.masks)
-      memory.mask_file_bytes = context_.masks->making_bytes(name_, spatial(estimation.metadata().shape));
+    if (context_.masks) note_masks(memory, *context_.masks, name_);
     execution::check_needs(tile_needs(memory), context_.memory.limit_bytes());
     std::vector<execution::MemoryBudget::Reservation> held;
     for (const execution::MemoryNeed& need : standing_needs(memory))

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "flatfield/core/bit_volume.h"
+#include "flatfield/pipeline/mask_catalog.h"
 #include "flatfield/pipeline/pass_memory.h"
 #include "flatfield/pipeline/s3_settings.h"
 #include "flatfield/storage/open_store.h"
@@ -59,6 +60,7 @@ StageNeeds stage_of(const std::string& name, const StreamMemory& stream, std::ve
 std::vector<MemoryNeed> all_standing_needs(const MemoryFacts& facts) {
   std::vector<MemoryNeed> standing{process_need(facts.workers)};
   for (MemoryNeed& need : standing_needs(facts)) standing.push_back(std::move(need));
+  if (facts.kept_mask_bytes > 0) standing.push_back({"masks of other tiles", facts.kept_mask_bytes});
   return standing;
 }
 
@@ -109,6 +111,13 @@ void note_remote_places(MemoryFacts& facts, const std::string& tile_location, st
   facts.queue_bytes = static_cast<std::int64_t>(options.queue_bytes);
 }
 
+void note_masks(MemoryFacts& facts, const MaskCatalog& masks, const std::string& tile_name) {
+  facts.kept_mask_bytes = masks.kept_bytes();
+  if (!facts.fits) return;
+  facts.keeps_mask = masks.misses(tile_name);
+  if (facts.learns) facts.mask_file_bytes = masks.making_bytes(tile_name, spatial(facts.estimation.shape));
+}
+
 MemoryNeed finishing_need(const TileOutputs& outputs) {
   // A size and a sum of each object as it was written, its size as it is found, and both once more of a level that is written.
   constexpr std::int64_t kObjectBytes = 40;
@@ -130,9 +139,9 @@ std::vector<MemoryNeed> standing_needs(const MemoryFacts& facts) {
     needs.push_back({"background image", volumes * plane_bytes(corrected.shape)});
   if (!config.skip_flat_field && config.method != "fitting")
     needs.push_back({"flatfield and darkfield", 2 * volumes * plane_bytes(corrected.shape)});
-  // Volumes that share a mask have one each, and one more is kept for the next of them.
-  if (facts.fits)
-    needs.push_back({"mask", (volumes == 1 ? 1 : volumes + 1) * BitVolume::bytes_of(low)});
+  // Volumes that share a mask have one each, and one more is kept for the next of them or for other tiles.
+  const bool keeps = volumes > 1 || facts.keeps_mask;
+  if (facts.fits) needs.push_back({"mask", (volumes + (keeps ? 1 : 0)) * BitVolume::bytes_of(low)});
   needs.push_back({"bookkeeping", bookkeeping_bytes(facts)});
   if (facts.queue_bytes > 0)
     needs.push_back({"write queues", facts.queue_bytes * (1 + (facts.fits ? 1 : 0) + (facts.refines ? 1 : 0))});

@@ -13,6 +13,8 @@
 
 namespace flatfield::pipeline {
 
+class MaskCatalog;
+
 /// What the memory of a run depends on.
 struct MemoryFacts {
   const config::RunConfig& config;
@@ -27,10 +29,15 @@ struct MemoryFacts {
   std::int64_t queue_bytes = 0;   ///< of the queue of objects on their way to S3, per output; 0 where it is local
   bool is_input_remote = false;
   std::int64_t mask_file_bytes = 0;  ///< held beside the mask while that is made (MaskCatalog::making_bytes)
+  bool keeps_mask = false;           ///< for tiles to come
+  std::int64_t kept_mask_bytes = 0;  ///< masks of earlier tiles, which are reserved already
 };
 
 /// Fills in what the memory depends on where the tile or the outputs are remote; `limit_bytes` may be used in all.
 void note_remote_places(MemoryFacts& facts, const std::string& tile_location, std::int64_t limit_bytes);
+
+/// Fills in what the masks of a run take beside those of the tile itself, which makes one if it `learns` with a mask.
+void note_masks(MemoryFacts& facts, const MaskCatalog& masks, const std::string& tile_name);
 
 /// Memory of the process before it does anything: code, libraries, stacks.
 [[nodiscard]] execution::MemoryNeed process_need(int workers);

@@ -134,8 +134,7 @@ class Planner {
     MemoryFacts facts{config_, input_.metadata(), estimation_.metadata(), outputs_, context_.pool.workers(), fits_,
                       refines_, !model_};
     note_remote_places(facts, location_, context_.memory.limit_bytes());
-    if (fits_ && !model_ && context_.masks)
-      facts.mask_file_bytes = context_.masks->making_bytes(name_, spatial(estimation_.metadata().shape));
+    if (context_.masks) note_masks(facts, *context_.masks, name_);
     return facts;
   }
 

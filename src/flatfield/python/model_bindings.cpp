@@ -15,6 +15,7 @@
 #include "flatfield/python/arrays.h"
 #include "flatfield/python/bindings.h"
 #include "flatfield/python/json_values.h"
+#include "flatfield/python/native_work.h"
 #include "flatfield/python/requests.h"
 #include "flatfield/python/tile_handle.h"
 #include "flatfield/storage/memory_store.h"
@@ -148,7 +149,7 @@ void correct_array(const methods::CorrectionKernel& kernel, const Box3& box, con
                    BlockView<std::uint16_t> out, int workers) {
   py::array keep;
   const BlockView<const T> from = raw_view<T>(raw, keep);
-  const py::gil_scoped_release unlocked;
+  const NativeWork work;
   execution::ThreadPool pool(workers);
   std::vector<methods::CorrectionKernel::Scratch> scratch(static_cast<std::size_t>(workers));
   for_each_part(pool, box, {1, kPartRows, box.end().x}, [&](const Box3& part, int worker) {
@@ -187,7 +188,7 @@ py::array_t<std::uint16_t> correct_block(const Model& model, const py::object& b
   py::array_t<std::uint16_t> corrected = output_array(out, wanted.shape);
   const BlockView<std::uint16_t> view(corrected.mutable_data(), wanted.shape);
   {
-    const py::gil_scoped_release unlocked;
+    const NativeWork work;
     execution::ThreadPool pool(workers);
     const auto source = pipeline::corrected_source(volume, kernel, workers);
     for_each_part(pool, wanted, volume.chunk_shape(), [&](const Box3& part, int worker) {

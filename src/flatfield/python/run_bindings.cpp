@@ -2,13 +2,11 @@
 
 #include <exception>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "flatfield/config/synth_config.h"
-#include "flatfield/core/interruption.h"
 #include "flatfield/pipeline/item_share.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/output_place.h"
@@ -24,6 +22,7 @@
 #include "flatfield/python/arrays.h"
 #include "flatfield/python/bindings.h"
 #include "flatfield/python/json_values.h"
+#include "flatfield/python/native_work.h"
 #include "flatfield/python/requests.h"
 #include "flatfield/report/log.h"
 #include "flatfield/storage/open_store.h"
@@ -124,16 +123,13 @@ config::RunStep step_of(const std::string& name) {
 }
 
 /// Runs a step; the run report.
-py::object run(const std::string& step, const py::dict& options, const py::object& on_event, const py::object& on_progress,
-               bool catches_signals) {
+py::object run(const std::string& step, const py::dict& options, const py::object& on_event, const py::object& on_progress) {
   const config::RunConfig config = resolved(options);
   const std::string results = pipeline::results_folder(config.results_dir, pipeline::parse_share(config.part));
   PythonListener listener(on_event, on_progress);
   int exit = 0;
   {
-    const py::gil_scoped_release unlocked;
-    std::optional<CaughtInterruptions> caught;
-    if (catches_signals) caught.emplace();
+    const NativeWork work;
     report::Log log(report::log_level_from_name(config.log_level), listener);
     exit = pipeline::run(config, log, step_of(step));
   }
@@ -148,7 +144,7 @@ py::object plan(const py::dict& options, const py::object& on_event) {
   std::string document;
   int exit = 0;
   {
-    const py::gil_scoped_release unlocked;
+    const NativeWork work;
     report::Log log(report::LogLevel::kWarning, listener);
     exit = pipeline::plan(config, log, true, document);
   }
@@ -163,7 +159,7 @@ py::object verify(const py::object& location, bool quick, bool all, int workers,
   store_options(s3, config);
   pipeline::VerifyReport report;
   {
-    const py::gil_scoped_release unlocked;
+    const NativeWork work;
     storage::StoreOpener stores(pipeline::s3_options(config));
     execution::ThreadPool pool(workers);
     report = pipeline::verify_image(image, {quick, all}, stores, pool);
@@ -178,9 +174,10 @@ py::str synthesize(const py::object& output, const py::dict& options) {
   values["output"] = to_json(output, "output");
   config::SynthConfig config;
   config::read_object(config::synth_table(), values, "", config);
-  const py::gil_scoped_release unlocked;
-  with_errors([&] { pipeline::synthesize(config); });
-  const py::gil_scoped_acquire locked;
+  {
+    const NativeWork work;
+    with_errors([&] { pipeline::synthesize(config); });
+  }
   return py::str(config.output + "/" + config.name);
 }
 
@@ -198,7 +195,7 @@ py::str model_location(const py::dict& options) {
 
 void bind_run(py::module_& module) {
   using namespace pybind11::literals;
-  module.def("_run", &run, "step"_a, "options"_a, "on_event"_a, "on_progress"_a, "catches_signals"_a);
+  module.def("_run", &run, "step"_a, "options"_a, "on_event"_a, "on_progress"_a);
   module.def("_plan", &plan, "options"_a, "on_event"_a);
   module.def("_verify", &verify, "location"_a, "quick"_a, "all"_a, "workers"_a, "s3"_a);
   module.def("_synthesize", &synthesize, "output"_a, "options"_a);

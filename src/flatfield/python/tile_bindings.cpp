@@ -12,6 +12,7 @@
 #include "flatfield/python/arrays.h"
 #include "flatfield/python/bindings.h"
 #include "flatfield/python/json_values.h"
+#include "flatfield/python/native_work.h"
 #include "flatfield/python/requests.h"
 #include "flatfield/python/tile_handle.h"
 #include "flatfield/storage/open_store.h"
@@ -51,7 +52,7 @@ template <class T>
 py::array read_voxels(const ome::Volume& volume, const Box3& box, int workers) {
   Block<T> out(box.shape);
   {
-    const py::gil_scoped_release unlocked;
+    const NativeWork work;
     execution::ThreadPool pool(workers);
     std::vector<zarr::ChunkScratch> scratch(static_cast<std::size_t>(workers));
     for_each_part(pool, box, volume.chunk_shape(), [&](const Box3& part, int worker) {
