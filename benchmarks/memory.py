@@ -54,17 +54,21 @@ def run_planes(table, programs, options):
     count = max(1, options.pairs // 3)
     print(f"== planes: tile {options.planes_shape}, and of 2 and 4 times the planes, 2 workers, {count} runs each", flush=True)
     z, y, x = (int(n) for n in options.planes_shape.split(","))
-    peaks, smallest = {kind: [] for kind in options.kinds}, {kind: [] for kind in options.kinds}
+    from_shards = ["v3 from v3"] if "v3" in options.kinds else []
+    peaks, smallest = {}, {}
     for factor in (1, 2, 4):
         tile = Tile(programs, options.work / "planes", f"{factor * z},{y},{x}")
-        for kind in options.kinds:
-            extra = ["--output-zarr-format", "3" if kind == "v3" else "2", "--memory-limit", "512M"]
-            smallest[kind].append(tile.plan("out", *extra)["smallest_memory_limit_bytes"] / MEBIBYTE)
+        for kind in options.kinds + from_shards:
+            if kind in from_shards:
+                tile.as_v3()
+                tile.remove_v2()
+            extra = ["--output-zarr-format", "2" if kind == "v2" else "3", "--memory-limit", "512M"]
+            smallest.setdefault(kind, []).append(tile.plan("out", *extra)["smallest_memory_limit_bytes"] / MEBIBYTE)
             found = [tile.run("out", *extra).peak_bytes / MEBIBYTE for _ in range(count)]
             print(f"  {factor * z} planes, {kind}: peaks {' '.join(f'{peak:.0f}' for peak in found)} MiB", flush=True)
-            peaks[kind].append(statistics.median(found))
+            peaks.setdefault(kind, []).append(statistics.median(found))
         tile.remove()
-    for kind in options.kinds:
+    for kind in peaks:
         for what, values in (("peak within 512M", peaks[kind]), ("smallest limit that works", smallest[kind])):
             table.add("4", f"{kind}: {what}, with 4 times the planes / with as many", values[2] / values[0], 1.1,
                       " ".join(f"{value:.0f}" for value in values) + " MiB")

@@ -64,7 +64,7 @@ class TilesFailedError(FlatfieldError):
 
 
 class InterruptedRunError(FlatfieldError, KeyboardInterrupt):
-    """A run was asked to stop; the same call goes on with it."""
+    """What was called was asked to stop; the same call goes on with a run."""
 
 
 _CLASSES = {

@@ -19,10 +19,14 @@ def make_tile(folder, name, seed=0):
     return write_tile(folder / "in" / name, counts, CHUNKS, n_levels=4)
 
 
-def run_batch(folder, tiles, *options, cwd=None):
+def write_config(folder, tiles):
     (folder / "run.json").write_text(json.dumps({
         "tile_paths": [str(tile) for tile in tiles], "output": str(folder / "out" / "SPIM.ome.zarr"),
         "mask_dir": str(folder / "masks"), "results_dir": str(folder / "results"), "num_workers": 2}))
+
+
+def run_batch(folder, tiles, *options, cwd=None):
+    write_config(folder, tiles)
     return call("run", "--config", folder / "run.json", *options, cwd=cwd or folder)
 
 
@@ -83,6 +87,23 @@ def test_channels_of_a_tile_share_the_mask_of_the_first(tmp_path):
     masks = [read_volume(tmp_path / "out" / "mask" / "SPIM.ome.zarr" / tile.name) for tile in tiles]
     np.testing.assert_array_equal(masks[0], masks[1])
     assert not masks[0][:, :20].any() and masks[0][:, 20:].any()
+
+
+def test_a_batch_runs_within_the_smallest_limit_of_its_first_tile(tmp_path):
+    """That knows of the mask that is kept for the second, 3 MiB that can hardly be compressed."""
+    shape = (48, 512, 1024)
+    counts, _ = phantom(shape)
+    write_mask(tmp_path / "masks" / "tile_000001_ch_488.tif", np.random.default_rng(1).random(shape) < 0.6)
+    tiles = [write_tile(tmp_path / "in" / f"tile_000001_ch_{channel}.zarr", counts, (16, 128, 128), n_levels=1)
+             for channel in (488, 561)]
+    options = ["--is-binned", "--background-smoothing-sigma", 0]
+    write_config(tmp_path, tiles)
+    planned = call("plan", "--config", tmp_path / "run.json", "--json", *options, cwd=tmp_path)
+    first, second = (tile["smallest_memory_limit_bytes"] for tile in json.loads(planned.out)["tiles"])
+    assert first >= second + 3 * 2 ** 20
+    made = run_batch(tmp_path, tiles, *options, "--memory-limit", first)
+    assert made.code == 0, made.err
+    assert {record["status"] for record in records(tmp_path).values()} == {"corrected"}
 
 
 def test_tiles_are_taken_from_the_first_tile_list(tmp_path):

@@ -223,10 +223,40 @@ def test_an_interrupt_ends_what_takes_long(endless_tile, call_it):
     before = signal.getsignal(signal.SIGINT)
     timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(errors.InterruptedRunError):
+    with pytest.raises(KeyboardInterrupt):
         call_it(endless_tile)
     timer.join()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interrupt_that_comes_too_late_is_not_lost(tile):
+    """Each call has one piece of work, and most of the time is spent within one."""
+    image = flatfield.open_tile(tile)
+    timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        for _ in range(10 ** 5):
+            image.read((slice(0, 4), slice(0, 4), slice(0, 4)))
+    timer.join()
+
+
+def test_a_signal_that_is_ignored_stays_ignored(tile):
+    program = f"""
+import signal, threading, os
+import support.module
+flatfield = support.module.flatfield
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+image = flatfield.open_tile({str(tile)!r})
+stop = threading.Event()
+sender = threading.Thread(target=lambda: [os.kill(os.getpid(), signal.SIGINT) or stop.wait(0.001) for _ in range(200)])
+sender.start()
+while sender.is_alive():
+    image.read()
+print("went on")
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+                            cwd=os.path.dirname(__file__))
+    assert result.stdout == "went on\n", result.stderr
 
 
 def test_runs_in_threads_do_not_disturb_each_other(tile, corrected, tmp_path):

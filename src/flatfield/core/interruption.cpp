@@ -12,48 +12,60 @@ std::atomic<bool> g_requested{false};
 std::atomic<int> g_scopes{0};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may not wait");
 
+/// What SIGINT and SIGTERM did before they were caught; the default where that is not of interest.
+struct sigaction g_interrupt_before {};
+struct sigaction g_terminate_before {};
+
 extern "C" void note_interruption(int signal) {
   if (!g_requested.exchange(true)) return;
-  std::signal(signal, SIG_DFL);
+  ::sigaction(signal, signal == SIGINT ? &g_interrupt_before : &g_terminate_before, nullptr);
   std::raise(signal);
+}
+
+void note(int signal) {
+  struct sigaction action {};
+  action.sa_handler = note_interruption;
+  // What was begun is brought to its end, so what was waited for is waited for again.
+  action.sa_flags = SA_RESTART;
+  ::sigaction(signal, &action, nullptr);
+}
+
+void note_unless_ignored(int signal, struct sigaction& before) {
+  ::sigaction(signal, nullptr, &before);
+  if (before.sa_handler != SIG_IGN) note(signal);
 }
 
 }  // namespace
 
 void catch_interruptions() {
-  struct sigaction action {};
-  action.sa_handler = note_interruption;
-  // What was begun is brought to its end, so what was waited for is waited for again.
-  action.sa_flags = SA_RESTART;
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
+  note(SIGINT);
+  note(SIGTERM);
 }
 
-struct CaughtInterruptions::Handlers {
-  struct sigaction interrupt {};
-  struct sigaction terminate {};
-};
-
-CaughtInterruptions::CaughtInterruptions() {
-  if (g_scopes++ > 0) return;
-  before_ = std::make_unique<Handlers>();
-  ::sigaction(SIGINT, nullptr, &before_->interrupt);
-  ::sigaction(SIGTERM, nullptr, &before_->terminate);
-  catch_interruptions();
+CaughtInterruptions::CaughtInterruptions() : is_outermost_(g_scopes++ == 0) {
+  if (!is_outermost_) return;
+  note_unless_ignored(SIGINT, g_interrupt_before);
+  note_unless_ignored(SIGTERM, g_terminate_before);
 }
 
 CaughtInterruptions::~CaughtInterruptions() {
   --g_scopes;
-  if (!before_) return;
-  ::sigaction(SIGINT, &before_->interrupt, nullptr);
-  ::sigaction(SIGTERM, &before_->terminate, nullptr);
+  if (!is_outermost_) return;
+  ::sigaction(SIGINT, &g_interrupt_before, nullptr);
+  ::sigaction(SIGTERM, &g_terminate_before, nullptr);
+  g_interrupt_before = {};
+  g_terminate_before = {};
   g_requested = false;
 }
 
 bool interruption_requested() noexcept { return g_requested.load(std::memory_order_relaxed); }
 
+void throw_interrupted() {
+  throw Error(ErrorCode::kInterrupted, "the run was asked to stop", "", "start it again to go on");
+}
+
 void stop_if_interrupted() {
-  if (interruption_requested()) throw Error(ErrorCode::kInterrupted, "the run was asked to stop");
+  if (interruption_requested()) throw_interrupted();
 }
 
 }  // namespace flatfield

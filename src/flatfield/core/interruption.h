@@ -1,7 +1,5 @@
 #pragma once
 
-#include <memory>
-
 namespace flatfield {
 
 /// From now on SIGINT and SIGTERM ask the process to stop where nothing is half done; the second of them ends it at
@@ -9,7 +7,8 @@ namespace flatfield {
 void catch_interruptions();
 
 /// catch_interruptions() as long as it lives, for a program within another: then signals do again what they did before,
-/// and a request is forgotten. Within another one it does nothing.
+/// and a request is forgotten. The second signal does that at once, and a signal that was ignored stays so. Within another
+/// one it does nothing.
 class CaughtInterruptions {
  public:
   CaughtInterruptions();
@@ -18,12 +17,14 @@ class CaughtInterruptions {
   CaughtInterruptions& operator=(const CaughtInterruptions&) = delete;
 
  private:
-  struct Handlers;
-  std::unique_ptr<Handlers> before_;
+  bool is_outermost_;
 };
 
 /// Whether the process has been asked to stop.
 [[nodiscard]] bool interruption_requested() noexcept;
+
+/// Throws Error(kInterrupted).
+[[noreturn]] void throw_interrupted();
 
 /// Throws Error(kInterrupted) if the process has been asked to stop.
 void stop_if_interrupted();

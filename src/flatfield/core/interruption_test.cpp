@@ -44,6 +44,20 @@ TEST(Interruption, is_forgotten_and_handled_as_before_when_it_was_caught_for_a_w
   EXPECT_FALSE(interruption_requested());
   std::raise(SIGTERM);
   EXPECT_EQ(others, 1);
+  {
+    const CaughtInterruptions caught;
+    std::raise(SIGTERM);
+    EXPECT_EQ(others, 1);
+    std::raise(SIGTERM);
+    EXPECT_EQ(others, 2) << "the second is theirs at once";
+    EXPECT_TRUE(interruption_requested());
+  }
+  std::signal(SIGTERM, SIG_IGN);
+  {
+    const CaughtInterruptions caught;
+    std::raise(SIGTERM);
+    EXPECT_FALSE(interruption_requested());
+  }
   std::signal(SIGTERM, before);
 }
 

@@ -44,7 +44,8 @@ class Schedule {
 
   void rethrow() const {
     if (error_) std::rethrow_exception(error_);
-    if (next_item_ < items_.size()) stop_if_interrupted();
+    // Nothing else leaves items, and who asked for it may have taken it back meanwhile.
+    if (next_item_ < items_.size()) throw_interrupted();
   }
 
  private:

@@ -15,10 +15,12 @@ std::string low_resolution_mask_location(const std::string& results_dir, const s
   return join_location(results_dir, tile_name + "_mask_low_res.zarr");
 }
 
-std::optional<BitVolume> read_low_resolution_mask(const std::string& location, storage::StoreOpener& stores) {
+std::optional<BitVolume> read_low_resolution_mask(const std::string& location, storage::StoreOpener& stores,
+                                                  const std::function<void(const Extent3&)>& reserve) {
   const auto store = stores.open(location);
   if (output_state(*store) != OutputState::kFinished) return std::nullopt;
   const ome::Volume volume(zarr::Array::open(store, "0"), {0, 0});
+  reserve(volume.shape());
   BitVolume mask(volume.shape());
   // By rows of chunks: as bytes the whole of it could be larger than all that a run may hold.
   const Extent3 part{volume.chunk_shape().z, volume.chunk_shape().y, volume.shape().x};
@@ -39,7 +41,12 @@ std::optional<BitVolume> read_low_resolution_mask(const std::string& location, s
 void adopt_low_resolution_mask(const std::string& location, const std::string& tile_name, RunContext& context) {
   if (!context.masks->misses(tile_name)) return;
   try {
-    if (const auto mask = read_low_resolution_mask(location, context.stores)) context.masks->adopt(tile_name, *mask);
+    execution::MemoryBudget::Reservation held;
+    const auto mask = read_low_resolution_mask(location, context.stores, [&](const Extent3& shape) {
+      // The mask itself, and as it is kept.
+      held = context.memory.reserve("mask of a finished tile", 2 * BitVolume::bytes_of(shape));
+    });
+    if (mask) context.masks->adopt(tile_name, *mask);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kInterrupted) throw;
     context.log.warning(std::string("the mask of the finished output is not used: ") + error.what());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -14,9 +15,10 @@ namespace flatfield::pipeline {
 /// TILE_mask_low_res.zarr of the results directory: the mask as it was learnt with.
 [[nodiscard]] std::string low_resolution_mask_location(const std::string& results_dir, const std::string& tile_name);
 
-/// The mask that an earlier run left there; none if it has not finished it.
-[[nodiscard]] std::optional<BitVolume> read_low_resolution_mask(const std::string& location,
-                                                                storage::StoreOpener& stores);
+/// The mask that an earlier run left there; none if it has not finished it. `reserve` is told its shape before it takes
+/// memory.
+[[nodiscard]] std::optional<BitVolume> read_low_resolution_mask(const std::string& location, storage::StoreOpener& stores,
+                                                                const std::function<void(const Extent3&)>& reserve);
 
 /// Gives the mask of a tile that is finished already to those to come that share it. Where it cannot be read, they make
 /// their own, which the log says.

@@ -97,7 +97,7 @@ std::optional<MaskCatalog::Found> MaskCatalog::find(const std::string& tile_name
   BitVolume mask = with_local_copy(*file, stores_, [&](const fs::path& path) {
     // A mask of the level's own shape becomes the foreground, which is reserved already.
     return read_mask_tiff(path, [&](const Extent3& found) {
-      if (found != shape) held = memory_.reserve("mask file", BitVolume::bytes_of(found));
+      if (found != shape) held = memory_.reserve("mask of another shape", BitVolume::bytes_of(found));
     });
   });
   try {
@@ -111,7 +111,7 @@ std::optional<MaskCatalog::Found> MaskCatalog::find(const std::string& tile_name
 
 BitVolume MaskCatalog::unpacked(const PackedMask& known, const Extent3& shape) const {
   if (known.shape() == shape) return known.unpacked();
-  const auto held = memory_.reserve("mask of another channel", BitVolume::bytes_of(known.shape()));
+  const auto held = memory_.reserve("mask of another shape", BitVolume::bytes_of(known.shape()));
   return numerics::nearest_resize(known.unpacked().view(), shape);
 }
 

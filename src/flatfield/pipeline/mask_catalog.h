@@ -41,8 +41,9 @@ class MaskCatalog {
                                                     const std::function<void(BitVolume&)>& restrict,
                                                     execution::ProcessGroup& processes);
 
-  /// Bytes that are held beside the foreground of a tile while it is made from a file of this machine: its mask, where
-  /// that has another shape, or the one that is known and has. 0 where there is no such file or none that can be read.
+  /// Bytes that are held beside the foreground of a tile while it is made from a file of this machine: its mask,
+  /// or the one that is known, where that has another shape. Else 0, also where there is no such file or none that can
+  /// be read.
   [[nodiscard]] std::int64_t making_bytes(const std::string& tile_name, const Extent3& shape) const;
 
   /// Whether a tile to come shares the foreground of this one, and none is known.

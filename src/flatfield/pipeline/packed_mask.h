@@ -9,7 +9,7 @@
 namespace flatfield::pipeline {
 
 /// A mask that waits in memory for other channels, compressed: a hundredth of its bits where it is tissue in large
-/// pieces, never more than a part in a thousand above them.
+/// pieces, and hardly more than them in any case.
 class PackedMask {
  public:
   explicit PackedMask(const BitVolume& mask);

@@ -22,7 +22,7 @@ std::string plan_document(config::RunConfig& config, report::Log& log, bool json
     const auto to_come = std::span(tiles).subspan(i + 1);
     if (setup.context().masks) setup.context().masks->expect(to_come);
     const TilePlan plan = plan_tile(setup.context(), tiles[i], PlanEffort::kProbe);
-    if (setup.context().masks) setup.context().masks->forget_all_but(to_come);
+    if (setup.context().masks) setup.context().masks->forget_all_but({});  // of the probe, not of the run
     text += plan_text(plan);
     plans.push_back(plan_json(plan));
   }

@@ -99,7 +99,7 @@ class Job {
   bool is_finished() {
     if (!places_.is_finished()) return false;
     // Other channels of the tile share the mask of the first one, also where that was corrected by an earlier run.
-    if (context_.masks && is_first()) adopt_low_resolution_mask(low_mask_location(), name_, context_);
+    if (context_.masks && estimates_ && is_first()) adopt_low_resolution_mask(low_mask_location(), name_, context_);
     context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
     result_.status = TileStatus::kSkipped;
     result_.reason = "the output was finished already";
@@ -163,7 +163,7 @@ class Job {
         result_.reason = volume.reason;
       }
       if (is_of_this_tile && !volume.quality.is_null()) result_.quality[label(volume.id)] = volume.quality;
-      if (context_.masks && volume.learned.correction.mask)
+      if (context_.masks && estimates_ && volume.learned.correction.mask)
         context_.masks->adopt(name_, *volume.learned.correction.mask);
     }
   }

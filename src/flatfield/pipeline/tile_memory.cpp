@@ -86,7 +86,7 @@ std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t limit_byte
     if (learning.resident)
       all.back().needs.push_back({"estimation level", spatial(facts.estimation.shape).volume() *
                                                           static_cast<std::int64_t>(size_of(facts.estimation.dtype))});
-    all.back().needs.push_back({"mask file", facts.mask_file_bytes});
+    all.back().needs.push_back({"mask of another shape", facts.mask_file_bytes});
   }
   const auto add = [&](const std::string& name, const OutputPlan& plan, std::int64_t source_bytes) {
     const StreamMemory stream = stream_memory(plan, source_bytes, facts.workers, facts.part_bytes, stored_share);
@@ -113,9 +113,9 @@ void note_remote_places(MemoryFacts& facts, const std::string& tile_location, st
 
 void note_masks(MemoryFacts& facts, const MaskCatalog& masks, const std::string& tile_name) {
   facts.kept_mask_bytes = masks.kept_bytes();
-  if (!facts.fits) return;
+  if (!facts.fits || !facts.learns) return;
   facts.keeps_mask = masks.misses(tile_name);
-  if (facts.learns) facts.mask_file_bytes = masks.making_bytes(tile_name, spatial(facts.estimation.shape));
+  facts.mask_file_bytes = masks.making_bytes(tile_name, spatial(facts.estimation.shape));
 }
 
 MemoryNeed finishing_need(const TileOutputs& outputs) {

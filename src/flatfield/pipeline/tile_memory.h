@@ -29,7 +29,7 @@ struct MemoryFacts {
   std::int64_t queue_bytes = 0;   ///< of the queue of objects on their way to S3, per output; 0 where it is local
   bool is_input_remote = false;
   std::int64_t mask_file_bytes = 0;  ///< held beside the mask while that is made (MaskCatalog::making_bytes)
-  bool keeps_mask = false;           ///< for tiles to come
+  bool keeps_mask = false;           ///< that it learns, for tiles to come
   std::int64_t kept_mask_bytes = 0;  ///< masks of earlier tiles, which are reserved already
 };
 

@@ -86,6 +86,8 @@ class Planner {
     level_0_ = stored_size(input_, most, config_.s3_concurrency);
     if (learns_ || config::writes_report(config_)) low_ = stored_size(estimation_, most, config_.s3_concurrency);
     plan.level_0_bytes = level_0_.bytes;
+    // Before the probe, which makes a mask.
+    const LearnPlan learning = learning_plan(memory, plan.memory_limit_bytes);
     plan.memory = expected_needs(memory, plan.memory_limit_bytes, std::min(1.0, stored_share()));
     plan.sizes_are_estimates = level_0_.is_estimate || low_.is_estimate;
     if (effort == PlanEffort::kProbe || is_large()) {
@@ -93,7 +95,7 @@ class Planner {
                           places_.corrected + ".plan");
       plan.is_probed = true;
     }
-    if (learns_) add_learning(plan);
+    if (learns_) add_learning(plan, learning);
     if (config::writes_report(config_)) add_report(plan);
     add_correcting(plan);
     if (fits_) add_mask(plan);
@@ -186,11 +188,10 @@ class Planner {
     return need;
   }
 
-  void add_learning(TilePlan& plan) {
+  void add_learning(TilePlan& plan, const LearnPlan& learning) {
     StagePlan stage;
     stage.name = "learn";
     // A level that is not kept in memory is read in every pass.
-    const LearnPlan learning = learning_plan(memory_facts(), context_.memory.limit_bytes());
     const std::int64_t reads = learning.resident ? 1 : learning.passes;
     stage.objects_read = low_.objects * reads;
     stage.bytes_read = low_.bytes * reads;

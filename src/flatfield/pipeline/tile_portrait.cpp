@@ -98,11 +98,12 @@ class PortraitPass {
     std::atomic<std::int64_t> next{0};
     context.pool.run_on_all([&](int worker) {
       Memory memory;
-      for (std::int64_t i = next++; i < grid.volume() && !interruption_requested(); i = next++)
+      for (std::int64_t i = next++; i < grid.volume(); i = next++) {
+        stop_if_interrupted();
         visit(tile_box(unravel(i, grid), volume_.chunk_shape(), shape), memory,
               tallies_[static_cast<std::size_t>(worker)]);
+      }
     });
-    stop_if_interrupted();
     for (std::size_t i = 1; i < workers; ++i) tallies_[0].add(tallies_[i]);
     hand_over();
   }

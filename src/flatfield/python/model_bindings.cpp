@@ -149,12 +149,13 @@ void correct_array(const methods::CorrectionKernel& kernel, const Box3& box, con
                    BlockView<std::uint16_t> out, int workers) {
   py::array keep;
   const BlockView<const T> from = raw_view<T>(raw, keep);
-  const NativeWork work;
-  execution::ThreadPool pool(workers);
-  std::vector<methods::CorrectionKernel::Scratch> scratch(static_cast<std::size_t>(workers));
-  for_each_part(pool, box, {1, kPartRows, box.end().x}, [&](const Box3& part, int worker) {
-    const Box3 inner{part.origin - box.origin, part.shape};
-    kernel.apply<T>(part, from.sub(inner), out.sub(inner), scratch[static_cast<std::size_t>(worker)]);
+  native_work([&] {
+    execution::ThreadPool pool(workers);
+    std::vector<methods::CorrectionKernel::Scratch> scratch(static_cast<std::size_t>(workers));
+    for_each_part(pool, box, {1, kPartRows, box.end().x}, [&](const Box3& part, int worker) {
+      const Box3 inner{part.origin - box.origin, part.shape};
+      kernel.apply<T>(part, from.sub(inner), out.sub(inner), scratch[static_cast<std::size_t>(worker)]);
+    });
   });
 }
 
@@ -187,8 +188,7 @@ py::array_t<std::uint16_t> correct_block(const Model& model, const py::object& b
                                                 ": take model.resized(shape)");
   py::array_t<std::uint16_t> corrected = output_array(out, wanted.shape);
   const BlockView<std::uint16_t> view(corrected.mutable_data(), wanted.shape);
-  {
-    const NativeWork work;
+  native_work([&] {
     execution::ThreadPool pool(workers);
     const auto source = pipeline::corrected_source(volume, kernel, workers);
     for_each_part(pool, wanted, volume.chunk_shape(), [&](const Box3& part, int worker) {
@@ -196,7 +196,7 @@ py::array_t<std::uint16_t> correct_block(const Model& model, const py::object& b
       source->read(part, into, worker);
       source->finish(part, into, worker);
     });
-  }
+  });
   return corrected;
 }
 

@@ -2,32 +2,25 @@
 
 #include <pybind11/pybind11.h>
 
-#include <optional>
-
 #include "flatfield/core/interruption.h"
 
 namespace flatfield::python {
 
-/// Without Python's lock as long as it lives. In Python's main thread Ctrl-C then asks what runs to stop, as
-/// Error(kInterrupted) between two items; in other threads signals stay Python's, which only its main thread may be
-/// interrupted by.
-class NativeWork {
- public:
-  NativeWork() {
-    if (is_main_) caught_.emplace();
+/// Does work of the library without Python's lock. In Python's main thread, where alone it handles signals, Ctrl-C and
+/// SIGTERM ask all that the library does, in all threads, to stop between two pieces of work, as Error(kInterrupted); the
+/// second of them is Python's again.
+template <class Work>
+void native_work(Work work) {
+  const auto threading = pybind11::module_::import("threading");
+  const bool is_main = threading.attr("current_thread")().is(threading.attr("main_thread")());
+  const pybind11::gil_scoped_release unlocked;
+  if (!is_main) {
+    work();
+    return;
   }
-  NativeWork(const NativeWork&) = delete;
-  NativeWork& operator=(const NativeWork&) = delete;
-
- private:
-  static bool is_in_main_thread() {
-    const auto threading = pybind11::module_::import("threading");
-    return threading.attr("current_thread")().is(threading.attr("main_thread")());
-  }
-
-  bool is_main_ = is_in_main_thread();
-  pybind11::gil_scoped_release unlocked_;
-  std::optional<CaughtInterruptions> caught_;
-};
+  const CaughtInterruptions caught;
+  work();
+  stop_if_interrupted();  // what came too late to stop anything must not be lost
+}
 
 }  // namespace flatfield::python

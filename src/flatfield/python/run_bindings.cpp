@@ -80,8 +80,7 @@ class PythonListener : public report::LogListener {
       throw py::error_already_set();
     }
     if (exit == 0) return;
-    if (exit == exit_code(ErrorCode::kInterrupted))
-      throw Error(ErrorCode::kInterrupted, "the run was asked to stop", "", "call it again to go on");
+    if (exit == exit_code(ErrorCode::kInterrupted)) throw_interrupted();
     if (failures_.empty()) throw Error(ErrorCode::kInternal, "the run failed", "", "please report this");
     const auto text = [&](const char* key) { return failures_.front().find(key)->as_string(); };
     if (exit == exit_code(ErrorCode::kTilesFailed))
@@ -128,11 +127,10 @@ py::object run(const std::string& step, const py::dict& options, const py::objec
   const std::string results = pipeline::results_folder(config.results_dir, pipeline::parse_share(config.part));
   PythonListener listener(on_event, on_progress);
   int exit = 0;
-  {
-    const NativeWork work;
+  native_work([&] {
     report::Log log(report::log_level_from_name(config.log_level), listener);
     exit = pipeline::run(config, log, step_of(step));
-  }
+  });
   listener.raise_failure(exit, results);
   storage::StoreOpener stores;
   return from_json(pipeline::read_json(results + "/run_report.json", "run again", stores));
@@ -143,11 +141,10 @@ py::object plan(const py::dict& options, const py::object& on_event) {
   PythonListener listener(on_event, py::none());
   std::string document;
   int exit = 0;
-  {
-    const NativeWork work;
+  native_work([&] {
     report::Log log(report::LogLevel::kWarning, listener);
     exit = pipeline::plan(config, log, true, document);
-  }
+  });
   listener.raise_failure(exit, config.results_dir);
   return from_json(Json::parse(document, "plan"));
 }
@@ -158,12 +155,11 @@ py::object verify(const py::object& location, bool quick, bool all, int workers,
   config::RunConfig config;
   store_options(s3, config);
   pipeline::VerifyReport report;
-  {
-    const NativeWork work;
+  native_work([&] {
     storage::StoreOpener stores(pipeline::s3_options(config));
     execution::ThreadPool pool(workers);
     report = pipeline::verify_image(image, {quick, all}, stores, pool);
-  }
+  });
   using namespace pybind11::literals;
   return py::dict("good"_a = report.problems.empty(), "problems"_a = report.problems, "notes"_a = report.notes,
                   "objects"_a = report.objects, "blocks"_a = report.blocks, "blocks_in_all"_a = report.blocks_in_all);
@@ -174,10 +170,7 @@ py::str synthesize(const py::object& output, const py::dict& options) {
   values["output"] = to_json(output, "output");
   config::SynthConfig config;
   config::read_object(config::synth_table(), values, "", config);
-  {
-    const NativeWork work;
-    with_errors([&] { pipeline::synthesize(config); });
-  }
+  native_work([&] { with_errors([&] { pipeline::synthesize(config); }); });
   return py::str(config.output + "/" + config.name);
 }
 

@@ -51,15 +51,14 @@ namespace {
 template <class T>
 py::array read_voxels(const ome::Volume& volume, const Box3& box, int workers) {
   Block<T> out(box.shape);
-  {
-    const NativeWork work;
+  native_work([&] {
     execution::ThreadPool pool(workers);
     std::vector<zarr::ChunkScratch> scratch(static_cast<std::size_t>(workers));
     for_each_part(pool, box, volume.chunk_shape(), [&](const Box3& part, int worker) {
       volume.read<T>(part, out.view().sub({part.origin - box.origin, part.shape}),
                      scratch[static_cast<std::size_t>(worker)]);
     });
-  }
+  });
   return to_array(std::move(out));
 }
 

@@ -25,9 +25,10 @@ bool is_one_of(std::string_view code, const std::array<std::string_view, N>& cod
 /// Errors of S3 ("Error responses", S3 API reference) that another attempt may not meet, whatever
 /// their HTTP status.
 Verdict judge_by_code(std::string_view code, const HttpAnswer& answer) {
-  constexpr std::array<std::string_view, 8> kOverload{
+  constexpr std::array<std::string_view, 11> kOverload{
       "SlowDown",           "ServiceUnavailable", "Throttling",      "ThrottlingException",
-      "ThrottledException", "RequestThrottled",   "TooManyRequests", "BandwidthLimitExceeded"};
+      "ThrottledException", "RequestThrottled",   "TooManyRequests", "BandwidthLimitExceeded",
+      "SlowDownRead",       "SlowDownWrite",      "ServerBusy"};  // the last three are MinIO's
   constexpr std::array<std::string_view, 8> kPassing{
       "InternalError",  "RequestTimeout", "OperationAborted",          "RequestTimeTooSkewed",
       "IncompleteBody", "BadDigest",      "XAmzContentSHA256Mismatch", "ClientDisconnected"};

@@ -265,7 +265,7 @@ class S3Store final : public Store {
         const int status = answer.http().status;
         if (status == 501 || status == 405 || answer.code() == "NotImplemented") {
           for (const std::string& key : keys) erase_object(key);
-          return;
+          break;
         }
         client_->fail(answer, ErrorCode::kWriteFailed, "remove objects below", where);
       }
