@@ -1,4 +1,5 @@
 """Places that may not be read or written, hold something already, or are full."""
+import json
 import os
 import pathlib
 import resource
@@ -6,12 +7,13 @@ import shutil
 import subprocess
 import tempfile
 
+import numpy as np
 import pytest
 
 from support.program import (BAD_INPUT, OUTPUT_EXISTS, PROGRAM, READ_FAILED, USAGE, WRITE_FAILED, attempt, call,
                              correct, files_below, looks_finished)
 from support.refusal import CHUNKS, NAME, assert_in_order, assert_refused, replace_mask, tile  # noqa: F401
-from support.tiles import phantom_tile
+from support.tiles import phantom_tile, write_tile
 
 # ---------------------------------------------------------------------------------------------
 # Permissions
@@ -185,6 +187,24 @@ def test_output_that_holds_the_input_is_refused(tile, tmp_path, options):
                   cwd=tmp_path)
     assert result.code == USAGE and len(result.error_lines) == 1, result.err
     assert files_below(folder) == before
+
+
+@pytest.mark.parametrize("output, name", [("..", "above"), (".", "here"), ("./", "here"), ("../here/.", "here")])
+def test_output_named_by_dots_goes_beside_the_folder_that_is_meant(tile, tmp_path, output, name):
+    above = tmp_path / "above"
+    (above / "here").mkdir(parents=True)
+    found = call("run", "--zarr", tile, "--output", output, "--mask-dir", tile.parent / "masks", cwd=above / "here")
+    assert found.code == 0, found.err
+    image = above if name == "above" else above / "here"
+    assert looks_finished(image / NAME)
+    assert looks_finished(image.parent / "mask" / name / NAME)
+
+
+def test_tile_without_channels_is_refused(tmp_path):
+    empty = write_tile(tmp_path / NAME, np.zeros((8, 8, 8), np.uint16), (8, 8, 8))
+    document = json.loads((empty / "0/.zarray").read_text())
+    (empty / "0/.zarray").write_text(json.dumps({**document, "shape": [1, 0, 8, 8, 8]}))
+    assert_refused(attempt(empty, tmp_path / "run", "--skip-flat-field", "--res", 0, masks=False), BAD_INPUT, "holds no voxels")
 
 
 @pytest.mark.parametrize("results", [NAME, f"{NAME}/results"])

@@ -89,6 +89,15 @@ def test_channels_of_a_tile_share_the_mask_of_the_first(tmp_path):
     assert not masks[0][:, :20].any() and masks[0][:, 20:].any()
 
 
+def test_a_blank_channel_has_no_mask_to_share(tmp_path):
+    counts, mask = phantom(SHAPE)
+    write_mask(tmp_path / "masks" / "tile_000001_ch_405.tif", mask[::2, ::2, ::2])
+    tiles = [write_tile(tmp_path / "in" / name, array, CHUNKS, n_levels=4)
+             for name, array in [("tile_000001_ch_405.zarr", np.zeros_like(counts)), ("tile_000001_ch_488.zarr", counts)]]
+    assert run_batch(tmp_path, tiles).code == 0
+    assert [records(tmp_path)[tile.name]["status"] for tile in tiles] == ["background_only", "corrected"]
+
+
 def test_a_batch_runs_within_the_smallest_limit_of_its_first_tile(tmp_path):
     """That knows of the mask that is kept for the second, 3 MiB that can hardly be compressed."""
     shape = (48, 512, 1024)

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -257,6 +258,31 @@ print("went on")
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
                             cwd=os.path.dirname(__file__))
     assert result.stdout == "went on\n", result.stderr
+
+
+@pytest.mark.parametrize("what", ["tile", "chunk"])
+def test_a_tile_that_vanishes_while_it_is_corrected_is_an_error_and_nothing_looks_finished(what, tile, corrected, tmp_path):
+    mine = tmp_path / os.path.basename(tile)
+    shutil.copytree(tile, mine)
+    options = {**options_for(tile, tmp_path), "zarr": mine}
+    taken = mine if what == "tile" else mine / "0/0/0/5/3/2"
+    away = tmp_path / "away"
+
+    def take(stage, done, total):
+        if not away.exists():
+            os.rename(taken, away)
+
+    with pytest.raises(errors.FlatfieldError, match="vanished" if what == "tile" else "changed while"):
+        flatfield.run(progress=take, **options)
+    image = image_of(tmp_path, tile)
+    assert "multiscales" not in json.loads((image / ".zattrs").read_text() if (image / ".zattrs").exists() else "{}")
+    os.rename(away, taken)
+    if what == "chunk":
+        with pytest.raises(errors.OutputExistsError):
+            flatfield.run(**options)
+        options["overwrite"] = True
+    assert flatfield.run(**options)["tiles"][0]["status"] == "corrected"
+    assert contents(image) == contents(image_of(corrected[0], tile))
 
 
 def test_runs_in_threads_do_not_disturb_each_other(tile, corrected, tmp_path):

@@ -183,6 +183,39 @@ def test_objects_that_were_lost_after_they_were_noted_are_made_again(tile, whole
     assert_same_as(whole[0], tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["items/*/t0_c0/level_0/*.json", "t0_c0_carry_*/0/0/0", "model.npz"])
+def test_scratch_objects_that_were_lost_are_made_again(kind, tile, whole, tmp_path):
+    """Names without content, as after a power failure without --sync."""
+    assert start(words(tile), tmp_path, "carry.written:1")[0] == -signal.SIGKILL
+    scratch = tmp_path / "out/SPIM.ome.zarr" / NAME / ".exaspim_flatfield_scratch"
+    lost = sorted(scratch.glob(kind))[0]
+    lost.write_bytes(b"")
+    code, err = start(words(tile), tmp_path)
+    if kind == "model.npz":
+        assert code == 0 and "learnt again" in err, err
+    else:
+        assert code != 0 and "start the same command again" in err, err
+        assert not looks_finished(tmp_path / "out/SPIM.ome.zarr" / NAME)
+        code, err = start(words(tile), tmp_path)
+        assert code == 0, err
+    assert_same_as(whole[0], tmp_path)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("point", ["clear.begun:1", "clear.scratch:1", "clear.begun:2", "clear.scratch:2"])
+def test_an_output_whose_removal_was_interrupted_can_be_overwritten_and_does_not_look_finished(point, zarr_format, tile, tmp_path):
+    options = ["--output-zarr-format", zarr_format]
+    assert start(words(tile, *options), tmp_path)[0] == 0
+    assert start(words(tile, *options, "--overwrite"), tmp_path, point)[0] == -signal.SIGKILL
+    assert not looks_finished(tmp_path / "out/SPIM.ome.zarr" / NAME)
+    code, err = start(words(tile, *options), tmp_path)
+    assert code == OUTPUT_EXISTS and "was being removed" in err and "--overwrite" in err
+    code, err = start(words(tile, *options, "--overwrite"), tmp_path)
+    assert code == 0, err
+    for kind in ("", "mask"):
+        assert call("verify", "--all", tmp_path / "out" / kind / "SPIM.ome.zarr" / NAME, cwd=tmp_path).code == 0
+
+
 def test_a_second_start_of_a_batch_does_only_the_bad_tile_again(tmp_path):
     tiles = [phantom_tile(tmp_path / "in", (24, 40, 40), (16, 16, 16), n_levels=4, name=f"tile_{i:06}_ch_488.zarr")
              for i in range(3)]

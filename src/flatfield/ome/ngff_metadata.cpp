@@ -38,29 +38,31 @@ Members members_of(const Json& group_attributes) {
 constexpr std::array<std::string_view, 8> kMembers{
     "multiscales", "omero", "labels", "plate", "well", "image-label", "bioformats2raw.layout", "series"};
 
-/// Attributes of a group of any version as versions before 0.5 write them: side by side.
-Json without_ome(const Json& group_attributes) {
-  Json attributes = group_attributes.is_null() ? Json::object() : group_attributes;
-  const Json* ome = attributes.find("ome");
-  if (ome == nullptr || !ome->is_object()) return attributes;
-  const Json members = *ome;
-  attributes.erase("ome");
-  for (const auto& [key, member] : members.as_object())
-    if (key != "version") attributes[key] = member;
-  return attributes;
+bool is_ngff(std::string_view key) {
+  return std::find(kMembers.begin(), kMembers.end(), key) != kMembers.end();
 }
 
-/// Parts attributes into those of others and the members of NGFF 0.5, which have no version of their own.
-std::pair<Json, Json> split_members(Json attributes) {
-  Json members;
-  members["version"] = "0.5";
-  for (const std::string_view key : kMembers)
-    if (const Json* member = attributes.find(key)) {
-      members[key] = *member;
-      if (member->is_object()) members[key].erase("version");
-      attributes.erase(key);
+/// Attributes of a group by who says what.
+struct PartedAttributes {
+  Json ngff = Json::object();    ///< what NGFF names
+  Json in_ome = Json::object();  ///< what others keep in `ome`
+  Json others = Json::object();
+};
+
+PartedAttributes part_attributes(const Json& group_attributes) {
+  PartedAttributes parts;
+  if (group_attributes.is_null()) return parts;
+  for (const auto& [key, value] : members_of(group_attributes).object->as_object())
+    if (is_ngff(key) && !value.is_null()) parts.ngff[key] = value;
+  for (const auto& [key, value] : group_attributes.as_object()) {
+    if (key == "ome" && value.is_object()) {
+      for (const auto& [inner, member] : value.as_object())
+        if (!is_ngff(inner) && inner != "version") parts.in_ome[inner] = member;
+    } else if (!is_ngff(key)) {
+      parts.others[key] = value;
     }
-  return {std::move(attributes), std::move(members)};
+  }
+  return parts;
 }
 
 /// NGFF before 0.3 has no axes: images are t, c, z, y, x. In 0.3 they are plain names.
@@ -123,8 +125,17 @@ void apply_transformations(const ObjectReader& owner, std::size_t ndim, Level& l
         level.translation[i] += values[i];
       }
     }
-    if (type == "scale") level.has_scale = true;
   }
+}
+
+/// Whether the transformations of a dataset say how large its voxels are. One for all levels does not tell them apart.
+bool gives_scale(const ObjectReader& dataset) {
+  if (dataset.optional("coordinateTransformations") == nullptr) return false;
+  const Json::Array& all = dataset.get_array("coordinateTransformations");
+  return std::any_of(all.begin(), all.end(), [](const Json& transformation) {
+    const Json* type = transformation.find("type");
+    return type != nullptr && type->is_string() && type->as_string() == "scale";
+  });
 }
 
 Json axes_json(const std::vector<Axis>& axes) {
@@ -216,6 +227,7 @@ Multiscale read_multiscale(const Json& group_attributes, const std::string& wher
     level.translation.assign(ndim, 0.0);
     apply_transformations(dataset, ndim, level);
     apply_transformations(image, ndim, level);
+    level.has_scale = gives_scale(dataset);
     multiscale.levels.push_back(std::move(level));
   }
   if (multiscale.levels.empty()) image.fail("datasets", "the list is empty");
@@ -236,20 +248,27 @@ Json write_group_attributes(const Multiscale& multiscale, const Downscaler& down
   image["metadata"]["method"] = downscaler.method;
   image["metadata"]["kwargs"] = downscaler.arguments;
 
-  const Json images(Json::Array{std::move(image)});
-  const auto complete = [&](Json& members) {
-    members["multiscales"] = images;
-    if (members.find("omero") == nullptr)
-      members["omero"] = default_omero(multiscale.name, channels, display_maximum);
-  };
+  PartedAttributes parts = part_attributes(inherited);
+  parts.ngff["multiscales"] = Json(Json::Array{std::move(image)});
+  if (parts.ngff.find("omero") == nullptr)
+    parts.ngff["omero"] = default_omero(multiscale.name, channels, display_maximum);
+  Json attributes = std::move(parts.others);
   if (!is_v3) {
-    Json attributes = without_ome(inherited);
-    complete(attributes);
+    // Versions before 0.5 keep all side by side; what stands there already stays.
+    for (const Json* object : {&parts.ngff, &parts.in_ome})
+      for (const auto& [key, value] : object->as_object())
+        if (attributes.find(key) == nullptr) attributes[key] = value;
     return attributes;
   }
-  auto [attributes, members] = split_members(without_ome(inherited));
-  complete(members);
-  attributes["ome"] = std::move(members);
+  Json ome;
+  ome["version"] = "0.5";
+  for (const std::string_view key : kMembers)
+    if (const Json* member = parts.ngff.find(key)) {
+      ome[key] = *member;
+      if (member->is_object()) ome[key].erase("version");  // that of the group holds for all
+    }
+  for (const auto& [key, value] : parts.in_ome.as_object()) ome[key] = value;
+  attributes["ome"] = std::move(ome);
   return attributes;
 }
 

@@ -20,7 +20,7 @@ struct Level {
   std::string path;
   std::vector<double> scale;
   std::vector<double> translation;  ///< zeros where the metadata give none
-  bool has_scale = false;           ///< the metadata gave a scale
+  bool has_scale = false;           ///< the metadata gave a scale of its own
 };
 
 /// An image pyramid as NGFF metadata describe it.

@@ -103,7 +103,14 @@ TEST(ReadMultiscale, applies_those_of_the_whole_image_after_those_of_the_level) 
       transformations(
           R"([{"type": "scale", "scale": [3, 1, 1]}, {"type": "translation", "translation": [0, 0, 7]}])")));
   EXPECT_EQ(m.levels[0].scale, (Numbers{6, 2, 2}));
+  EXPECT_TRUE(m.levels[0].has_scale);
   EXPECT_EQ(m.levels[0].translation, (Numbers{3, 1, 8}));
+}
+
+TEST(ReadMultiscale, a_scale_of_the_whole_image_is_none_of_a_level) {
+  const Multiscale m = read(image("", transformations(R"([{"type": "scale", "scale": [3, 1, 1]}])")));
+  EXPECT_EQ(m.levels[0].scale, (Numbers{3, 1, 1}));
+  EXPECT_FALSE(m.levels[0].has_scale) << "it does not tell levels apart";
 }
 
 TEST(ReadMultiscale, finds_axes_and_levels_by_name) {
@@ -227,6 +234,20 @@ TEST(WriteGroupAttributes, keep_those_of_the_input_but_its_multiscales) {
   EXPECT_EQ(*attributes.find("acquisition"), *inherited.find("acquisition"));
   EXPECT_EQ(*attributes.find("omero"), *inherited.find("omero"));
   EXPECT_EQ(*attributes.find("multiscales")->as_array().at(0).find("name"), Json("tile_1_ch_488"));
+}
+
+TEST(WriteGroupAttributes, lose_nothing_that_others_wrote) {
+  const Json inherited = Json::parse(
+      R"({"mine": 1, "ome": {"version": "0.5", "mine": 2, "theirs": 3, "omero": null, "multiscales": []}})", "");
+  const Json v3 = write_group_attributes(example(), kDownscaler, inherited, 1, 255.0, 3);
+  EXPECT_EQ(v3.find("mine")->as_int64(), 1);
+  EXPECT_EQ(v3.find("ome")->find("mine")->as_int64(), 2);
+  EXPECT_EQ(v3.find("ome")->find("theirs")->as_int64(), 3);
+  EXPECT_TRUE(v3.find("ome")->find("omero")->is_object()) << "null is none";
+  const Json v2 = write_group_attributes(example(), kDownscaler, inherited, 1, 255.0, 2);
+  EXPECT_EQ(v2.find("mine")->as_int64(), 1) << "what stands there stays";
+  EXPECT_EQ(v2.find("theirs")->as_int64(), 3);
+  EXPECT_EQ(v2.find("ome"), nullptr);
 }
 
 TEST(WriteGroupAttributes, build_display_settings_where_there_are_none) {

@@ -41,9 +41,12 @@ class Tile {
   /// Shape (z, y, x) of a level.
   [[nodiscard]] Extent3 spatial_shape(const std::string& key) const;
 
-  /// Scale and translation of a level along t, c, z, y, x (1 and 0 for an axis the tile does not have).
+  /// Scale and translation of a level along t, c, z, y, x (1 and 0 for an axis the tile does not have), in the units of
+  /// an output; the numbers as they are where the unit of an axis is missing or none of NGFF's.
   [[nodiscard]] std::vector<double> output_scale(const Level& level) const;
   [[nodiscard]] std::vector<double> output_translation(const Level& level) const;
+  /// Names of the axes whose units are none of NGFF's, or of another kind of axis.
+  [[nodiscard]] std::vector<std::string> axes_of_unknown_unit() const;
 
  private:
   Tile(std::shared_ptr<storage::Store> store, Json attributes, Multiscale multiscale);

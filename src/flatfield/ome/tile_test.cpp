@@ -103,6 +103,20 @@ TEST_F(TileTest, gives_each_volume_by_its_time_and_channel) {
   EXPECT_EQ(volume.chunk_index({0, 0, 0}), (std::vector<std::int64_t>{0, 2, 0, 0, 0}));
 }
 
+TEST_F(TileTest, gives_sizes_in_the_units_of_an_output) {
+  Json attributes = Json::parse(R"({"multiscales": [{"axes": [
+      {"name": "t", "type": "time", "unit": "second"}, {"name": "z", "type": "space", "unit": "millimeter"},
+      {"name": "y", "type": "space", "unit": "nanometer"}, {"name": "x", "type": "space", "unit": "pixel"}],
+    "datasets": [{"path": "0", "coordinateTransformations": [
+      {"type": "scale", "scale": [0.5, 0.001, 748, 3]}, {"type": "translation", "translation": [2, 0.25, 1000, 7]}]}]}]})", "");
+  zarr::write_group(*store_, "", 2);
+  zarr::write_group_attributes(*store_, "", 2, attributes);
+  const Tile tile = Tile::open(store_);
+  EXPECT_EQ(tile.output_scale(tile.level("0")), (Numbers{500, 1, 1, 0.748, 3}));
+  EXPECT_EQ(tile.output_translation(tile.level("0")), (Numbers{2000, 0, 250, 1, 7}));
+  EXPECT_EQ(tile.axes_of_unknown_unit(), std::vector<std::string>{"x"});
+}
+
 TEST_F(TileTest, refuses_times_and_channels_that_it_does_not_have) {
   write_image("ctzyx", {"0"});
   write_array("0", {3, 5, 2, 2, 2});

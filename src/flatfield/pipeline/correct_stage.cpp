@@ -5,6 +5,7 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/stage_clock.h"
+#include "flatfield/zarr/group.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -21,13 +22,15 @@ class CorrectedSource : public VoxelSource<std::uint16_t> {
 
   void read(const Box3& box, BlockView<std::uint16_t> out, int worker) override {
     Memory& mine = memory_[static_cast<std::size_t>(worker)];
+    bool is_stored = false;
     if constexpr (kInPlace) {
-      input_.read<T>(box, out, mine.chunk);
+      is_stored = input_.read<T>(box, out, mine.chunk);
     } else {
       if (mine.raw.size() < box.shape.volume()) mine.raw = Block<T>(box.shape);
       mine.box = box;
-      input_.read<T>(box, {mine.raw.data(), box.shape}, mine.chunk);
+      is_stored = input_.read<T>(box, {mine.raw.data(), box.shape}, mine.chunk);
     }
+    if (!is_stored) require_level();
   }
 
   void finish(const Box3& slab, BlockView<std::uint16_t> out, int worker) override {
@@ -44,6 +47,14 @@ class CorrectedSource : public VoxelSource<std::uint16_t> {
  private:
   /// Voxels of one size are decoded to where they are corrected: half as much memory for the cache to hold.
   static constexpr bool kInPlace = std::is_same_v<T, std::uint16_t>;
+
+  /// A chunk that is not there is one of the fill value, unless the whole tile was moved away, or its disk.
+  void require_level() const {
+    const zarr::Array& level = input_.array();
+    if (!zarr::find_node(*level.shared_store(), level.path()))
+      throw Error(ErrorCode::kReadFailed, "the tile vanished while it was read", level.describe(),
+                  "bring it back, and start the same command again");
+  }
 
   struct Memory {
     Block<T> raw;  ///< of `box`, where they are not in place

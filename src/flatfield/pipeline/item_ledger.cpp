@@ -29,6 +29,7 @@ std::set<std::int64_t> ItemLedger::done(const std::string& pass) const {
 }
 
 void ItemLedger::note(const std::string& pass, std::int64_t item, const std::vector<WrittenObject>& objects) {
+  if (check_) check_();
   Json entry;
   Json& rows = entry["level_number_bytes_crc32c"];
   rows = Json::array();
@@ -37,22 +38,27 @@ void ItemLedger::note(const std::string& pass, std::int64_t item, const std::vec
   storage::put_text(*store_, key(pass, item), entry.dump() + "\n");
 }
 
-std::vector<WrittenObject> ItemLedger::objects(const std::string& pass, std::int64_t item) const {
-  const std::string where = store_->describe(key(pass, item));
+std::optional<std::vector<WrittenObject>> ItemLedger::objects(const std::string& pass, std::int64_t item) const {
   const auto text = storage::get_text(*store_, key(pass, item));
-  if (!text) throw Error(ErrorCode::kBadInput, "the entry of an item that is done is gone", where, "start again");
-  std::vector<WrittenObject> objects;
-  const Json entry = Json::parse(*text, where);
-  for (const Json& row : ObjectReader(entry, where).get_array("level_number_bytes_crc32c")) {
-    const bool good = row.is_array() && row.as_array().size() == 4 &&
-                      std::all_of(row.as_array().begin(), row.as_array().end(),
-                                  [](const Json& number) { return number.is_integer() && number.as_double() >= 0; });
-    if (!good) throw Error(ErrorCode::kBadInput, "the entry of an item is damaged", where, "remove it, and start again");
-    const Json::Array& numbers = row.as_array();
-    objects.push_back({static_cast<int>(numbers[0].as_int64()), numbers[1].as_int64(), numbers[2].as_uint64(),
-                       static_cast<std::uint32_t>(numbers[3].as_uint64())});
+  if (!text) return std::nullopt;
+  try {
+    std::vector<WrittenObject> objects;
+    const std::string where = describe(pass, item);
+    const Json entry = Json::parse(*text, where);
+    for (const Json& row : ObjectReader(entry, where).get_array("level_number_bytes_crc32c")) {
+      const bool good = row.is_array() && row.as_array().size() == 4 &&
+                        std::all_of(row.as_array().begin(), row.as_array().end(),
+                                    [](const Json& number) { return number.is_integer() && number.as_double() >= 0; });
+      if (!good) return std::nullopt;
+      const Json::Array& numbers = row.as_array();
+      objects.push_back({static_cast<int>(numbers[0].as_int64()), numbers[1].as_int64(), numbers[2].as_uint64(),
+                         static_cast<std::uint32_t>(numbers[3].as_uint64())});
+    }
+    return objects;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kBadInput) throw;
+    return std::nullopt;
   }
-  return objects;
 }
 
 void ItemLedger::forget(const std::string& pass, std::int64_t item) { store_->erase(key(pass, item)); }

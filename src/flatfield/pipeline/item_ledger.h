@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -42,17 +44,21 @@ class WrittenObjects {
 /// there, whenever a process is killed. May be used from several threads.
 class ItemLedger {
  public:
-  /// Entries go below `path` in the store of the image.
-  ItemLedger(std::shared_ptr<storage::Store> store, std::string path)
-      : store_(std::move(store)), path_(std::move(path)) {}
+  /// Entries go below `path` in the store of the image. `check` is called before each; what it throws prevents the entry.
+  ItemLedger(std::shared_ptr<storage::Store> store, std::string path, std::function<void()> check = {})
+      : store_(std::move(store)), path_(std::move(path)), check_(std::move(check)) {}
 
   /// The items of a pass that are done. `pass` is a key like "t0_c0/level_3".
   [[nodiscard]] std::set<std::int64_t> done(const std::string& pass) const;
   /// Notes that an item is done. Throws Error(kWriteFailed), also where one of the objects that were put soon could
   /// not be written.
   void note(const std::string& pass, std::int64_t item, const std::vector<WrittenObject>& objects);
-  /// What an item that is done has written. Throws Error(kBadInput) if its entry is damaged, or not there.
-  [[nodiscard]] std::vector<WrittenObject> objects(const std::string& pass, std::int64_t item) const;
+  /// What an item that is done has written; none if its entry is damaged, as by a crash of the machine, or not there.
+  [[nodiscard]] std::optional<std::vector<WrittenObject>> objects(const std::string& pass, std::int64_t item) const;
+  /// Where the entry of an item is, for messages.
+  [[nodiscard]] std::string describe(const std::string& pass, std::int64_t item) const {
+    return store_->describe(key(pass, item));
+  }
   /// Forgets an item, so that it is done again.
   void forget(const std::string& pass, std::int64_t item);
 
@@ -61,6 +67,7 @@ class ItemLedger {
 
   std::shared_ptr<storage::Store> store_;
   std::string path_;
+  std::function<void()> check_;
 };
 
 }  // namespace flatfield::pipeline

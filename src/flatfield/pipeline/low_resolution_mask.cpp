@@ -46,7 +46,11 @@ void adopt_low_resolution_mask(const std::string& location, const std::string& t
       // The mask itself, and as it is kept.
       held = context.memory.reserve("mask of a finished tile", 2 * BitVolume::bytes_of(shape));
     });
-    if (mask) context.masks->adopt(tile_name, *mask);
+    if (mask)
+      context.masks->adopt(tile_name, *mask);
+    else
+      context.log.warning("there is no " + location + ": other channels of the finished tile make a mask of their own, "
+                          "which may differ from its; start again with the results directory of its run");
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kInterrupted) throw;
     context.log.warning(std::string("the mask of the finished output is not used: ") + error.what());

@@ -140,7 +140,8 @@ std::optional<BitVolume> MaskCatalog::foreground(const std::string& tile_name, c
   if (is_known) return foreground;
   restrict(foreground);
   const std::string identifier = identifier_of(tile_name);
-  if (is_shared || expected_.contains(identifier)) foregrounds_.emplace(identifier, foreground);
+  // A volume that holds nothing says nothing of the tile.
+  if ((is_shared || expected_.contains(identifier)) && foreground.view().any()) foregrounds_.emplace(identifier, foreground);
   return foreground;
 }
 
@@ -150,7 +151,7 @@ bool MaskCatalog::misses(const std::string& tile_name) const {
 }
 
 void MaskCatalog::adopt(const std::string& tile_name, const BitVolume& foreground) {
-  if (misses(tile_name)) foregrounds_.emplace(identifier_of(tile_name), foreground);
+  if (misses(tile_name) && foreground.view().any()) foregrounds_.emplace(identifier_of(tile_name), foreground);
 }
 
 std::optional<BitVolume> MaskCatalog::raw_mask(const std::string& tile_name) const {

@@ -18,7 +18,7 @@
 namespace flatfield::pipeline {
 
 /// The foreground masks of a run: one per tile position, found by the identifier in the tile's name,
-/// computed on the first volume of the tile and shared by its other channels (algorithms.md 4.1).
+/// computed on the first volume of the tile that has one and shared by its other channels (algorithms.md 4.1).
 class MaskCatalog {
  public:
   /// The folder may be on a server; `stores` and `memory` must outlive the catalog.
@@ -32,7 +32,7 @@ class MaskCatalog {
 
   /// The foreground of a volume of a tile at the estimation level, of which `shape` is the shape; none if there
   /// is no file for the tile. On the tile's first volume it is made from the file, and `restrict` clears
-  /// what v_low says is no foreground.
+  /// what v_low says is no foreground; a volume that leaves nothing of it does not count as the first.
   /// It is remembered where other volumes share it: if `is_shared`, or for a tile that was said to come.
   /// Of processes that do a run together the first makes it, and all `restrict` it.
   /// A file of another shape is reserved in memory while its mask is made; Error(kMemory) where there is no room.

@@ -97,8 +97,10 @@ PyramidTarget OutputImage::target(ome::VolumeId id, const std::string& message_n
   return target;
 }
 
-void OutputImage::keep_ledger(bool resumed) {
-  ledger_ = std::make_shared<ItemLedger>(store_, storage::join_key(kScratchName, "items"));
+void OutputImage::keep_ledger(bool resumed, const std::string& claim) {
+  // What runs with other options have noted is not found there.
+  const std::string path = storage::join_key(storage::join_key(kScratchName, "items"), claim);
+  ledger_ = std::make_shared<ItemLedger>(store_, path, [store = store_, claim] { check_claim(*store, claim); });
   resumed_ = resumed;
 }
 
@@ -129,10 +131,10 @@ template <class Visit>
 void OutputImage::for_each_entry(const PassItems& pass, Visit visit) const {
   constexpr std::int64_t kEntriesAtOnce = 256;
   const int threads = std::max(1, store_->reads_at_once());
-  std::vector<std::vector<WrittenObject>> entries;
+  std::vector<std::optional<std::vector<WrittenObject>>> entries;
   for (std::int64_t first = 0; first < pass.items; first += kEntriesAtOnce) {
     const std::int64_t count = std::min(kEntriesAtOnce, pass.items - first);
-    entries.assign(static_cast<std::size_t>(count), {});
+    entries.assign(static_cast<std::size_t>(count), std::nullopt);
     storage::fan_out(count, threads, [&](std::int64_t i) {
       entries[static_cast<std::size_t>(i)] = ledger_->objects(pass.key, first + i);
     });
@@ -149,9 +151,10 @@ void OutputImage::write_checksums(const zarr::Document& group) {
   for (std::int64_t t = 0; t < plan_.volumes.t; ++t)
     for (std::int64_t c = 0; c < plan_.volumes.c; ++c)
       for (const PassItems& pass : pyramid_passes(target({t, c}, plan_.name)))
-        for_each_entry(pass, [&](std::int64_t item, const std::vector<WrittenObject>& objects) {
-          bool whole = true;
-          for (const WrittenObject& object : objects) {
+        for_each_entry(pass, [&](std::int64_t item, const std::optional<std::vector<WrittenObject>>& objects) {
+          bool whole = objects.has_value();
+          if (!whole && first_lost.empty()) first_lost = ledger_->describe(pass.key, item);
+          for (const WrittenObject& object : objects.value_or(std::vector<WrittenObject>())) {
             checksums.set(object);
             if (sizes.of(object.level, object.number) == object.bytes) continue;
             whole = false;

@@ -46,7 +46,7 @@ class OutputImage {
   OutputImage(std::shared_ptr<storage::Store> store, OutputPlan plan);
 
   /// From now on items are noted in a ledger beside the image; `resumed` if there may be one already.
-  void keep_ledger(bool resumed);
+  void keep_ledger(bool resumed, const std::string& claim);
 
   /// The pyramid of one volume, ready to be written.
   [[nodiscard]] PyramidTarget target(ome::VolumeId id, const std::string& message_name) const;

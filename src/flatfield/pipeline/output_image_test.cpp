@@ -61,13 +61,53 @@ TEST(ClearPlace, that_is_interrupted_leaves_nothing_that_could_be_gone_on_with) 
    public:
     void erase_prefix(std::string_view) override { throw Error(ErrorCode::kWriteFailed, "interrupted"); }
   };
-  InterruptedStore store;
-  Json fingerprint;
-  fingerprint["options"] = "some";
-  claim_place(store, fingerprint);
-  ASSERT_TRUE(is_resumable(store, fingerprint, false));
-  EXPECT_THROW(clear_place(store), Error);
-  EXPECT_FALSE(is_resumable(store, fingerprint, false));
+  for (const int zarr_format : {2, 3}) {
+    InterruptedStore store;
+    const Json fingerprint = Json::parse(R"({"options": "some"})", "");
+    claim_place(store, fingerprint);
+    zarr::write_group(store, "", zarr_format);
+    storage::put_text(store, "0/0", "a chunk");
+    ASSERT_TRUE(is_resumable(store, fingerprint, false));
+    EXPECT_THROW(clear_place(store), Error);
+    EXPECT_THROW((void)is_resumable(store, fingerprint, false), Error);
+    // It can be replaced, and is not taken for something of others.
+    EXPECT_EQ(output_state(store), OutputState::kUnfinished);
+    EXPECT_NO_THROW(check_place(store, true));
+  }
+}
+
+TEST(Claims, tell_runs_apart_but_not_by_the_chunks_that_they_saw) {
+  const Json some = Json::parse(R"({"options": 1, "tile": {"documents": 2, "chunks": {"0/0": "old", "0/1": "old"}}})", "");
+  const Json mended = Json::parse(R"({"options": 1, "tile": {"documents": 2, "chunks": {"0/0": "unreadable"}}})", "");
+  const Json other = Json::parse(R"({"options": 2, "tile": {"documents": 2, "chunks": {"0/0": "old", "0/1": "old"}}})", "");
+  EXPECT_EQ(claim_id(some), claim_id(mended));
+  EXPECT_NE(claim_id(some), claim_id(other));
+  storage::MemoryStore store;
+  EXPECT_THROW(check_claim(store, claim_id(some)), Error) << "nobody's";
+  claim_place(store, some);
+  EXPECT_NO_THROW(check_claim(store, claim_id(mended)));
+  claim_place(store, other);
+  EXPECT_THROW(check_claim(store, claim_id(some)), Error);
+}
+
+TEST(Claims, keep_all_chunks_that_could_not_be_read) {
+  storage::MemoryStore store;
+  const storage::MemoryStore tile;
+  claim_place(store, Json::parse(R"({"tile": {"chunks": {"0/0": "a", "0/1": "b", "0/2": "c"}}})", ""));
+  note_unreadable_chunk(store, tile, tile.describe("0/0"));
+  note_unreadable_chunk(store, tile, tile.describe("0/2"));
+  note_unreadable_chunk(store, tile, tile.describe("0/7"));
+  EXPECT_TRUE(is_resumable(store, Json::parse(R"({"tile": {"chunks": {"0/0": "x", "0/1": "b", "0/2": "y"}}})", ""), false));
+  EXPECT_THROW((void)is_resumable(store, Json::parse(R"({"tile": {"chunks": {"0/0": "x", "0/1": "y"}}})", ""), false), Error);
+}
+
+TEST(OutputState, of_metadata_without_content_is_that_of_something_unfinished) {
+  for (const char* name : {"zarr.json", ".zattrs"}) {
+    storage::MemoryStore store;
+    if (std::string(name) == ".zattrs") zarr::write_group(store, "", 2);
+    storage::put_text(store, name, "");
+    EXPECT_EQ(output_state(store), OutputState::kUnfinished) << name;
+  }
 }
 
 TEST_F(OutputImageTest, is_finished_only_when_its_attributes_are_written) {

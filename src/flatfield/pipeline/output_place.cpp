@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "flatfield/core/buffer.h"
+#include "flatfield/core/crc32c.h"
 #include "flatfield/core/error.h"
+#include "flatfield/core/fail_point.h"
 #include "flatfield/ome/ngff_metadata.h"
 #include "flatfield/pipeline/tile_fingerprint.h"
 #include "flatfield/storage/write_probe.h"
@@ -16,6 +19,8 @@ namespace {
 
 /// Differences that a message lists.
 constexpr std::size_t kNamedDifferences = 3;
+/// In the place of a fingerprint while an output is removed.
+constexpr const char* kBeingRemoved = "being_removed";
 
 std::string claim_key() { return storage::join_key(kScratchName, "run.json"); }
 
@@ -28,11 +33,17 @@ bool is_left_behind(const std::string& name) {
 OutputState output_state(const storage::Store& store) {
   const std::vector<std::string> names = store.list("");
   if (std::all_of(names.begin(), names.end(), is_left_behind) && !store.size(claim_key())) return OutputState::kAbsent;
-  const auto node = zarr::find_node(store, "");
-  if (!node) return store.size(claim_key()) ? OutputState::kUnfinished : OutputState::kSomethingElse;
-  if (node->is_array) return OutputState::kUnfinished;
-  return ome::has_multiscale(zarr::read_group_attributes(store, "")) ? OutputState::kFinished
-                                                                     : OutputState::kUnfinished;
+  try {
+    const auto node = zarr::find_node(store, "");
+    if (!node) return store.size(claim_key()) ? OutputState::kUnfinished : OutputState::kSomethingElse;
+    if (node->is_array) return OutputState::kUnfinished;
+    return ome::has_multiscale(zarr::read_group_attributes(store, "")) ? OutputState::kFinished
+                                                                       : OutputState::kUnfinished;
+  } catch (const Error& error) {
+    // Metadata that a crash of the machine has left empty.
+    if (error.code() != ErrorCode::kBadInput) throw;
+    return OutputState::kUnfinished;
+  }
 }
 
 void check_place(const storage::Store& store, bool overwrite) {
@@ -54,6 +65,9 @@ bool is_resumable(const storage::Store& store, const Json& fingerprint, bool ove
   const auto text = storage::get_text(store, claim_key());
   if (!text) return false;
   const Json before = Json::parse(*text, store.describe(claim_key()));
+  if (before.find(kBeingRemoved) != nullptr)
+    throw Error(ErrorCode::kOutputExists, "an output was being removed there", store.describe(""),
+                "give --overwrite to remove the rest of it and start afresh");
   const std::vector<std::string> differences = fingerprint_differences(before, fingerprint);
   if (differences.empty()) return true;
   std::string named;
@@ -73,11 +87,48 @@ void release_place(storage::Store& store) {
   if (!store.list(kScratchName).empty()) store.erase_prefix(kScratchName);
 }
 
-void clear_place(storage::Store& store) {
+std::string claim_id(const Json& fingerprint) {
+  Json known = fingerprint;
+  if (const Json* tile = known.find("tile"); tile != nullptr && tile->is_object()) known["tile"].erase("chunks");
+  return fmt::format("{:08x}", crc32c(as_bytes(known.dump())));
+}
+
+void check_claim(const storage::Store& store, const std::string& id) {
+  const auto text = storage::get_text(store, claim_key());
+  if (text && claim_id(Json::parse(*text, store.describe(claim_key()))) == id) return;
+  throw Error(ErrorCode::kOutputExists, "another run has begun the output anew", store.describe(""),
+              "this one stops: start it again if the other is not wanted");
+}
+
+void note_unreadable_chunk(storage::Store& store, const storage::Store& tile, const std::string& where) {
+  const auto text = storage::get_text(store, claim_key());
+  if (!text) return;
+  Json fingerprint = Json::parse(*text, store.describe(claim_key()));
+  if (note_unreadable(fingerprint, tile, where)) claim_place(store, fingerprint);
+}
+
+void retire_place(storage::Store& store) {
+  if (store.list("").empty()) return;
+  Json being_removed;
+  being_removed[kBeingRemoved] = true;
+  storage::put_text(store, claim_key(), being_removed.dump(2) + "\n");
   zarr::erase_group_attributes(store, "");
-  // First what says that the rest can be gone on with: this may be interrupted.
-  store.erase(claim_key());
-  store.erase_prefix(kScratchName);
+}
+
+void clear_place(storage::Store& store) {
+  retire_place(store);
+  fail_point("clear.begun");
+  for (const std::string& name : store.list("")) {
+    const bool is_folder = name.ends_with('/');
+    const std::string key = is_folder ? name.substr(0, name.size() - 1) : name;
+    if (key == kScratchName) continue;
+    if (is_folder)
+      store.erase_prefix(key);
+    else
+      store.erase(key);
+  }
+  fail_point("clear.scratch");
+  // Last what says whose the place is; with it goes the folder itself.
   store.erase_prefix("");
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -31,7 +32,19 @@ void claim_place(storage::Store& store, const Json& fingerprint);
 /// Removes what is beside the image, if there is something: the run is over.
 void release_place(storage::Store& store);
 
-/// Removes what is at the place of an output. It stops looking finished first, and then like something to go on with.
+inline constexpr std::size_t kClaimDigits = 8;
+/// What is the same for all runs with this fingerprint, whichever chunks of the tile they have seen, and hardly for others:
+/// kClaimDigits hexadecimal digits.
+[[nodiscard]] std::string claim_id(const Json& fingerprint);
+/// Throws Error(kOutputExists) unless the place still belongs to the runs of a claim id: another may have begun there anew
+/// while this one stood still.
+void check_claim(const storage::Store& store, const std::string& id);
+/// Notes that a chunk of the tile could not be read: note_unreadable, in the fingerprint that the place is claimed with.
+void note_unreadable_chunk(storage::Store& store, const storage::Store& tile, const std::string& where);
+
+/// What is at the place, if anything is, looks neither finished nor like something to go on with from now on.
+void retire_place(storage::Store& store);
+/// Removes what is at the place of an output, which is retired first: this may be interrupted, and then done again.
 void clear_place(storage::Store& store);
 
 }  // namespace flatfield::pipeline

@@ -11,6 +11,7 @@
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/s3_settings.h"
+#include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
@@ -120,6 +121,7 @@ RunConfig resolve_run(const std::function<void(RunConfig&)>& command_line,
       config.basic = config::read_basic_config(
           read_json(config.basic_config, "check --basic-config", stores), config.basic_config);
   }
+  config.output = named_location(config.output);
   return config;
 }
 

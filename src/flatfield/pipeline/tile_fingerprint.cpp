@@ -127,6 +127,11 @@ Json tile_identity(const ome::Tile& tile, const TileLevels& levels) {
   return out;
 }
 
+bool holds_chunks(const Json& identity) {
+  const Json::Object& chunks = identity.find("chunks")->as_object();
+  return std::any_of(chunks.begin(), chunks.end(), [](const auto& chunk) { return !chunk.second.is_null(); });
+}
+
 Json tile_fingerprint(RunContext& context, const std::string& location, const Json& identity, const Json& model) {
   Json out;
   out["format"] = kOutputFormat;

@@ -19,6 +19,9 @@ inline constexpr int kOutputFormat = 1;
 /// levels that are read, spread over them.
 [[nodiscard]] Json tile_identity(const ome::Tile& tile, const TileLevels& levels);
 
+/// Whether any of the chunks that an identity holds is there.
+[[nodiscard]] bool holds_chunks(const Json& identity);
+
 /// What the output of a tile depends on: options, the tile, the other files that are learnt from, and the format of the
 /// output. With a model, what that was learnt from does not matter any more: `model` says which it is, or is null.
 [[nodiscard]] Json tile_fingerprint(RunContext& context, const std::string& location, const Json& identity,

@@ -33,13 +33,14 @@ namespace {
 
 using config::RunStep;
 
-void check_input(const zarr::Array& input, const Extent3& shape) {
+void check_input(const zarr::Array& input, const Extent3& shape, ome::VolumeId counts) {
   const DType dtype = input.metadata().dtype;
   if (dtype != DType::kUint8 && dtype != DType::kUint16)
     throw Error(ErrorCode::kUnsupported,
                 "the data type " + std::string(name_of(dtype)) + " cannot be corrected", input.describe(),
                 "convert the tile to uint8 or uint16");
-  if (shape.empty()) throw Error(ErrorCode::kBadInput, "the level holds no voxels", input.describe());
+  if (shape.empty() || counts.t == 0 || counts.c == 0)
+    throw Error(ErrorCode::kBadInput, "the level holds no voxels", input.describe());
 }
 
 /// A correction of a tile in its three steps. What one leaves for the next is in the scratch area of the corrected image,
@@ -81,8 +82,8 @@ class Job {
     tile_.emplace(ome::Tile::open(context_.stores.open(location_)));
     levels_ = choose_levels(*tile_, name_, config_, context_.log);
     input_.emplace(tile_->open_array(levels_.target));
-    check_input(*input_, shape());
-    if (config_.skip_flat_field && config_.skip_bkg_sub)
+    check_input(*input_, shape(), volume_counts());
+    if (config_.skip_flat_field && config_.skip_bkg_sub && config_.pedestal == 0.0)
       context_.log.info("--skip-flat-field and --skip-bkg-sub: the tile is rewritten with a pyramid");
   }
 
@@ -117,6 +118,9 @@ class Job {
   void examine_places() {
     context_.processes.first_only([&] {
       identity_ = tile_identity(*tile_, levels_);
+      if (!holds_chunks(identity_))
+        context_.log.warning("no chunk of the tile was found: all of it is taken for the fill value; check where its chunks "
+                             "are, and the dimension_separator of its metadata");
       fingerprint_ = tile_fingerprint(context_, location_, identity_, given_identity_);
     });
     places_.examine(fingerprint_);
@@ -185,8 +189,7 @@ class Job {
   // Estimate
 
   void estimate() {
-    if (writes_image_ && places_.resumed() && holds_model(scratch_model(), context_)) {
-      take_from(scratch_model());
+    if (writes_image_ && places_.resumed() && take_scratch_model()) {
       if (config_.save_outputs) save_results();
     } else {
       fail_point("learn.begin");
@@ -205,6 +208,20 @@ class Job {
       fail_point("learn.written");
     }
     if (context_.step == RunStep::kEstimate) result_.status = TileStatus::kEstimated;
+  }
+
+  /// The model that an earlier run has left; false where there is none, or one that a crash of the machine has damaged.
+  [[nodiscard]] bool take_scratch_model() {
+    if (!holds_model(scratch_model(), context_)) return false;
+    try {
+      take_from(scratch_model());
+      return true;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kBadInput) throw;
+      context_.log.warning(std::string("what was learnt before cannot be read, and is learnt again: ") + error.what());
+      model_.reset();
+      return false;
+    }
   }
 
   void learn_all() {
@@ -267,7 +284,9 @@ class Job {
       const methods::CorrectionKernel kernel(masked->learned.correction);
       streaming_.first_pass(*mask_source(kernel), mask().target({}, "mask"), plans_.mask, context_.share, 0);
     }
-    if (context_.step == RunStep::kApply) result_.status = TileStatus::kApplied;
+    if (context_.step != RunStep::kApply) return;
+    context_.processes.first_only([&] { check_tile_is_the_same(); });
+    result_.status = TileStatus::kApplied;
   }
 
   /// A damaged chunk may be mended before the run goes on.
@@ -276,7 +295,7 @@ class Job {
       apply();
     } catch (const Error& error) {
       if (!is_first()) throw;
-      if (note_unreadable(fingerprint_, *input_->shared_store(), error.where())) places_.note(fingerprint_);
+      places_.note_unreadable(*input_->shared_store(), error.where());
       throw;
     }
   }
@@ -304,8 +323,18 @@ class Job {
     context_.processes.first_only([&] { finish(has_mask, has_probability); });
   }
 
+  /// A chunk that is not there is one of the fill value, so what was moved away meanwhile would pass for black voxels.
+  void check_tile_is_the_same() {
+    const std::vector<std::string> differences = fingerprint_differences(identity_, tile_identity(*tile_, levels_));
+    if (differences.empty()) return;
+    places_.give_up();
+    throw Error(ErrorCode::kBadInput, "the tile changed while it was corrected (" + differences.front() + ")", location_,
+                "let nothing else write to it, and start again with --overwrite");
+  }
+
   /// What is done once, when all items are.
   void finish(bool has_mask, bool has_probability) {
+    check_tile_is_the_same();
     // A model that was learnt from another tile has another shape.
     if (has_mask)
       if (const BitVolume& low = *masked_volume()->learned.correction.mask; low.shape() == plans_.low_mask.shape)
@@ -370,7 +399,8 @@ class Job {
     request.output = trimmed_location(config_.output);
     request.results_dir = config_.results_dir;
     request.schema = config_.metadata_schema;
-    request.start_date_time = started_;
+    // Steps of their own, or a run that went on: what was learnt first is the start.
+    request.start_date_time = config_.model.empty() && model_ ? model_->created : started_;
     request.parameters = parameters_;
     request.cpu_cores = context_.pool.workers();
     request.memory_bytes = context_.memory.limit_bytes();

@@ -48,6 +48,15 @@ std::optional<Extent3> shard_shape(const OutputPlan& plan, const std::optional<E
   return chunks * plan.chunk_shape;
 }
 
+/// What the output says about sizes that the tile does not say.
+void warn_of_sizes(const ome::Tile& tile, const std::string& level, report::Log& log) {
+  for (const std::string& axis : tile.axes_of_unknown_unit())
+    log.warning(fmt::format("{}: the unit of the axis {} is none that NGFF knows for it: its sizes are taken as they are",
+                            tile.describe(), axis));
+  if (!tile.level(level).has_scale)
+    log.warning(fmt::format("{}: level \"{}\" has no scale: the output says 1 micrometer", tile.describe(), level));
+}
+
 OutputPlan as_mask(OutputPlan plan) {
   plan.volumes = {1, 1};
   plan.dtype = DType::kUint8;
@@ -82,6 +91,7 @@ TileOutputs plan_tile_outputs(const ome::Tile& tile, const std::string& tile_nam
 
   if (tile.spatial_shape(levels.target).empty() || tile.spatial_shape(levels.estimation).empty())
     throw Error(ErrorCode::kBadInput, "the level holds no voxels", input.describe());
+  warn_of_sizes(tile, levels.target, log);
   TileOutputs outputs;
   outputs.corrected = at_level(common, tile, levels.target, chunk_shape);
   outputs.corrected.level_count = level_count(config, outputs.corrected.shape, log);

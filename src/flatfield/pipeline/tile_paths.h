@@ -5,8 +5,8 @@
 
 namespace flatfield::pipeline {
 
-// Locations are local paths or URLs; but for `lies_within`, the functions of this file only take
-// their text apart.
+// Locations are local paths or URLs; but for `absolute_location`, `named_location` and `lies_within`, the functions of
+// this file only take their text apart.
 
 /// A location without trailing slashes.
 [[nodiscard]] std::string trimmed_location(const std::string& location);
@@ -15,6 +15,10 @@ namespace flatfield::pipeline {
 /// The location above; "." for a bare name, and a bucket (or host) itself for one.
 [[nodiscard]] std::string location_parent(const std::string& location);
 [[nodiscard]] std::string join_location(const std::string& parent, const std::string& name);
+/// A local path from the root on, as it is understood wherever it is read; a URL as it is.
+[[nodiscard]] std::string absolute_location(const std::string& location);
+/// A local path that ends in "." or ".." as one that ends in the name of that folder; others as they are.
+[[nodiscard]] std::string named_location(const std::string& location);
 /// True if a location is `folder` or lies below it; for local paths over symbolic links too. Neither
 /// needs to exist.
 [[nodiscard]] bool lies_within(const std::string& location, const std::string& folder);

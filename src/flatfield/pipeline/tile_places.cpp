@@ -1,6 +1,7 @@
 #include "flatfield/pipeline/tile_places.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "flatfield/core/error.h"
@@ -58,6 +59,9 @@ void TilePlaces::choose(bool with_mask, bool with_probability, storage::Caching 
 }
 
 void TilePlaces::examine(const Json& fingerprint) {
+  claim_.assign(kClaimDigits, '0');
+  context_.processes.first_only([&] { claim_ = claim_id(fingerprint); });
+  context_.processes.broadcast(std::as_writable_bytes(std::span(claim_)));
   const bool overwrite = context_.config.overwrite;
   for (Place* place : all())
     place->resumed = context_.processes.ask_first([&] {
@@ -77,8 +81,10 @@ void TilePlaces::leave_out(bool mask, bool probability) {
   for (const auto& [place, left_out] : {std::pair(&mask_, mask), std::pair(&probability_, probability)}) {
     if (!left_out || !*place) continue;
     context_.processes.first_only([&] {
-      if (context_.config.overwrite && output_state(*(*place)->store) != OutputState::kAbsent)
-        clear_place(*(*place)->store);
+      if (!context_.config.overwrite || output_state(*(*place)->store) == OutputState::kAbsent) return;
+      // What lacks a part of itself must not look finished.
+      if (!corrected_.resumed) retire_place(*corrected_.store);
+      clear_place(*(*place)->store);
     });
     place->reset();
   }
@@ -89,6 +95,8 @@ void TilePlaces::claim(const Json& fingerprint) {
     // The corrected image last: where it is claimed all are, and a run goes on.
     std::vector<Place*> places = all();
     std::reverse(places.begin(), places.end());
+    // An image whose mask is being removed must not look finished.
+    if (!corrected_.resumed && context_.share.parts == 1) retire_place(*corrected_.store);
     for (Place* place : places) {
       if (place->resumed) continue;
       // Parts that begin at the same time must not clear each other's places; these are free then.
@@ -112,8 +120,12 @@ void TilePlaces::clear_stale() {
   }
 }
 
-void TilePlaces::note(const Json& fingerprint) {
-  for (Place* place : all()) claim_place(*place->store, fingerprint);
+void TilePlaces::note_unreadable(const storage::Store& tile, const std::string& where) {
+  for (Place* place : all()) note_unreadable_chunk(*place->store, tile, where);
+}
+
+void TilePlaces::give_up() {
+  for (Place* place : all()) retire_place(*place->store);
 }
 
 void TilePlaces::release() {
@@ -123,7 +135,7 @@ void TilePlaces::release() {
 OutputImage& TilePlaces::open(Place& place, const OutputPlan& plan) {
   if (!place.image) {
     place.image = std::make_unique<OutputImage>(place.store, plan);
-    place.image->keep_ledger(place.resumed);
+    place.image->keep_ledger(place.resumed, claim_);
   }
   return *place.image;
 }

@@ -37,8 +37,10 @@ class TilePlaces {
   void leave_out(bool mask, bool probability);
   /// Takes the places that are not gone on with, removing what is there.
   void claim(const Json& fingerprint);
-  /// Notes another fingerprint for what was begun; to be called by one process.
-  void note(const Json& fingerprint);
+  /// Notes for what was begun that a chunk of the tile could not be read (note_unreadable); to be called by one process.
+  void note_unreadable(const storage::Store& tile, const std::string& where);
+  /// What was begun is not to be gone on with, as it is of two minds; to be called by one process.
+  void give_up();
   /// The run is over: removes what is beside the images; to be called by one process.
   void release();
 
@@ -59,12 +61,13 @@ class TilePlaces {
 
   [[nodiscard]] Place make(const std::string& location, storage::Caching caching = storage::Caching::kKept) const;
   [[nodiscard]] std::vector<Place*> all();
-  static OutputImage& open(Place& place, const OutputPlan& plan);
+  OutputImage& open(Place& place, const OutputPlan& plan);
   void clear_stale();
 
   RunContext& context_;
   std::string location_;
   OutputLocations outputs_;
+  std::string claim_;  ///< of this run (claim_id)
   Place corrected_;
   std::optional<Place> mask_;
   std::optional<Place> probability_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <vector>
 
@@ -20,21 +21,32 @@ constexpr std::int64_t kNamedItems = 8;
 template <class T>
 class StoredSource : public VoxelSource<T> {
  public:
-  StoredSource(ome::Volume volume, int workers)
-      : volume_(std::move(volume)), scratch_(static_cast<std::size_t>(workers)) {}
+  /// `lose` is told of a box that cannot be read, and throws.
+  StoredSource(ome::Volume volume, int workers, std::function<void(const Box3&)> lose)
+      : volume_(std::move(volume)), scratch_(static_cast<std::size_t>(workers)), lose_(std::move(lose)) {}
   void expect(const Box3& box, int worker) override {
-    volume_.expect(box, scratch_[static_cast<std::size_t>(worker)]);
+    try {
+      volume_.expect(box, scratch_[static_cast<std::size_t>(worker)]);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kBadInput) throw;
+      lose_(box);
+    }
   }
   void read(const Box3& box, BlockView<T> out, int worker) override {
+    bool is_whole = false;
+    try {
+      is_whole = volume_.read<T>(box, out, scratch_[static_cast<std::size_t>(worker)]);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kBadInput) throw;
+    }
     // Every carry is written, so one that is missing was removed, and must not pass for voxels that are 0.
-    if (!volume_.read<T>(box, out, scratch_[static_cast<std::size_t>(worker)]))
-      throw Error(ErrorCode::kReadFailed, "a chunk that an earlier pass of the pyramid has left is gone",
-                  volume_.array().describe(), "start afresh with --overwrite");
+    if (!is_whole) lose_(box);
   }
 
  private:
   ome::Volume volume_;
   std::vector<zarr::ChunkScratch> scratch_;
+  std::function<void(const Box3&)> lose_;
 };
 
 /// Levels that a pass of the target completes.
@@ -138,11 +150,37 @@ void write_first_pass(VoxelSource<T>& source, const PyramidTarget& target, const
   run_pass(pass, target, share, run);
 }
 
+namespace {
+
+/// A box of what the pass before has left for `level` is damaged or gone, as by a crash of the machine: its items are to be
+/// done again.
+[[noreturn]] void lose_carry(const PyramidTarget& target, std::size_t level, const Box3& box) {
+  const std::string where = target.store->describe(carry_path(target, level));
+  const std::string what = "what an earlier pass of the pyramid has left is damaged, or gone";
+  if (!target.ledger) throw Error(ErrorCode::kReadFailed, what, where, "start afresh with --overwrite");
+  const std::size_t depth = pass_depth(target);
+  const std::size_t before = level - depth;
+  const ItemGeometry geometry(target.chunk_shape, target.shard_shape);
+  const Extent3 grid = ceil_div(target.levels[before].shape(), geometry.item);
+  const std::int64_t factor = std::int64_t{1} << depth;
+  const Extent3 first = floor_div(box.origin * factor, geometry.item);
+  const Extent3 last = min(ceil_div(box.end() * factor, geometry.item), grid);
+  for (std::int64_t z = first.z; z < last.z; ++z)
+    for (std::int64_t y = first.y; y < last.y; ++y)
+      for (std::int64_t x = first.x; x < last.x; ++x)
+        target.ledger->forget(storage::join_key(target.volume_key, "level_" + std::to_string(before)),
+                              (z * grid.y + y) * grid.x + x);
+  throw Error(ErrorCode::kReadFailed, what, where, "start the same command again: the items that it was made of are done again");
+}
+
+}  // namespace
+
 template <class T>
 void write_later_passes(const PyramidTarget& target, const PassRun& run) {
   run.processes.first_only([&] { require_done(target, pyramid_passes(target).front()); });
   for (std::size_t level = pass_depth(target); level < target.levels.size(); level += pass_depth(target)) {
-    StoredSource<T> carried(ome::Volume(zarr::Array::open(target.store, carry_path(target, level)), {}), run.pool.workers());
+    StoredSource<T> carried(ome::Volume(zarr::Array::open(target.store, carry_path(target, level)), {}), run.pool.workers(),
+                            [&target, level](const Box3& box) { lose_carry(target, level, box); });
     PyramidPass<T> pass(carried, target, level, run.pool.workers());
     static_cast<void>(pass.make_carry(target));
     run_pass(pass, target, {}, run);

@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "flatfield/core/error.h"
@@ -22,6 +24,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kTemporaryMark = ".tmp-";
+/// How often a file is tried to be made where its folder is gone each time.
+constexpr int kFolderAttempts = 20;
 
 /// Owns an open file; -1 = none.
 class FileDescriptor {
@@ -112,12 +116,18 @@ bool is_temporary_name(std::string_view name) {
   return !numbers.empty() && numbers.find_first_not_of("0123456789-") == std::string_view::npos;
 }
 
-void make_folder(const fs::path& folder) {
+/// 0 or the errno of the failure.
+int make_folder(const fs::path& folder) {
   std::error_code failure;
   fs::create_directories(folder, failure);
-  if (failure)
-    throw_file_error(ErrorCode::kWriteFailed, "create the folder", folder.string(),
-                     failure.value());
+  return failure.value();
+}
+
+/// The deepest folder that is there on the way to a path.
+fs::path deepest_folder(fs::path folder) {
+  std::error_code ignored;
+  while (folder.has_relative_path() && !fs::exists(folder, ignored)) folder = folder.parent_path();
+  return folder.empty() ? fs::path(".") : folder;
 }
 
 /// A file under a temporary name beside its final one, which it gets when it is complete.
@@ -142,7 +152,7 @@ class TemporaryFile final : public ObjectWriter {
     if (std::rename(name_.c_str(), path_.c_str()) != 0) fail(errno);
     name_.clear();
     if (passing_) passing_->was_written(path_);
-    if (sync_ == Sync::kFull) sync_folder();
+    if (sync_ == Sync::kFull) sync_folders();
   }
 
  private:
@@ -151,8 +161,7 @@ class TemporaryFile final : public ObjectWriter {
   void open() {
     if (failed_ != 0) throw_file_error(ErrorCode::kWriteFailed, "write", path_, failed_);
     static std::atomic<std::uint64_t> next{0};
-    bool folder_made = false;
-    for (;;) {
+    for (int attempt = 1;;) {
       std::string name = fmt::format("{}{}{}-{}", path_, kTemporaryMark, ::getpid(), next++);
       const int number =
           ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode_t{0666});
@@ -163,10 +172,15 @@ class TemporaryFile final : public ObjectWriter {
       }
       // EEXIST: left by a process that was killed, or by one of the same id on another host.
       if (errno == EINTR || errno == EEXIST) continue;
-      if (errno != ENOENT || folder_made)
+      // Another process may remove the folders that it made itself, while they are empty.
+      if (errno != ENOENT || attempt == kFolderAttempts)
         throw_file_error(ErrorCode::kWriteFailed, "create", path_, errno);
-      make_folder(fs::path(path_).parent_path());
-      folder_made = true;
+      if (attempt++ > 1) std::this_thread::sleep_for(std::chrono::milliseconds(attempt));
+      const fs::path folder = fs::path(path_).parent_path();
+      if (sync_ == Sync::kFull && made_below_.empty()) made_below_ = deepest_folder(folder);
+      const int failure = make_folder(folder);
+      if (failure != 0 && failure != ENOENT)
+        throw_file_error(ErrorCode::kWriteFailed, "create the folder", folder.string(), failure);
     }
   }
 
@@ -176,11 +190,15 @@ class TemporaryFile final : public ObjectWriter {
     throw_file_error(ErrorCode::kWriteFailed, "write", path_, error_number);
   }
 
-  /// A name is on the disk when the folder that holds it is.
-  void sync_folder() {
-    const std::string folder = fs::path(path_).parent_path().string();
-    const FileDescriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (opened.number() < 0 || ::fsync(opened.number()) != 0) fail(errno);
+  /// A name is on the disk when the folder that holds it is; so are the names of the folders that were made for it.
+  void sync_folders() {
+    fs::path folder = fs::path(path_).parent_path();
+    for (;; folder = folder.parent_path()) {
+      if (folder.empty()) folder = ".";
+      const FileDescriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (opened.number() < 0 || ::fsync(opened.number()) != 0) fail(errno);
+      if (made_below_.empty() || folder == made_below_ || !folder.has_relative_path() || folder == ".") return;
+    }
   }
 
   void discard() noexcept {
@@ -194,7 +212,8 @@ class TemporaryFile final : public ObjectWriter {
   Sync sync_;
   std::shared_ptr<PassingFiles> passing_;
   FileDescriptor file_;
-  std::string name_;  ///< of the temporary file; empty while there is none
+  fs::path made_below_;  ///< the folder that the folders were made in; empty if none was
+  std::string name_;     ///< of the temporary file; empty while there is none
   int failed_ = 0;    ///< errno of the first failure: half a file is never committed
 };
 

@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <thread>
 
 #include "flatfield/storage/file_error.h"
 #include "flatfield/storage/passing_files.h"
@@ -91,6 +93,24 @@ TEST_F(LocalStore, makes_a_folder_again_that_was_removed_meanwhile) {
   fs::remove_all(path("a"));
   put_text(*store_, "a/b/2", "2");
   EXPECT_EQ(get_text(*store_, "a/b/2"), "2");
+}
+
+TEST_F(LocalStore, puts_where_another_removes_the_empty_folders_all_the_time) {
+  std::atomic<bool> done{false};
+  std::thread remover([&] {
+    std::error_code ignored;
+    while (!done) {
+      fs::remove(path("a/b/c"), ignored);
+      fs::remove(path("a/b"), ignored);
+      fs::remove(path("a"), ignored);
+    }
+  });
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_NO_THROW(put_text(*store_, "a/b/c/" + std::to_string(i), "x"));
+    EXPECT_NO_THROW(store_->erase("a/b/c/" + std::to_string(i)));
+  }
+  done = true;
+  remover.join();
 }
 
 TEST_F(LocalStore, a_put_that_fails_keeps_the_old_object_and_leaves_nothing_else) {

@@ -43,6 +43,17 @@ std::int64_t rooms(const ArrayMetadata& metadata, std::size_t steps, double stor
   return static_cast<std::int64_t>(std::min<std::size_t>(steps, 2)) * static_cast<std::int64_t>(chunk + chunk / 64.0);
 }
 
+/// How much larger than a chunk filters make what is stored, at most: one may store wider elements.
+double widening(const CodecChain& chain) {
+  double now = 1.0;
+  double most = 1.0;
+  for (const Filter& filter : chain.filters) {
+    now *= static_cast<double>(size_of(filter.encoded.dtype)) / static_cast<double>(size_of(filter.decoded.dtype));
+    most = std::max(most, now);
+  }
+  return most;
+}
+
 bool is_reordered(const ArrayMetadata& metadata) {
   return !metadata.codecs.order.empty() || metadata.codecs.byte_order != ByteOrder::kLittle;
 }
@@ -63,6 +74,7 @@ std::int64_t decoder_bytes(const ArrayMetadata& metadata, double stored_share) {
   // As it is stored, and what lies between two steps.
   const std::size_t steps = chain.filters.size() + chain.compressors.size();
   std::int64_t bytes = rooms(metadata, 1, stored_share) + rooms(metadata, steps > 1 ? steps - 1 : 0, stored_share);
+  bytes = static_cast<std::int64_t>(static_cast<double>(bytes) * widening(chain));
   if (is_reordered(metadata) || chain.sharding) bytes += 2 * chunk;
   for (const Compressor& compressor : chain.compressors)
     bytes += compressor.id == "lzma" || compressor.id == "bz2" ? library_bytes(compressor, chunk) : kMebibyte / 2;

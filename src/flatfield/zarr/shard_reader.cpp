@@ -83,12 +83,17 @@ ShardReader::IndexPtr ShardReader::index_of(const std::string& key, Buffer& into
   return index;
 }
 
+void ShardReader::fail_vanished(const std::string& key) const {
+  throw Error(ErrorCode::kReadFailed, "the shard vanished while it was read", store_->describe(key),
+              "let nothing else write to it and start again");
+}
+
 bool ShardReader::get(const std::string& key, std::size_t number, Buffer& into,
                       CodecScratch& scratch) const {
   const IndexPtr index = index_of(key, into, scratch);
   if (index->empty() || is_absent((*index)[number])) return false;
   const StageScope reading(Stage::kRead);
-  if (!store_->get_range(key, (*index)[number], into)) return false;
+  if (!store_->get_range(key, (*index)[number], into)) fail_vanished(key);
   count_bytes_read(static_cast<std::int64_t>(into.size()));
   return true;
 }
@@ -119,9 +124,7 @@ void ShardReader::get_many(const std::string& key, std::span<const std::size_t> 
     }
     {
       const StageScope reading(Stage::kRead);
-      if (!store_->get_range(key, {begin, end - begin}, into))
-        throw Error(ErrorCode::kReadFailed, "the shard vanished while it was read",
-                    store_->describe(key), "let nothing else write to it and start again");
+      if (!store_->get_range(key, {begin, end - begin}, into)) fail_vanished(key);
       count_bytes_read(static_cast<std::int64_t>(into.size()));
     }
     for (; first < last; ++first) {

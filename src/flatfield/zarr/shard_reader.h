@@ -50,6 +50,7 @@ class ShardReader {
 
   [[nodiscard]] IndexPtr index_of(const std::string& key, Buffer& into,
                                   CodecScratch& scratch) const;
+  [[noreturn]] void fail_vanished(const std::string& key) const;
   [[nodiscard]] IndexPtr read_index(const std::string& key, Buffer& into,
                                     CodecScratch& scratch) const;
 

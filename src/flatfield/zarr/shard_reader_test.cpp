@@ -116,6 +116,19 @@ TEST_F(ShardReaderTest, the_index_of_a_shard_is_read_once) {
   EXPECT_EQ(store_->bytes, (Requests{index_bytes_, 1000, index_bytes_, 1000, 1000, 1000, 1000}));
 }
 
+TEST_F(ShardReaderTest, a_shard_that_vanishes_after_its_index_was_read_is_an_error_and_not_absent) {
+  const Array array = make_array(1, 4, 1000);
+  read_one(array, 0);
+  store_->erase_prefix("a/c");
+  std::vector<std::byte> chunk(array.metadata().chunk_bytes());
+  try {
+    (void)array.read_chunk({1}, chunk, scratch_);
+    ADD_FAILURE() << "no error was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kReadFailed);
+  }
+}
+
 TEST_F(ShardReaderTest, chunks_that_lie_side_by_side_take_one_request) {
   const Array array = make_array(2, 8, 100'000);
   EXPECT_EQ(read(array, {2, 1}), (Requests{index_bytes_, 200'000}));

@@ -23,7 +23,7 @@ STAGES = {
 def noted_items(folder):
     """Entries of the ledgers of the outputs below a folder, also while a run makes and removes folders there."""
     try:
-        return len(list(folder.glob(f"out/**/{SCRATCH}/items/*/*/*.json")))
+        return len(list(folder.glob(f"out/**/{SCRATCH}/items/*/*/*/*.json")))
     except FileNotFoundError:
         return noted_items(folder)
 
