@@ -194,6 +194,15 @@ def test_a_callback_that_raises_ends_the_run_and_the_same_call_goes_on(tile, cor
     assert contents(image_of(tmp_path, tile)) == contents(image_of(corrected[0], tile))
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as in a terminal: shells start programs in the background with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_run_between_two_items(tile, tmp_path):
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt) as caught:
@@ -220,6 +229,7 @@ def endless_tile(tmp_path):
     lambda tile: flatfield.open_tile(tile).read(workers=2),
     lambda tile: flatfield.plan(zarr=tile, output=tile.parent / "out", method="reference", skip_flat_field=True, res="0"),
 ], ids=["read", "plan"])
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_what_takes_long(endless_tile, call_it):
     before = signal.getsignal(signal.SIGINT)
     timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -230,6 +240,7 @@ def test_an_interrupt_ends_what_takes_long(endless_tile, call_it):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_that_comes_too_late_is_not_lost(tile):
     """Each call has one piece of work, and most of the time is spent within one."""
     image = flatfield.open_tile(tile)
