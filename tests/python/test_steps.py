@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 
 import numpy as np
@@ -12,8 +13,8 @@ import pytest
 import tifffile
 
 from support.killing import fixed_output
-from support.program import (BAD_INPUT, NOT_FOUND, PROGRAM, USAGE, call, correct, files_below, looks_finished, read_json,
-                             read_levels)
+from support.program import (BAD_INPUT, NOT_FOUND, OUTPUT_EXISTS, PROGRAM, USAGE, call, correct, files_below, looks_finished,
+                             read_json, read_levels)
 from support.tiles import phantom_tile, write_mask
 from test_invariance import NAME
 
@@ -90,6 +91,37 @@ def test_parts_at_the_same_time_make_what_one_run_makes(tile, whole, tmp_path, p
         assert process.returncode == 0, err
     assert_good(step("finalize", tile, tmp_path))
     assert_same_as(whole, tmp_path)
+
+
+def frozen_part(tile, folder):
+    """A part that stands still, as one on a machine that was lost, after it has done an item and before it has done all."""
+    for _ in range(10):
+        shutil.rmtree(folder, ignore_errors=True)
+        assert_good(step("estimate", tile, folder))
+        words = ["apply", "--zarr", tile, "--output", "out/SPIM.ome.zarr", "--results-dir", "results", "--mask-dir",
+                 tile.parent / "masks", *OPTIONS, "--part", "0/2"]
+        process = subprocess.Popen([str(word) for word in (PROGRAM, *words)], cwd=folder, stderr=subprocess.PIPE, text=True)
+        while process.poll() is None and not list(folder.glob(f"out/SPIM.ome.zarr/{NAME}/{SCRATCH}/items/*/*/*/*.json")):
+            pass
+        process.send_signal(signal.SIGSTOP)
+        if process.poll() is None:
+            return process
+    raise AssertionError("the part was always faster")
+
+
+def test_a_part_that_wakes_up_when_another_run_has_begun_stops_and_nothing_of_it_is_taken(tile, tmp_path):
+    other = ["--background-final-smoothing-sigma", 3]
+    whole = correct(tile, tmp_path / "whole", *OPTIONS, *other)
+    folder = tmp_path / "parts"
+    old = frozen_part(tile, folder)
+    assert_good(step("estimate", tile, folder, "--overwrite", *other))
+    old.send_signal(signal.SIGCONT)
+    _, err = old.communicate(timeout=60)
+    # It may have been past its last item.
+    assert (old.returncode, "begun the output anew" in err) in ((OUTPUT_EXISTS, True), (0, False)), err
+    assert_good(*(step("apply", tile, folder, "--part", f"{part}/2", *other) for part in range(2)),
+                step("finalize", tile, folder, *other))
+    assert_same_as(whole, folder)
 
 
 def test_finalize_says_which_items_are_not_done(tile, whole, tmp_path):

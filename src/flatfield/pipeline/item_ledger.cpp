@@ -29,7 +29,7 @@ std::set<std::int64_t> ItemLedger::done(const std::string& pass) const {
 }
 
 void ItemLedger::note(const std::string& pass, std::int64_t item, const std::vector<WrittenObject>& objects) {
-  if (check_) check_();
+  check();
   Json entry;
   Json& rows = entry["level_number_bytes_crc32c"];
   rows = Json::array();

@@ -59,6 +59,10 @@ class ItemLedger {
   [[nodiscard]] std::string describe(const std::string& pass, std::int64_t item) const {
     return store_->describe(key(pass, item));
   }
+  /// Throws what prevents entries.
+  void check() const {
+    if (check_) check_();
+  }
   /// Forgets an item, so that it is done again.
   void forget(const std::string& pass, std::int64_t item);
 

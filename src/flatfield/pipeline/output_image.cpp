@@ -118,6 +118,7 @@ Json OutputImage::attributes(const Json& inherited, const Json& provenance) cons
 void OutputImage::finish(const Json& inherited, const Json& provenance) {
   const Json made = attributes(inherited, provenance);
   if (ledger_) {
+    ledger_->check();
     store_->erase_leftovers("");
     write_checksums(zarr::group_attributes_document("", plan_.zarr_format, made));
   }
