@@ -288,12 +288,22 @@ def test_a_tile_that_vanishes_while_it_is_corrected_is_an_error_and_nothing_look
     image = image_of(tmp_path, tile)
     assert "multiscales" not in json.loads((image / ".zattrs").read_text() if (image / ".zattrs").exists() else "{}")
     os.rename(away, taken)
-    if what == "chunk":
-        with pytest.raises(errors.OutputExistsError):
-            flatfield.run(**options)
-        options["overwrite"] = True
+    with pytest.raises(errors.OutputExistsError, match="not to be gone on with"):
+        flatfield.run(**options)
+    options["overwrite"] = True
     assert flatfield.run(**options)["tiles"][0]["status"] == "corrected"
     assert contents(image) == contents(image_of(corrected[0], tile))
+
+
+def test_an_apply_step_gives_up_what_it_made_of_a_tile_that_changed(tile, tmp_path):
+    mine = tmp_path / os.path.basename(tile)
+    shutil.copytree(tile, mine)
+    options = {**options_for(tile, tmp_path), "zarr": mine}
+    flatfield.estimate(**options)
+    with pytest.raises(errors.BadInputError, match="changed while"):
+        flatfield.apply(progress=lambda *step: os.utime(mine / "0/0/0/5/3/2", (1, 1)), **options)
+    with pytest.raises(errors.OutputExistsError, match="not to be gone on with"):
+        flatfield.finalize(**options)
 
 
 def test_runs_in_threads_do_not_disturb_each_other(tile, corrected, tmp_path):

@@ -52,8 +52,14 @@ struct PartedAttributes {
 PartedAttributes part_attributes(const Json& group_attributes) {
   PartedAttributes parts;
   if (group_attributes.is_null()) return parts;
-  for (const auto& [key, value] : members_of(group_attributes).object->as_object())
-    if (is_ngff(key) && !value.is_null()) parts.ngff[key] = value;
+  const auto take = [&](const Json& object) {
+    for (const auto& [key, value] : object.as_object())
+      if (is_ngff(key) && !value.is_null() && parts.ngff.find(key) == nullptr) parts.ngff[key] = value;
+  };
+  take(*members_of(group_attributes).object);
+  // What stands in the other place counts where the first says nothing.
+  take(group_attributes);
+  if (const Json* ome = group_attributes.find("ome"); ome != nullptr && ome->is_object()) take(*ome);
   for (const auto& [key, value] : group_attributes.as_object()) {
     if (key == "ome" && value.is_object()) {
       for (const auto& [inner, member] : value.as_object())

@@ -250,6 +250,14 @@ TEST(WriteGroupAttributes, lose_nothing_that_others_wrote) {
   EXPECT_EQ(v2.find("ome"), nullptr);
 }
 
+TEST(WriteGroupAttributes, keep_members_that_stand_beside_ome) {
+  const Json inherited =
+      Json::parse(R"({"omero": {"channels": []}, "series": 4, "ome": {"version": "0.5", "multiscales": []}})", "");
+  const Json v3 = write_group_attributes(example(), kDownscaler, inherited, 1, 255.0, 3);
+  EXPECT_EQ(*v3.find("ome")->find("omero"), *inherited.find("omero"));
+  EXPECT_EQ(v3.find("ome")->find("series")->as_int64(), 4);
+}
+
 TEST(WriteGroupAttributes, build_display_settings_where_there_are_none) {
   const Json one = write_group_attributes(example(), kDownscaler, Json(), 1, 255.0, 2);
   const auto& channels = one.find("omero")->find("channels")->as_array();

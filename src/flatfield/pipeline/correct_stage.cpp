@@ -53,7 +53,7 @@ class CorrectedSource : public VoxelSource<std::uint16_t> {
     const zarr::Array& level = input_.array();
     if (!zarr::find_node(*level.shared_store(), level.path()))
       throw Error(ErrorCode::kReadFailed, "the tile vanished while it was read", level.describe(),
-                  "bring it back, and start the same command again");
+                  "bring it back, and start again with --overwrite");
   }
 
   struct Memory {

@@ -101,6 +101,23 @@ TEST(Claims, keep_all_chunks_that_could_not_be_read) {
   EXPECT_THROW((void)is_resumable(store, Json::parse(R"({"tile": {"chunks": {"0/0": "x", "0/1": "y"}}})", ""), false), Error);
 }
 
+TEST(Claims, that_a_crash_of_the_machine_has_left_empty_are_of_no_use_but_can_be_replaced) {
+  storage::MemoryStore store;
+  for (const char* text : {"", "[]", "{\"retired\": 1}"}) {
+    storage::put_text(store, std::string(kScratchName) + "/run.json", text);
+    try {
+      (void)is_resumable(store, Json::parse("{}", ""), false);
+      ADD_FAILURE() << "no error was thrown";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kOutputExists);
+      EXPECT_NE(std::string(error.what()).find("--overwrite"), std::string::npos);
+    }
+    EXPECT_FALSE(is_resumable(store, Json::parse("{}", ""), true));
+    note_unreadable_chunk(store, store, "somewhere");
+    EXPECT_EQ(storage::get_text(store, std::string(kScratchName) + "/run.json"), text);
+  }
+}
+
 TEST(OutputState, of_metadata_without_content_is_that_of_something_unfinished) {
   for (const char* name : {"zarr.json", ".zattrs"}) {
     storage::MemoryStore store;

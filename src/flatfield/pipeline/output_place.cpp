@@ -19,10 +19,24 @@ namespace {
 
 /// Differences that a message lists.
 constexpr std::size_t kNamedDifferences = 3;
-/// In the place of a fingerprint while an output is removed.
-constexpr const char* kBeingRemoved = "being_removed";
+/// In the place of a fingerprint: why the output is not to be gone on with.
+constexpr const char* kRetired = "retired";
 
 std::string claim_key() { return storage::join_key(kScratchName, "run.json"); }
+
+/// What a place is claimed with; what a crash of the machine has left of it says that it is of no use.
+Json parse_claim(const storage::Store& store, const std::string& text) {
+  try {
+    Json claim = Json::parse(text, store.describe(claim_key()));
+    const Json* why = claim.is_object() ? claim.find(kRetired) : nullptr;
+    if (claim.is_object() && (why == nullptr || why->is_string())) return claim;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kBadInput) throw;
+  }
+  Json retired;
+  retired[kRetired] = "what it depends on is damaged (" + store.describe(claim_key()) + ")";
+  return retired;
+}
 
 bool is_left_behind(const std::string& name) {
   return name == std::string(kScratchName) + "/" || storage::is_probe(name);
@@ -64,10 +78,10 @@ bool is_resumable(const storage::Store& store, const Json& fingerprint, bool ove
   if (overwrite) return false;
   const auto text = storage::get_text(store, claim_key());
   if (!text) return false;
-  const Json before = Json::parse(*text, store.describe(claim_key()));
-  if (before.find(kBeingRemoved) != nullptr)
-    throw Error(ErrorCode::kOutputExists, "an output was being removed there", store.describe(""),
-                "give --overwrite to remove the rest of it and start afresh");
+  const Json before = parse_claim(store, *text);
+  if (const Json* why = before.find(kRetired))
+    throw Error(ErrorCode::kOutputExists, "the output that is there is not to be gone on with: " + why->as_string(),
+                store.describe(""), "give --overwrite to start afresh");
   const std::vector<std::string> differences = fingerprint_differences(before, fingerprint);
   if (differences.empty()) return true;
   std::string named;
@@ -95,28 +109,32 @@ std::string claim_id(const Json& fingerprint) {
 
 void check_claim(const storage::Store& store, const std::string& id) {
   const auto text = storage::get_text(store, claim_key());
-  if (text && claim_id(Json::parse(*text, store.describe(claim_key()))) == id) return;
-  throw Error(ErrorCode::kOutputExists, "another run has begun the output anew", store.describe(""),
-              "this one stops: start it again if the other is not wanted");
+  const auto stop = [&](const std::string& what) {
+    throw Error(ErrorCode::kOutputExists, what, store.describe(""), "start again as soon as nothing else writes there");
+  };
+  if (!text) stop("the output was removed while it was written");
+  const Json claim = parse_claim(store, *text);
+  if (const Json* why = claim.find(kRetired)) stop("the output is not to be gone on with: " + why->as_string());
+  if (claim_id(claim) != id) stop("another run has begun the output anew");
 }
 
 void note_unreadable_chunk(storage::Store& store, const storage::Store& tile, const std::string& where) {
   const auto text = storage::get_text(store, claim_key());
   if (!text) return;
-  Json fingerprint = Json::parse(*text, store.describe(claim_key()));
+  Json fingerprint = parse_claim(store, *text);
   if (note_unreadable(fingerprint, tile, where)) claim_place(store, fingerprint);
 }
 
-void retire_place(storage::Store& store) {
+void retire_place(storage::Store& store, const std::string& why) {
   if (store.list("").empty()) return;
-  Json being_removed;
-  being_removed[kBeingRemoved] = true;
-  storage::put_text(store, claim_key(), being_removed.dump(2) + "\n");
+  Json retired;
+  retired[kRetired] = why;
+  storage::put_text(store, claim_key(), retired.dump(2) + "\n");
   zarr::erase_group_attributes(store, "");
 }
 
 void clear_place(storage::Store& store) {
-  retire_place(store);
+  retire_place(store, kBeingRemoved);
   fail_point("clear.begun");
   for (const std::string& name : store.list("")) {
     const bool is_folder = name.ends_with('/');
@@ -128,7 +146,7 @@ void clear_place(storage::Store& store) {
       store.erase(key);
   }
   fail_point("clear.scratch");
-  // Last what says whose the place is; with it goes the folder itself.
+  // Last what says whose the place is.
   store.erase_prefix("");
 }
 

@@ -36,14 +36,16 @@ inline constexpr std::size_t kClaimDigits = 8;
 /// What is the same for all runs with this fingerprint, whichever chunks of the tile they have seen, and hardly for others:
 /// kClaimDigits hexadecimal digits.
 [[nodiscard]] std::string claim_id(const Json& fingerprint);
-/// Throws Error(kOutputExists) unless the place still belongs to the runs of a claim id: another may have begun there anew
-/// while this one stood still.
+/// Throws Error(kOutputExists) unless the place still belongs to the runs of a claim id: it may have been removed, or begun
+/// anew by another, while this one stood still.
 void check_claim(const storage::Store& store, const std::string& id);
 /// Notes that a chunk of the tile could not be read: note_unreadable, in the fingerprint that the place is claimed with.
 void note_unreadable_chunk(storage::Store& store, const storage::Store& tile, const std::string& where);
 
-/// What is at the place, if anything is, looks neither finished nor like something to go on with from now on.
-void retire_place(storage::Store& store);
+inline constexpr const char* kBeingRemoved = "it was being removed";
+/// What is at the place, if anything is, looks neither finished nor like something to go on with from now on; `why` is what
+/// messages say.
+void retire_place(storage::Store& store, const std::string& why);
 /// Removes what is at the place of an output, which is retired first: this may be interrupted, and then done again.
 void clear_place(storage::Store& store);
 

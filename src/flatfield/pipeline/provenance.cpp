@@ -13,7 +13,7 @@ Json write_provenance(const ProvenanceRequest& request) {
   const std::string tile_location = absolute_location(request.tile_location);
   const std::string output = absolute_location(request.output);
   facts.input_parent = location_parent(tile_location);
-  facts.output_path = request.output;
+  facts.output_path = request.output;  // as in the parameters
   facts.start_date_time = request.start_date_time;
   facts.end_date_time = report::utc_timestamp();
   facts.parameters = request.parameters;

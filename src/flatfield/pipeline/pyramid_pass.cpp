@@ -83,6 +83,7 @@ void PyramidPass<T>::announce_cell(int level, const Extent3& index, ItemShards& 
 
 template <class T>
 void PyramidPass<T>::note_begin(int level, const Extent3& index) {
+  if (ledger_) ledger_->check();
   if (!resumed_) return;
   const LevelWriter<T>& finest = this->level(0);
   bool asked = false;

@@ -145,6 +145,9 @@ Json tile_fingerprint(RunContext& context, const std::string& location, const Js
 }
 
 bool note_unreadable(Json& fingerprint, const storage::Store& tile, const std::string& where) {
+  const Json* tile_known = fingerprint.find("tile");
+  const Json* known = tile_known == nullptr ? nullptr : tile_known->find("chunks");
+  if (known == nullptr || !known->is_object()) return false;
   Json& chunks = fingerprint["tile"]["chunks"];
   const auto found = std::find_if(chunks.as_object().begin(), chunks.as_object().end(),
                                   [&](const auto& chunk) { return tile.describe(chunk.first) == where; });

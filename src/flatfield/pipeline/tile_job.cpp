@@ -190,17 +190,16 @@ class Job {
 
   void estimate() {
     if (writes_image_ && places_.resumed() && take_scratch_model()) {
+      claim_places();
       if (config_.save_outputs) save_results();
     } else {
       fail_point("learn.begin");
       learn_all();
       fail_point("learn.end");
+      context_.processes.first_only([&] { check_tile_is_the_same(); });
       const ModelPlace to = writes_image_ ? scratch_model() : given_model();
       if (writes_image_) {
-        places_.leave_out(masked_volume() == nullptr,
-                          std::none_of(model_->volumes.begin(), model_->volumes.end(),
-                                       [](const ModelVolume& volume) { return volume.has_probability; }));
-        places_.claim(fingerprint_);
+        claim_places();
         write_probability();
       }
       context_.processes.first_only([&] { write_model(*to.store, to.key, *model_); });
@@ -208,6 +207,14 @@ class Job {
       fail_point("learn.written");
     }
     if (context_.step == RunStep::kEstimate) result_.status = TileStatus::kEstimated;
+  }
+
+  /// Takes the places of the images that the model makes.
+  void claim_places() {
+    places_.leave_out(masked_volume() == nullptr,
+                      std::none_of(model_->volumes.begin(), model_->volumes.end(),
+                                   [](const ModelVolume& volume) { return volume.has_probability; }));
+    places_.claim(fingerprint_);
   }
 
   /// The model that an earlier run has left; false where there is none, or one that a crash of the machine has damaged.
@@ -284,19 +291,27 @@ class Job {
       const methods::CorrectionKernel kernel(masked->learned.correction);
       streaming_.first_pass(*mask_source(kernel), mask().target({}, "mask"), plans_.mask, context_.share, 0);
     }
-    if (context_.step != RunStep::kApply) return;
-    context_.processes.first_only([&] { check_tile_is_the_same(); });
-    result_.status = TileStatus::kApplied;
+    if (context_.step == RunStep::kApply) result_.status = TileStatus::kApplied;
   }
 
-  /// A damaged chunk may be mended before the run goes on.
   void apply_or_note() {
     try {
       apply();
     } catch (const Error& error) {
-      if (!is_first()) throw;
-      places_.note_unreadable(*input_->shared_store(), error.where());
+      if (is_first()) note_failure(error);
       throw;
+    }
+    if (context_.step == RunStep::kApply) context_.processes.first_only([&] { require_same_tile(); });
+  }
+
+  /// A damaged chunk may be mended before the run goes on; what was made of a tile that is another now may not be gone on
+  /// with.
+  void note_failure(const Error& error) {
+    try {
+      places_.note_unreadable(*input_->shared_store(), error.where());
+      if (const std::string change = change_of_tile(); !change.empty()) places_.give_up(change);
+    } catch (const Error& second) {
+      context_.log.warning(second.what());  // the first is what the run ends with
     }
   }
 
@@ -323,18 +338,36 @@ class Job {
     context_.processes.first_only([&] { finish(has_mask, has_probability); });
   }
 
-  /// A chunk that is not there is one of the fill value, so what was moved away meanwhile would pass for black voxels.
-  void check_tile_is_the_same() {
-    const std::vector<std::string> differences = fingerprint_differences(identity_, tile_identity(*tile_, levels_));
-    if (differences.empty()) return;
-    places_.give_up();
-    throw Error(ErrorCode::kBadInput, "the tile changed while it was corrected (" + differences.front() + ")", location_,
-                "let nothing else write to it, and start again with --overwrite");
+  /// What of the tile is not as it was when the run began; "" if nothing is. A chunk that is not there is one of the fill
+  /// value, so what was moved away meanwhile would pass for black voxels.
+  [[nodiscard]] std::string change_of_tile() const {
+    const Json& before = identity_.is_null() ? model_->input : identity_;
+    try {
+      const std::vector<std::string> differences = fingerprint_differences(before, tile_identity(*tile_, levels_));
+      return differences.empty() ? "" : "the tile changed while it was corrected (" + differences.front() + ")";
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kBadInput) throw;
+      return std::string("the tile vanished while it was corrected (") + error.message() + ")";
+    }
+  }
+
+  /// Before anything was written of it.
+  void check_tile_is_the_same() const {
+    if (const std::string change = change_of_tile(); !change.empty())
+      throw Error(ErrorCode::kBadInput, change, location_, "let nothing else write to it, and start again");
+  }
+
+  /// What was written is given up otherwise.
+  void require_same_tile() {
+    const std::string change = change_of_tile();
+    if (change.empty()) return;
+    places_.give_up(change);
+    throw Error(ErrorCode::kBadInput, change, location_, "let nothing else write to it, and start again with --overwrite");
   }
 
   /// What is done once, when all items are.
   void finish(bool has_mask, bool has_probability) {
-    check_tile_is_the_same();
+    require_same_tile();
     // A model that was learnt from another tile has another shape.
     if (has_mask)
       if (const BitVolume& low = *masked_volume()->learned.correction.mask; low.shape() == plans_.low_mask.shape)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/item_geometry.h"
@@ -53,8 +54,10 @@ void warn_of_sizes(const ome::Tile& tile, const std::string& level, report::Log&
   for (const std::string& axis : tile.axes_of_unknown_unit())
     log.warning(fmt::format("{}: the unit of the axis {} is none that NGFF knows for it: its sizes are taken as they are",
                             tile.describe(), axis));
-  if (!tile.level(level).has_scale)
-    log.warning(fmt::format("{}: level \"{}\" has no scale: the output says 1 micrometer", tile.describe(), level));
+  if (tile.level(level).has_scale) return;
+  const std::vector<double> scale = tile.output_scale(tile.level(level));
+  log.warning(fmt::format("{}: level \"{}\" has no scale of its own: the output says {}, {}, {} micrometers", tile.describe(),
+                          level, scale[2], scale[3], scale[4]));
 }
 
 OutputPlan as_mask(OutputPlan plan) {

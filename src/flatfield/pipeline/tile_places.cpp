@@ -83,7 +83,7 @@ void TilePlaces::leave_out(bool mask, bool probability) {
     context_.processes.first_only([&] {
       if (!context_.config.overwrite || output_state(*(*place)->store) == OutputState::kAbsent) return;
       // What lacks a part of itself must not look finished.
-      if (!corrected_.resumed) retire_place(*corrected_.store);
+      if (!corrected_.resumed) retire_place(*corrected_.store, kBeingRemoved);
       clear_place(*(*place)->store);
     });
     place->reset();
@@ -96,7 +96,7 @@ void TilePlaces::claim(const Json& fingerprint) {
     std::vector<Place*> places = all();
     std::reverse(places.begin(), places.end());
     // An image whose mask is being removed must not look finished.
-    if (!corrected_.resumed && context_.share.parts == 1) retire_place(*corrected_.store);
+    if (!corrected_.resumed && context_.share.parts == 1) retire_place(*corrected_.store, kBeingRemoved);
     for (Place* place : places) {
       if (place->resumed) continue;
       // Parts that begin at the same time must not clear each other's places; these are free then.
@@ -124,8 +124,8 @@ void TilePlaces::note_unreadable(const storage::Store& tile, const std::string& 
   for (Place* place : all()) note_unreadable_chunk(*place->store, tile, where);
 }
 
-void TilePlaces::give_up() {
-  for (Place* place : all()) retire_place(*place->store);
+void TilePlaces::give_up(const std::string& why) {
+  for (Place* place : all()) retire_place(*place->store, why);
 }
 
 void TilePlaces::release() {

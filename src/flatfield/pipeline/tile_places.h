@@ -40,7 +40,7 @@ class TilePlaces {
   /// Notes for what was begun that a chunk of the tile could not be read (note_unreadable); to be called by one process.
   void note_unreadable(const storage::Store& tile, const std::string& where);
   /// What was begun is not to be gone on with, as it is of two minds; to be called by one process.
-  void give_up();
+  void give_up(const std::string& why);
   /// The run is over: removes what is beside the images; to be called by one process.
   void release();
 

@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kTemporaryMark = ".tmp-";
 /// How often a file is tried to be made where its folder is gone each time.
-constexpr int kFolderAttempts = 20;
+constexpr int kFolderAttempts = 40;
 
 /// Owns an open file; -1 = none.
 class FileDescriptor {
@@ -179,7 +179,7 @@ class TemporaryFile final : public ObjectWriter {
       const fs::path folder = fs::path(path_).parent_path();
       if (sync_ == Sync::kFull && made_below_.empty()) made_below_ = deepest_folder(folder);
       const int failure = make_folder(folder);
-      if (failure != 0 && failure != ENOENT)
+      if (failure != 0 && failure != ENOENT && failure != EEXIST)
         throw_file_error(ErrorCode::kWriteFailed, "create the folder", folder.string(), failure);
     }
   }
@@ -321,7 +321,7 @@ class LocalStore final : public Store {
 
   void erase_prefix(std::string_view prefix) override {
     if (!prefix.empty()) check_key(prefix);
-    if (!prefix.empty() && !is_own_folder(prefix)) return;
+    if (!prefix.empty() && !is_own(prefix)) return;
     const fs::path folder = path_of(prefix);
     std::error_code failure;
     if (prefix.empty()) {
@@ -332,7 +332,7 @@ class LocalStore final : public Store {
         if (failure) break;
       }
     } else {
-      fs::remove_all(folder, failure);
+      fs::remove_all(folder, failure);  // of a link the link itself
     }
     if (failure && !means_absent(failure.value()))
       throw_file_error(ErrorCode::kWriteFailed, "remove", folder.string(), failure.value());
@@ -374,14 +374,16 @@ class LocalStore final : public Store {
     return status;
   }
 
-  /// True if `prefix` is a folder; throws if it is reached over a symbolic link, behind which
-  /// nothing belongs to this store.
-  [[nodiscard]] bool is_own_folder(std::string_view prefix) const {
+  /// True if `prefix` is a folder or a symbolic link; throws if it is reached over such a link,
+  /// behind which nothing belongs to this store.
+  [[nodiscard]] bool is_own(std::string_view prefix) const {
     fs::path path = root_;
-    for (const fs::path& part : fs::path(prefix)) {
-      path /= part;
+    const fs::path parts(prefix);
+    for (auto part = parts.begin(); part != parts.end(); ++part) {
+      path /= *part;
       std::error_code ignored;
       const fs::file_type type = fs::symlink_status(path, ignored).type();
+      if (type == fs::file_type::symlink && std::next(part) == parts.end()) return true;
       if (type == fs::file_type::symlink)
         throw Error(
             ErrorCode::kWriteFailed,
