@@ -124,6 +124,28 @@ def test_a_part_that_wakes_up_when_another_run_has_begun_stops_and_nothing_of_it
     assert_same_as(whole, folder)
 
 
+def test_a_part_that_wakes_up_leaves_alone_what_another_run_has_finished_even_without_the_tile(tile, tmp_path):
+    shutil.copytree(tile.parent, tmp_path / "in")
+    mine = tmp_path / "in" / NAME
+    folder = tmp_path / "parts"
+    old = frozen_part(mine, folder)
+    assert_good(step("run", mine, folder, "--overwrite"))
+    finished = files_below(folder / "out")
+    mine.rename(tmp_path / "archive")
+    old.send_signal(signal.SIGCONT)
+    old.communicate(timeout=60)
+    found = files_below(folder / "out")
+    for path, content in finished.items():
+        assert found.get(path) == content, path
+
+
+def test_a_mask_that_was_removed_before_apply_is_made(tile, whole, tmp_path):
+    assert_good(step("estimate", tile, tmp_path))
+    shutil.rmtree(tmp_path / "out/mask")
+    assert_good(step("apply", tile, tmp_path), step("finalize", tile, tmp_path))
+    assert_same_as(whole, tmp_path)
+
+
 def test_finalize_says_which_items_are_not_done(tile, whole, tmp_path):
     assert_good(step("estimate", tile, tmp_path), step("apply", tile, tmp_path, "--part", "1/3"))
     result = step("finalize", tile, tmp_path)

@@ -90,6 +90,18 @@ TEST(Claims, tell_runs_apart_but_not_by_the_chunks_that_they_saw) {
   EXPECT_THROW(check_claim(store, claim_id(some)), Error);
 }
 
+TEST(Claims, are_own_only_of_the_same_tile_but_for_what_could_not_be_read) {
+  storage::MemoryStore store;
+  const Json mine = Json::parse(R"({"options": 1, "tile": {"chunks": {"0/0": "a", "0/1": "b"}}})", "");
+  EXPECT_TRUE(own_claim(store, mine).is_null()) << "finished, or removed";
+  claim_place(store, Json::parse(R"({"options": 1, "tile": {"chunks": {"0/0": "unreadable", "0/1": "b"}}})", ""));
+  EXPECT_FALSE(own_claim(store, mine).is_null());
+  claim_place(store, Json::parse(R"({"options": 1, "tile": {"chunks": {"0/0": "a", "0/1": "copied again"}}})", ""));
+  EXPECT_TRUE(own_claim(store, mine).is_null());
+  retire_place(store, "some reason");
+  EXPECT_TRUE(own_claim(store, mine).is_null());
+}
+
 TEST(Claims, keep_all_chunks_that_could_not_be_read) {
   storage::MemoryStore store;
   const storage::MemoryStore tile;

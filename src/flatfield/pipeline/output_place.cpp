@@ -125,6 +125,13 @@ void note_unreadable_chunk(storage::Store& store, const storage::Store& tile, co
   if (note_unreadable(fingerprint, tile, where)) claim_place(store, fingerprint);
 }
 
+Json own_claim(const storage::Store& store, const Json& fingerprint) {
+  const auto text = storage::get_text(store, claim_key());
+  if (!text) return {};
+  Json claim = parse_claim(store, *text);
+  return fingerprint_differences(claim, fingerprint).empty() ? claim : Json();
+}
+
 void retire_place(storage::Store& store, const std::string& why) {
   if (store.list("").empty()) return;
   Json retired;

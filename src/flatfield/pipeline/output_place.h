@@ -42,6 +42,10 @@ void check_claim(const storage::Store& store, const std::string& id);
 /// Notes that a chunk of the tile could not be read: note_unreadable, in the fingerprint that the place is claimed with.
 void note_unreadable_chunk(storage::Store& store, const storage::Store& tile, const std::string& where);
 
+/// What the place is claimed with, if that differs from a fingerprint in nothing that was seen; null if it does, or the place
+/// is nobody's: another run may have finished there, or begun.
+[[nodiscard]] Json own_claim(const storage::Store& store, const Json& fingerprint);
+
 inline constexpr const char* kBeingRemoved = "it was being removed";
 /// What is at the place, if anything is, looks neither finished nor like something to go on with from now on; `why` is what
 /// messages say.

@@ -1,6 +1,7 @@
 #include "flatfield/pipeline/tile_job.h"
 
 #include <algorithm>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -180,9 +181,8 @@ class Job {
         throw Error(ErrorCode::kNotFound, "there is no model beside the output", outputs_.corrected,
                     "estimate first with the same options, or name a model with --model");
       take_from(model);
-      return;
     }
-    if (!places_.resumed()) places_.claim(fingerprint_);
+    claim_places();
   }
 
   // -------------------------------------------------------------------------------------------
@@ -309,8 +309,9 @@ class Job {
   void note_failure(const Error& error) {
     try {
       places_.note_unreadable(*input_->shared_store(), error.where());
-      if (const std::string change = change_of_tile(); !change.empty()) places_.give_up(change);
-    } catch (const Error& second) {
+      if (error.code() == ErrorCode::kInterrupted) return;  // who goes on looks at the tile
+      if (const std::string change = change_of_tile(); !change.empty()) places_.give_up(change, fingerprint_);
+    } catch (const std::exception& second) {
       context_.log.warning(second.what());  // the first is what the run ends with
     }
   }
@@ -341,7 +342,10 @@ class Job {
   /// What of the tile is not as it was when the run began; "" if nothing is. A chunk that is not there is one of the fill
   /// value, so what was moved away meanwhile would pass for black voxels.
   [[nodiscard]] std::string change_of_tile() const {
-    const Json& before = identity_.is_null() ? model_->input : identity_;
+    // As it is claimed, where that is known: with the chunks that could not be read by other parts, and may be mended.
+    const Json claim = writes_image_ ? places_.own_claim(fingerprint_) : Json();
+    const Json* claimed = claim.is_null() ? nullptr : claim.find("tile");
+    const Json& before = claimed != nullptr ? *claimed : identity_.is_null() ? model_->input : identity_;
     try {
       const std::vector<std::string> differences = fingerprint_differences(before, tile_identity(*tile_, levels_));
       return differences.empty() ? "" : "the tile changed while it was corrected (" + differences.front() + ")";
@@ -361,7 +365,7 @@ class Job {
   void require_same_tile() {
     const std::string change = change_of_tile();
     if (change.empty()) return;
-    places_.give_up(change);
+    places_.give_up(change, fingerprint_);
     throw Error(ErrorCode::kBadInput, change, location_, "let nothing else write to it, and start again with --overwrite");
   }
 

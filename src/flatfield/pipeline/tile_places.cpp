@@ -124,8 +124,13 @@ void TilePlaces::note_unreadable(const storage::Store& tile, const std::string& 
   for (Place* place : all()) note_unreadable_chunk(*place->store, tile, where);
 }
 
-void TilePlaces::give_up(const std::string& why) {
-  for (Place* place : all()) retire_place(*place->store, why);
+Json TilePlaces::own_claim(const Json& fingerprint) const {
+  return corrected_.store ? pipeline::own_claim(*corrected_.store, fingerprint) : Json();
+}
+
+void TilePlaces::give_up(const std::string& why, const Json& fingerprint) {
+  for (Place* place : all())
+    if (!pipeline::own_claim(*place->store, fingerprint).is_null()) retire_place(*place->store, why);
 }
 
 void TilePlaces::release() {

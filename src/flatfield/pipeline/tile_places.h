@@ -39,8 +39,11 @@ class TilePlaces {
   void claim(const Json& fingerprint);
   /// Notes for what was begun that a chunk of the tile could not be read (note_unreadable); to be called by one process.
   void note_unreadable(const storage::Store& tile, const std::string& where);
-  /// What was begun is not to be gone on with, as it is of two minds; to be called by one process.
-  void give_up(const std::string& why);
+  /// What the corrected image is claimed with, if that is still this run's fingerprint; else null.
+  [[nodiscard]] Json own_claim(const Json& fingerprint) const;
+  /// What runs with this fingerprint have begun is not to be gone on with, as it is of two minds; what others have begun or
+  /// finished there meanwhile stays. To be called by one process.
+  void give_up(const std::string& why, const Json& fingerprint);
   /// The run is over: removes what is beside the images; to be called by one process.
   void release();
 
