@@ -304,7 +304,7 @@ def test_provenance_of_schema_1_has_its_own_names_and_fields(tile, tmp_path):
     assert record["input_location"] == str(tile.parent) and record["output_location"] == "out/SPIM.ome.zarr"
     assert record["parameters"]["metadata_schema"] == 1
     paths = read_json(made.results / f"metadata_paths_out_{NAME}.json")
-    assert paths == {"input_metadata": str(tile.parent.parent), "output_metadata": "out"}
+    assert paths == {"input_metadata": str(tile.parent.parent), "output_metadata": str(tmp_path / "out")}
     assert not (made.results / f"flatfield_data_process_{NAME}.json").exists()
     assert read_json(made.corrected / ".zattrs")["exaspim_flatfield"] == record
 
