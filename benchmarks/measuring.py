@@ -130,10 +130,6 @@ class Tile:
                   "--results-dir", self.folder / "v3" / "results"])
         self.path = self.folder / "v3" / TILE
 
-    def remove_v2(self):
-        """The tile as it was before as_v3()."""
-        shutil.rmtree(self.v2_path)
-
     def options(self, name, workers=None):
         return ["--zarr", self.path, "--output", self.folder / name / "corrected", "--method", "fitting",
                 "--mask-dir", self.masks, "--results-dir", self.results(name), "--n-levels", self.levels,

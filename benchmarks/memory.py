@@ -1,4 +1,5 @@
 """Bar 4: the peak of memory keeps to the limit, whatever the tile, and the limit costs little time."""
+import shutil
 import statistics
 
 from measuring import MEBIBYTE, MemoryGroup, Tile, spread
@@ -60,8 +61,9 @@ def run_planes(table, programs, options):
         tile = Tile(programs, options.work / "planes", f"{factor * z},{y},{x}")
         for kind in options.kinds + from_shards:
             if kind in from_shards:
+                shutil.rmtree(tile.folder / "out", ignore_errors=True)  # as large as the tile
                 tile.as_v3()
-                tile.remove_v2()
+                shutil.rmtree(tile.v2_path)
             extra = ["--output-zarr-format", "2" if kind == "v2" else "3", "--memory-limit", "512M"]
             smallest.setdefault(kind, []).append(tile.plan("out", *extra)["smallest_memory_limit_bytes"] / MEBIBYTE)
             found = [tile.run("out", *extra).peak_bytes / MEBIBYTE for _ in range(count)]

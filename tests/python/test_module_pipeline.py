@@ -4,8 +4,6 @@ import json
 import logging
 import os
 import pickle
-import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -15,28 +13,10 @@ import pytest
 import zarr
 
 from support.module import flatfield
+from support.module_tile import FITTING, contents, corrected, image_of, options_for, tile  # noqa: F401
 from support.program import call, read_json
 
 errors = flatfield.errors
-FITTING = dict(gaussian_sigma=1.0, spline_smoothing=0.05)
-
-
-@pytest.fixture(scope="module")
-def tile(tmp_path_factory):
-    """A phantom tile of uint16; its masks are beside it."""
-    return flatfield.synthesize(tmp_path_factory.mktemp("phantom"), shape=[96, 128, 144], chunks=[16, 32, 48], n_levels=4)
-
-
-def options_for(tile, folder, **more):
-    return dict(zarr=tile, output=folder / "out" / "SPIM.ome.zarr", mask_dir=os.path.join(os.path.dirname(tile), "masks"),
-                results_dir=folder / "results", n_levels=3, fitting=FITTING, **more)
-
-
-@pytest.fixture(scope="module")
-def corrected(tile, tmp_path_factory):
-    """The phantom corrected by run(): (folder, run report)."""
-    folder = tmp_path_factory.mktemp("run")
-    return folder, flatfield.run(**options_for(tile, folder))
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +24,8 @@ def model(tile):
     return flatfield.estimate(zarr=tile, mask_dir=os.path.join(os.path.dirname(tile), "masks"), fitting=FITTING)
 
 
-def image_of(folder, tile, kind=""):
-    return folder / "out" / kind / "SPIM.ome.zarr" / os.path.basename(tile)
-
-
 def level(image, name="0"):
     return zarr.open_array(str(image / name), mode="r")[0, 0]
-
-
-def contents(folder):
-    """Every file of an image by its relative path, but for what holds times."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name not in (".zattrs", "zarr.json", ".exaspim_flatfield_checksums.npz")}
 
 
 # ---------------------------------------------------------------------------------------------
@@ -192,118 +162,6 @@ def test_a_callback_that_raises_ends_the_run_and_the_same_call_goes_on(tile, cor
     report = flatfield.run(**options_for(tile, tmp_path))
     assert report["tiles"][0]["status"] == "corrected" and report["tiles"][0]["items"]["found"] >= 1
     assert contents(image_of(tmp_path, tile)) == contents(image_of(corrected[0], tile))
-
-
-@pytest.fixture
-def interruptible():
-    """Ctrl-C as in a terminal: shells start programs in the background with the signal ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
-def test_an_interrupt_ends_the_run_between_two_items(tile, tmp_path):
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt) as caught:
-        flatfield.run(progress=lambda *step: os.kill(os.getpid(), signal.SIGINT), **options_for(tile, tmp_path))
-    assert isinstance(caught.value, errors.InterruptedRunError) and caught.value.exit_code == 75
-    assert signal.getsignal(signal.SIGINT) is before
-    # The request is forgotten.
-    assert flatfield.run(**options_for(tile, tmp_path))["tiles"][0]["status"] == "corrected"
-
-
-@pytest.fixture
-def endless_tile(tmp_path):
-    """64 million chunks of one voxel, none of which is there: minutes to look for them."""
-    tile = tmp_path / "tile_000001_ch_488.zarr"
-    group = zarr.open_group(str(tile), mode="w")
-    group.create_dataset("0", shape=[400] * 3, chunks=[1] * 3, dtype="uint8", fill_value=0)
-    group.attrs["multiscales"] = [{"version": "0.4", "axes": [{"name": name, "type": "space"} for name in "zyx"],
-                                   "datasets": [{"path": "0", "coordinateTransformations": [
-                                       {"type": "scale", "scale": [1, 1, 1]}]}]}]
-    return tile
-
-
-@pytest.mark.parametrize("call_it", [
-    lambda tile: flatfield.open_tile(tile).read(workers=2),
-    lambda tile: flatfield.plan(zarr=tile, output=tile.parent / "out", method="reference", skip_flat_field=True, res="0"),
-], ids=["read", "plan"])
-@pytest.mark.usefixtures("interruptible")
-def test_an_interrupt_ends_what_takes_long(endless_tile, call_it):
-    before = signal.getsignal(signal.SIGINT)
-    timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        call_it(endless_tile)
-    timer.join()
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-@pytest.mark.usefixtures("interruptible")
-def test_an_interrupt_that_comes_too_late_is_not_lost(tile):
-    """Each call has one piece of work, and most of the time is spent within one."""
-    image = flatfield.open_tile(tile)
-    timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        for _ in range(10 ** 5):
-            image.read((slice(0, 4), slice(0, 4), slice(0, 4)))
-    timer.join()
-
-
-def test_a_signal_that_is_ignored_stays_ignored(tile):
-    program = f"""
-import signal, threading, os
-import support.module
-flatfield = support.module.flatfield
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-image = flatfield.open_tile({str(tile)!r})
-stop = threading.Event()
-sender = threading.Thread(target=lambda: [os.kill(os.getpid(), signal.SIGINT) or stop.wait(0.001) for _ in range(200)])
-sender.start()
-while sender.is_alive():
-    image.read()
-print("went on")
-"""
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
-                            cwd=os.path.dirname(__file__))
-    assert result.stdout == "went on\n", result.stderr
-
-
-@pytest.mark.parametrize("what", ["tile", "chunk"])
-def test_a_tile_that_vanishes_while_it_is_corrected_is_an_error_and_nothing_looks_finished(what, tile, corrected, tmp_path):
-    mine = tmp_path / os.path.basename(tile)
-    shutil.copytree(tile, mine)
-    options = {**options_for(tile, tmp_path), "zarr": mine}
-    taken = mine if what == "tile" else mine / "0/0/0/5/3/2"
-    away = tmp_path / "away"
-
-    def take(stage, done, total):
-        if not away.exists():
-            os.rename(taken, away)
-
-    with pytest.raises(errors.FlatfieldError, match="vanished" if what == "tile" else "changed while"):
-        flatfield.run(progress=take, **options)
-    image = image_of(tmp_path, tile)
-    assert "multiscales" not in json.loads((image / ".zattrs").read_text() if (image / ".zattrs").exists() else "{}")
-    os.rename(away, taken)
-    with pytest.raises(errors.OutputExistsError, match="not to be gone on with"):
-        flatfield.run(**options)
-    options["overwrite"] = True
-    assert flatfield.run(**options)["tiles"][0]["status"] == "corrected"
-    assert contents(image) == contents(image_of(corrected[0], tile))
-
-
-def test_an_apply_step_gives_up_what_it_made_of_a_tile_that_changed(tile, tmp_path):
-    mine = tmp_path / os.path.basename(tile)
-    shutil.copytree(tile, mine)
-    options = {**options_for(tile, tmp_path), "zarr": mine}
-    flatfield.estimate(**options)
-    with pytest.raises(errors.BadInputError, match="changed while"):
-        flatfield.apply(progress=lambda *step: os.utime(mine / "0/0/0/5/3/2", (1, 1)), **options)
-    with pytest.raises(errors.OutputExistsError, match="not to be gone on with"):
-        flatfield.finalize(**options)
 
 
 def test_runs_in_threads_do_not_disturb_each_other(tile, corrected, tmp_path):

@@ -97,28 +97,21 @@ std::vector<double> Tile::to_output_axes(const std::vector<double>& values, doub
   std::vector<double> out;
   for (const Axis& axis : output_axes()) {
     const auto index = multiscale_.axis(axis.name);
-    if (!index) {
-      out.push_back(otherwise);
-      continue;
-    }
-    const auto i = static_cast<std::size_t>(*index);
-    // A thousandth is no double, so what is smaller is divided.
-    const double factor = unit_factor(multiscale_.axes[i].unit, axis.unit).value_or(1.0);
-    const double inverse = unit_factor(axis.unit, multiscale_.axes[i].unit).value_or(1.0);
-    out.push_back(factor < 1.0 ? values[i] / inverse : values[i] * factor);
+    const std::size_t i = static_cast<std::size_t>(index.value_or(0));
+    out.push_back(index ? convert_unit(values[i], multiscale_.axes[i].unit, axis.unit).value_or(values[i]) : otherwise);
   }
   return out;
 }
 
-std::vector<std::string> Tile::axes_of_unknown_unit() const {
-  std::vector<std::string> names;
+std::vector<Axis> Tile::axes_of_unknown_unit() const {
+  std::vector<Axis> unknown;
   for (const Axis& axis : output_axes()) {
     const auto index = multiscale_.axis(axis.name);
     if (!index || axis.unit.empty()) continue;
-    const std::string& unit = multiscale_.axes[static_cast<std::size_t>(*index)].unit;
-    if (!unit.empty() && !unit_factor(unit, axis.unit)) names.push_back(axis.name);
+    const Axis& own = multiscale_.axes[static_cast<std::size_t>(*index)];
+    if (!own.unit.empty() && !convert_unit(1.0, own.unit, axis.unit)) unknown.push_back(own);
   }
-  return names;
+  return unknown;
 }
 
 std::vector<double> Tile::output_scale(const Level& level) const {

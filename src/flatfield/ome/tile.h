@@ -45,8 +45,8 @@ class Tile {
   /// an output; the numbers as they are where the unit of an axis is missing or none of NGFF's.
   [[nodiscard]] std::vector<double> output_scale(const Level& level) const;
   [[nodiscard]] std::vector<double> output_translation(const Level& level) const;
-  /// Names of the axes whose units are none of NGFF's, or of another kind of axis.
-  [[nodiscard]] std::vector<std::string> axes_of_unknown_unit() const;
+  /// The axes whose units are none of NGFF's, or of another kind of axis.
+  [[nodiscard]] std::vector<Axis> axes_of_unknown_unit() const;
 
  private:
   Tile(std::shared_ptr<storage::Store> store, Json attributes, Multiscale multiscale);

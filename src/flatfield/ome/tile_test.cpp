@@ -114,7 +114,9 @@ TEST_F(TileTest, gives_sizes_in_the_units_of_an_output) {
   const Tile tile = Tile::open(store_);
   EXPECT_EQ(tile.output_scale(tile.level("0")), (Numbers{500, 1, 1, 0.748, 3}));
   EXPECT_EQ(tile.output_translation(tile.level("0")), (Numbers{2000, 0, 250, 1, 7}));
-  EXPECT_EQ(tile.axes_of_unknown_unit(), std::vector<std::string>{"x"});
+  ASSERT_EQ(tile.axes_of_unknown_unit().size(), 1U);
+  EXPECT_EQ(tile.axes_of_unknown_unit()[0].name, "x");
+  EXPECT_EQ(tile.axes_of_unknown_unit()[0].unit, "pixel");
 }
 
 TEST_F(TileTest, refuses_times_and_channels_that_it_does_not_have) {

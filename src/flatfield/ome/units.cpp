@@ -49,14 +49,15 @@ std::optional<Unit> find_unit(std::string_view name) {
 
 }  // namespace
 
-std::optional<double> unit_factor(std::string_view from, std::string_view to) {
-  if (from == to) return 1.0;
+std::optional<double> convert_unit(double value, std::string_view from, std::string_view to) {
+  if (from == to) return value;
   const std::optional<Unit> a = find_unit(from);
   const std::optional<Unit> b = find_unit(to);
   if (!a || !b || a->base != b->base) return std::nullopt;
   const int exponent = a->exponent - b->exponent;
-  const double factor = a->factor / b->factor;
-  return exponent < 0 ? factor / std::pow(10.0, -exponent) : factor * std::pow(10.0, exponent);
+  const double scaled = value * (a->factor / b->factor);
+  // Powers of ten below 1 are no doubles, so it is divided by those above: 748 nanometer are 0.748 micrometer, to the bit.
+  return exponent < 0 ? scaled / std::pow(10.0, -exponent) : scaled * std::pow(10.0, exponent);
 }
 
 }  // namespace flatfield::ome

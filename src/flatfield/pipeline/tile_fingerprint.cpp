@@ -132,6 +132,18 @@ bool holds_chunks(const Json& identity) {
   return std::any_of(chunks.begin(), chunks.end(), [](const auto& chunk) { return !chunk.second.is_null(); });
 }
 
+std::size_t chunk_samples(const Json& identity) { return identity.find("chunks")->as_object().size(); }
+
+std::string tile_change(const Json& identity, const ome::Tile& tile, const TileLevels& levels) {
+  try {
+    const std::vector<std::string> differences = fingerprint_differences(identity, tile_identity(tile, levels));
+    return differences.empty() ? "" : "the tile changed while it was corrected (" + differences.front() + ")";
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kBadInput) throw;
+    return std::string("the tile vanished while it was corrected (") + error.message() + ")";
+  }
+}
+
 Json tile_fingerprint(RunContext& context, const std::string& location, const Json& identity, const Json& model) {
   Json out;
   out["format"] = kOutputFormat;

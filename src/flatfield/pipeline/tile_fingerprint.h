@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,13 @@ inline constexpr int kOutputFormat = 2;
 /// levels that are read, spread over them.
 [[nodiscard]] Json tile_identity(const ome::Tile& tile, const TileLevels& levels);
 
-/// Whether any of the chunks that an identity holds is there.
+/// Whether any of the chunks that an identity looks for is there, and how many it looks for.
 [[nodiscard]] bool holds_chunks(const Json& identity);
+[[nodiscard]] std::size_t chunk_samples(const Json& identity);
+
+/// What of a tile is not as an identity says, for people; "" if nothing is. A chunk that is not there is one of the fill
+/// value, so what was moved away meanwhile would pass for black voxels.
+[[nodiscard]] std::string tile_change(const Json& identity, const ome::Tile& tile, const TileLevels& levels);
 
 /// What the output of a tile depends on: options, the tile, the other files that are learnt from, and the format of the
 /// output. With a model, what that was learnt from does not matter any more: `model` says which it is, or is null.

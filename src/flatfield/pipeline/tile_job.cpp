@@ -1,5 +1,7 @@
 #include "flatfield/pipeline/tile_job.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <exception>
 #include <memory>
@@ -120,8 +122,9 @@ class Job {
     context_.processes.first_only([&] {
       identity_ = tile_identity(*tile_, levels_);
       if (!holds_chunks(identity_))
-        context_.log.warning("no chunk of the tile was found: all of it is taken for the fill value; check where its chunks "
-                             "are, and the dimension_separator of its metadata");
+        context_.log.warning(fmt::format("{}: none of {} chunks that were looked for is there: they are taken for the fill value; "
+                                         "check where its chunks are, and the dimension_separator of its metadata",
+                                         location_, chunk_samples(identity_)));
       fingerprint_ = tile_fingerprint(context_, location_, identity_, given_identity_);
     });
     places_.examine(fingerprint_);
@@ -339,20 +342,12 @@ class Job {
     context_.processes.first_only([&] { finish(has_mask, has_probability); });
   }
 
-  /// What of the tile is not as it was when the run began; "" if nothing is. A chunk that is not there is one of the fill
-  /// value, so what was moved away meanwhile would pass for black voxels.
+  /// What of the tile is not as it was when the run began; "" if nothing is.
   [[nodiscard]] std::string change_of_tile() const {
     // As it is claimed, where that is known: with the chunks that could not be read by other parts, and may be mended.
     const Json claim = writes_image_ ? places_.own_claim(fingerprint_) : Json();
-    const Json* claimed = claim.is_null() ? nullptr : claim.find("tile");
-    const Json& before = claimed != nullptr ? *claimed : identity_.is_null() ? model_->input : identity_;
-    try {
-      const std::vector<std::string> differences = fingerprint_differences(before, tile_identity(*tile_, levels_));
-      return differences.empty() ? "" : "the tile changed while it was corrected (" + differences.front() + ")";
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kBadInput) throw;
-      return std::string("the tile vanished while it was corrected (") + error.message() + ")";
-    }
+    if (const Json* claimed = claim.is_null() ? nullptr : claim.find("tile")) return tile_change(*claimed, *tile_, levels_);
+    return tile_change(identity_.is_null() ? model_->input : identity_, *tile_, levels_);
   }
 
   /// Before anything was written of it.

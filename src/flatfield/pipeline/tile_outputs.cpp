@@ -51,9 +51,9 @@ std::optional<Extent3> shard_shape(const OutputPlan& plan, const std::optional<E
 
 /// What the output says about sizes that the tile does not say.
 void warn_of_sizes(const ome::Tile& tile, const std::string& level, report::Log& log) {
-  for (const std::string& axis : tile.axes_of_unknown_unit())
-    log.warning(fmt::format("{}: the unit of the axis {} is none that NGFF knows for it: its sizes are taken as they are",
-                            tile.describe(), axis));
+  for (const ome::Axis& axis : tile.axes_of_unknown_unit())
+    log.warning(fmt::format("{}: the unit \"{}\" of the axis {} is none that NGFF knows for it: its sizes are taken as they are",
+                            tile.describe(), axis.unit, axis.name));
   if (tile.level(level).has_scale) return;
   const std::vector<double> scale = tile.output_scale(tile.level(level));
   log.warning(fmt::format("{}: level \"{}\" has no scale of its own: the output says {}, {}, {} micrometers", tile.describe(),

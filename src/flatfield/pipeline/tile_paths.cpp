@@ -10,6 +10,8 @@
 namespace flatfield::pipeline {
 namespace {
 
+namespace fs = std::filesystem;
+
 /// Length of the digits that `text` starts with.
 std::size_t leading_digits(std::string_view text) {
   const auto end =
@@ -70,20 +72,17 @@ std::string join_location(const std::string& parent, const std::string& name) {
 }
 
 std::string absolute_location(const std::string& location) {
-  namespace fs = std::filesystem;
   if (storage::is_remote(location)) return location;
   return trimmed_location(fs::absolute(local_path(location)).lexically_normal().string());
 }
 
 std::string named_location(const std::string& location) {
-  namespace fs = std::filesystem;
   if (location.empty() || storage::is_remote(location)) return location;
   const std::string name = location_name(location);
   return name == "." || name == ".." ? fs::weakly_canonical(fs::absolute(local_path(location))).string() : location;
 }
 
 bool lies_within(const std::string& location, const std::string& folder) {
-  namespace fs = std::filesystem;
   if (storage::is_remote(location) || storage::is_remote(folder)) {
     const std::string above = trimmed_location(folder) + "/";
     return (trimmed_location(location) + "/").starts_with(above);

@@ -170,7 +170,8 @@ namespace {
       for (std::int64_t x = first.x; x < last.x; ++x)
         target.ledger->forget(storage::join_key(target.volume_key, "level_" + std::to_string(before)),
                               (z * grid.y + y) * grid.x + x);
-  throw Error(ErrorCode::kReadFailed, what, where, "start again: the items that it was made of are done again (by apply, where the steps are taken one by one)");
+  throw Error(ErrorCode::kReadFailed, what, where,
+              "start again: the items that it was made of are done again (by apply, where the steps are taken one by one)");
 }
 
 }  // namespace
