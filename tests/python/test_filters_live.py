@@ -4,12 +4,17 @@ FLATFIELD_SEED repeats a run; every failure prints its seed.
 """
 import os
 import secrets
+import sys
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from probe import probe
+from support.program import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "tests" / "golden"))
+from agreement import ulp_distance  # noqa: E402
 
 SEED = int(os.environ.get("FLATFIELD_SEED") or secrets.randbits(32))
 
@@ -26,15 +31,10 @@ def random_shape(random, *largest):
     return tuple(int(random.integers(1, n + 1)) for n in largest)
 
 
-def ulps_apart(a, b):
-    """How many float32 values lie between a and b, elementwise, for values of one sign."""
-    return np.abs(a.view(np.int32).astype(np.int64) - b.view(np.int32).astype(np.int64))
-
-
 def check_gaussian_filter(volume, sigma):
     found = probe("gaussian_filter", {"volume": volume}, sigma=list(sigma))["filtered"]
     expected = ndimage.gaussian_filter(volume, sigma, mode="reflect", truncate=4.0)
-    apart = ulps_apart(found, expected)
+    apart = ulp_distance(found, expected)
     assert apart.max() <= 1, (volume.shape, sigma)
     return np.count_nonzero(apart), apart.size
 

@@ -1,4 +1,5 @@
 """Properties of the package's numerics on any array, edge shapes included, against numpy, scipy and scikit-image."""
+import sys
 import warnings
 
 import numpy as np
@@ -11,16 +12,12 @@ from scipy.interpolate import splev, splrep
 from skimage.transform import resize
 
 from support.module import flatfield
+from support.program import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "tests" / "golden"))
+from agreement import check_one_ulp, check_resized_plane  # noqa: E402
 
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-def ulps_apart(found, expected):
-    """How many float32 values lie between the elements."""
-    assert found.dtype == expected.dtype == np.float32 and found.shape == expected.shape
-    order = [np.where(a < 0, np.int64(-2**31) - a, a) for a in
-             (found.view(np.int32).astype(np.int64), expected.view(np.int32).astype(np.int64))]
-    return np.abs(order[0] - order[1])
 
 
 def shapes(axes, most, least=1):
@@ -53,7 +50,7 @@ def test_gaussian_filter_is_that_of_scipy(volume, data):
     before = volume.copy()
     found = flatfield.gaussian_filter(volume, sigma)
     expected = ndimage.gaussian_filter(volume, sigma, mode="reflect", truncate=4.0)
-    assert ulps_apart(found, expected).max() <= 1
+    assert check_one_ulp(expected, found) is None
     np.testing.assert_array_equal(volume, before)
     np.testing.assert_array_equal(found, flatfield.gaussian_filter(volume, sigma, workers=3))
 
@@ -126,7 +123,7 @@ def test_resize_plane_is_that_of_scikit_image(plane, height, width):
     found = flatfield.resize_plane(plane, height, width, workers=2)
     expected = resize(plane, (height, width), order=3, mode="reflect", anti_aliasing=False, clip=True,
                       preserve_range=True).astype(np.float32)
-    assert ulps_apart(found, expected).max() <= 1
+    assert check_resized_plane(plane, expected, found) is None
 
 
 def windows(volume):
@@ -155,7 +152,7 @@ def test_reduce_windows_is_that_of_numpy(volume, rank):
         expected = np.sort(cells, axis=-1)[..., rank]
     assert found.dtype == volume.dtype
     if rank == "mean" and volume.dtype == np.float32 and cells.size:
-        assert ulps_apart(found, expected).max() <= 1  # another order of the sum
+        assert check_one_ulp(expected, found) is None  # another order of the sum
     else:
         np.testing.assert_array_equal(found, expected)
 
