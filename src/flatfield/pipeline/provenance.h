@@ -1,27 +1,17 @@
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 #include "flatfield/core/json.h"
+#include "flatfield/pipeline/run_context.h"
 
 namespace flatfield::pipeline {
 
-/// What the provenance of one tile says, and where it goes (outputs.md, "Provenance").
-struct ProvenanceRequest {
-  std::string tile_location;
-  std::string output;           ///< of the run: --output
-  std::string results_dir;
-  int schema = 2;               ///< --metadata-schema: 1 or 2
-  std::string start_date_time;  ///< ISO 8601 with offset or Z; the end is now
-  Json parameters;              ///< the resolved configuration
-  int cpu_cores = 1;
-  std::int64_t memory_bytes = 0;
-};
-
-/// Writes `flatfield_data_process_TILE.json`, or for schema 1 `process_NAME_TILE.json` and
-/// `metadata_paths_NAME_TILE.json`, NAME being that of OUT's parent. Returns the record, which belongs into the
-/// attributes of the tile's outputs too. Throws Error(kWriteFailed).
-[[nodiscard]] Json write_provenance(const ProvenanceRequest& request);
+/// Writes what was done to a tile (outputs.md, "Provenance"): `flatfield_data_process_TILE.json`, or with
+/// --metadata-schema 1 `process_NAME_TILE.json` and `metadata_paths_NAME_TILE.json`, NAME being that of OUT's parent.
+/// `start_date_time` is ISO 8601 with offset or Z, the end is now; `parameters` is the resolved configuration. Returns the
+/// record, which belongs into the attributes of the tile's outputs too. Throws Error(kWriteFailed).
+[[nodiscard]] Json write_provenance(const RunContext& context, const std::string& tile_location,
+                                    const std::string& start_date_time, const Json& parameters);
 
 }  // namespace flatfield::pipeline

@@ -4,18 +4,17 @@
 
 #include <algorithm>
 #include <exception>
-#include <memory>
 #include <optional>
 #include <vector>
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/fail_point.h"
-#include "flatfield/execution/memory_ceiling.h"
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/correct_stage.h"
-#include "flatfield/pipeline/curve_plots.h"
 #include "flatfield/pipeline/image_streaming.h"
+#include "flatfield/pipeline/input_tile.h"
 #include "flatfield/pipeline/learn_tile.h"
+#include "flatfield/pipeline/learned_results.h"
 #include "flatfield/pipeline/low_resolution_mask.h"
 #include "flatfield/pipeline/model_place.h"
 #include "flatfield/pipeline/output_place.h"
@@ -28,23 +27,12 @@
 #include "flatfield/pipeline/tile_outputs.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/pipeline/tile_places.h"
-#include "flatfield/pipeline/tile_portrait.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
 namespace {
 
 using config::RunStep;
-
-void check_input(const zarr::Array& input, const Extent3& shape, ome::VolumeId counts) {
-  const DType dtype = input.metadata().dtype;
-  if (dtype != DType::kUint8 && dtype != DType::kUint16)
-    throw Error(ErrorCode::kUnsupported,
-                "the data type " + std::string(name_of(dtype)) + " cannot be corrected", input.describe(),
-                "convert the tile to uint8 or uint16");
-  if (shape.empty() || counts.t == 0 || counts.c == 0)
-    throw Error(ErrorCode::kBadInput, "the level holds no voxels", input.describe());
-}
 
 /// A correction of a tile in its three steps. What one leaves for the next is in the scratch area of the corrected image,
 /// or with --model in a file; `run` takes the steps one after the other.
@@ -53,13 +41,13 @@ class Job {
   Job(RunContext& context, const std::string& location, const Json& parameters, TileResult& result)
       : context_(context),
         config_(context.config),
-        location_(trimmed_location(location)),
-        name_(location_name(location_)),
-        outputs_(output_locations(config_.output, name_)),
-        places_(context, location_, outputs_),
+        input_(context, location),
+        outputs_(output_locations(config_.output, input_.name())),
+        places_(context, input_.location(), outputs_),
         parameters_(parameters),
         result_(result),
         streaming_(context, result.items),
+        learned_results_(context, input_),
         started_(report::utc_timestamp()),
         estimates_(context.step == RunStep::kEstimate || (context.step == RunStep::kRun && config_.model.empty())),
         applies_(context.step == RunStep::kRun || context.step == RunStep::kApply),
@@ -67,12 +55,13 @@ class Job {
         writes_image_(context.step != RunStep::kEstimate || config_.model.empty()) {}
 
   void run() {
-    open_tile();
+    if (config_.skip_flat_field && config_.skip_bkg_sub && config_.pedestal == 0.0)
+      context_.log.info("--skip-flat-field and --skip-bkg-sub: the tile is rewritten with a pyramid");
     if (writes_image_ && is_finished()) return;
     if (!estimates_ && !config_.model.empty()) take_from(given_model());
     choose_places();
     if (writes_image_) examine_places();
-    plans_ = plan_tile_outputs(*tile_, name_, levels_, *input_, config_, context_.log);
+    plans_ = plan_tile_outputs(input_.tile(), input_.name(), input_.levels(), input_.array(), config_, context_.log);
     const std::vector<execution::MemoryBudget::Reservation> held = reserve_memory();
     if (estimates_) estimate();
     if (writes_image_ && !estimates_) take_model();
@@ -81,29 +70,11 @@ class Job {
   }
 
  private:
-  void open_tile() {
-    tile_.emplace(ome::Tile::open(context_.stores.open(location_)));
-    levels_ = choose_levels(*tile_, name_, config_, context_.log);
-    input_.emplace(tile_->open_array(levels_.target));
-    check_input(*input_, shape(), volume_counts());
-    if (config_.skip_flat_field && config_.skip_bkg_sub && config_.pedestal == 0.0)
-      context_.log.info("--skip-flat-field and --skip-bkg-sub: the tile is rewritten with a pyramid");
-  }
-
-  [[nodiscard]] Extent3 shape() const { return tile_->spatial_shape(levels_.target); }
-
-  /// What passes through once must not drive everything else out of the memory of a machine that can hardly hold it: more
-  /// than half of what a run may use unless it is told otherwise.
-  [[nodiscard]] storage::Caching caching() const {
-    const std::int64_t voxel_bytes = shape().volume() * static_cast<std::int64_t>(size_of(input_->metadata().dtype));
-    return voxel_bytes > execution::default_memory_ceiling() / 2 ? storage::Caching::kPassing : storage::Caching::kKept;
-  }
-
   /// A finished output is left as it is.
   bool is_finished() {
     if (!places_.is_finished()) return false;
     // Other channels of the tile share the mask of the first one, also where that was corrected by an earlier run.
-    if (context_.masks && estimates_ && is_first()) adopt_low_resolution_mask(low_mask_location(), name_, context_);
+    if (context_.masks && estimates_ && is_first()) adopt_low_resolution_mask(low_mask_location(), input_.name(), context_);
     context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
     result_.status = TileStatus::kSkipped;
     result_.reason = "the output was finished already";
@@ -115,27 +86,28 @@ class Job {
     const bool learns_curves = config_.method == "fitting" && !config_.skip_flat_field;
     fits_ = model_ ? model_->has_mask() : learns_curves;
     refines_ = !model_ && learns_curves && config_.fitting.enable_gmm_refinement;
-    if (writes_image_) places_.choose(fits_, refines_, caching());
+    if (writes_image_) places_.choose(fits_, refines_, input_.caching());
   }
 
   void examine_places() {
     context_.processes.first_only([&] {
-      identity_ = tile_identity(*tile_, levels_);
-      if (!holds_chunks(identity_))
-        context_.log.warning(fmt::format("{}: none of {} chunks that were looked for is there: they are taken for the fill value; "
-                                         "check where its chunks are, and the dimension_separator of its metadata",
-                                         location_, chunk_samples(identity_)));
-      fingerprint_ = tile_fingerprint(context_, location_, identity_, given_identity_);
+      const Json& identity = input_.identity();
+      if (!holds_chunks(identity))
+        context_.log.warning(
+            fmt::format("{}: none of {} chunks that were looked for is there: they are taken for the fill value; "
+                        "check where its chunks are, and the dimension_separator of its metadata",
+                        input_.location(), chunk_samples(identity)));
+      fingerprint_ = tile_fingerprint(context_, input_.location(), identity, given_identity_);
     });
     places_.examine(fingerprint_);
   }
 
   [[nodiscard]] std::vector<execution::MemoryBudget::Reservation> reserve_memory() const {
-    const zarr::Array estimation = tile_->open_array(levels_.estimation);
-    MemoryFacts memory{config_, input_->metadata(), estimation.metadata(), plans_, context_.pool.workers(), fits_,
+    const zarr::Array estimation = input_.tile().open_array(input_.levels().estimation);
+    MemoryFacts memory{config_, input_.array().metadata(), estimation.metadata(), plans_, context_.pool.workers(), fits_,
                        refines_, estimates_};
-    note_remote_places(memory, location_, context_.memory.limit_bytes());
-    if (context_.masks) note_masks(memory, *context_.masks, name_);
+    note_remote_places(memory, input_.location(), context_.memory.limit_bytes());
+    if (context_.masks) note_masks(memory, *context_.masks, input_.name());
     execution::check_needs(tile_needs(memory), context_.memory.limit_bytes());
     std::vector<execution::MemoryBudget::Reservation> held;
     for (const execution::MemoryNeed& need : standing_needs(memory))
@@ -146,14 +118,14 @@ class Job {
   // -------------------------------------------------------------------------------------------
   // Models
 
-  [[nodiscard]] ModelPlace given_model() const { return given_model_place(context_, name_); }
+  [[nodiscard]] ModelPlace given_model() const { return given_model_place(context_, input_.name()); }
   [[nodiscard]] ModelPlace scratch_model() const {
     return {places_.store(), storage::join_key(kScratchName, "model.npz")};
   }
-  [[nodiscard]] ome::VolumeId volume_counts() const { return tile_->volume_counts(*input_); }
 
   void take_from(const ModelPlace& place) {
-    model_ = load_model(place, {location_, name_, outputs_.corrected, shape(), volume_counts()}, context_);
+    model_ = load_model(place, {input_.location(), input_.name(), outputs_.corrected, input_.shape(), input_.volume_counts()},
+                        context_);
     if (!config_.model.empty()) {
       given_identity_ = model_identity(place);
       judge_model(*model_, context_);
@@ -164,15 +136,15 @@ class Job {
 
   void note_model() {
     // Numbers that were measured on another tile say nothing of this one.
-    const bool is_of_this_tile = trimmed_location(model_->tile) == location_;
+    const bool is_of_this_tile = trimmed_location(model_->tile) == input_.location();
     for (const ModelVolume& volume : model_->volumes) {
       if (!volume.reason.empty()) {
         result_.status = TileStatus::kBackgroundOnly;
         result_.reason = volume.reason;
       }
-      if (is_of_this_tile && !volume.quality.is_null()) result_.quality[label(volume.id)] = volume.quality;
+      if (is_of_this_tile && !volume.quality.is_null()) result_.quality[input_.label(volume.id)] = volume.quality;
       if (context_.masks && estimates_ && volume.learned.correction.mask)
-        context_.masks->adopt(name_, *volume.learned.correction.mask);
+        context_.masks->adopt(input_.name(), *volume.learned.correction.mask);
     }
   }
 
@@ -194,7 +166,7 @@ class Job {
   void estimate() {
     if (writes_image_ && places_.resumed() && take_scratch_model()) {
       claim_places();
-      if (config_.save_outputs) save_results();
+      learned_results_.save(*model_);
     } else {
       fail_point("learn.begin");
       learn_all();
@@ -206,7 +178,7 @@ class Job {
         write_probability();
       }
       context_.processes.first_only([&] { write_model(*to.store, to.key, *model_); });
-      if (!writes_image_) context_.log.info("model: " + model_location(config_.model, name_));
+      if (!writes_image_) context_.log.info("model: " + model_location(config_.model, input_.name()));
       fail_point("learn.written");
     }
     if (context_.step == RunStep::kEstimate) result_.status = TileStatus::kEstimated;
@@ -236,28 +208,26 @@ class Job {
 
   void learn_all() {
     model_.emplace();
-    model_->tile = location_;
+    model_->tile = input_.location();
     model_->created = started_;
-    model_->shape = shape();
+    model_->shape = input_.shape();
     model_->configuration = parameters_;
-    if (is_first()) model_->input = identity_.is_null() ? tile_identity(*tile_, levels_) : identity_;
-    model_->levels = levels_;
-    model_->volumes = learn_tile({*tile_, location_, name_, levels_, plans_.corrected.volumes}, context_,
-                                 [&](const ModelVolume& volume) {
-                                   if (!volume.quality.is_null()) result_.quality[label(volume.id)] = volume.quality;
-                                   if (config_.save_outputs) save_results(volume);
-                                   if (!config_.dump_learned.empty() && is_first())
-                                     dump_learned(config_.dump_learned, volume.learned);
-                                   picture(volume);
-                                 });
+    if (is_first()) model_->input = input_.identity();
+    model_->levels = input_.levels();
+    const LearnRequest request{input_.tile(), input_.location(), input_.name(), input_.levels(), plans_.corrected.volumes};
+    model_->volumes = learn_tile(request, context_, [&](const ModelVolume& volume) {
+      if (!volume.quality.is_null()) result_.quality[input_.label(volume.id)] = volume.quality;
+      learned_results_.save(volume);
+      learned_results_.dump(volume);
+      picture(volume);
+    });
     note_model();
   }
 
   /// --report: what it shows of a volume.
   void picture(const ModelVolume& volume) {
-    if (!is_first() || !config::writes_report(config_) || context_.step == RunStep::kApply) return;
-    const PortraitRequest request{*tile_, levels_.estimation, levels_.target, volume.id, label(volume.id)};
-    if (auto pictures = try_pictures(request, volume.learned, context_)) result_.pictures.push_back(std::move(*pictures));
+    if (context_.step == RunStep::kApply) return;  // finalize writes the report
+    if (auto pictures = learned_results_.pictures(volume)) result_.pictures.push_back(std::move(*pictures));
   }
 
   /// The probability is made of what was learnt and is not in the model, so it is written before that.
@@ -265,7 +235,7 @@ class Job {
     for (ModelVolume& volume : model_->volumes) {
       if (!volume.learned.weights) continue;
       const ForegroundWeights& weights = *volume.learned.weights;
-      const ome::Volume estimation = tile_->open_volume(levels_.estimation, volume.id);
+      const ome::Volume estimation = input_.tile().open_volume(input_.levels().estimation, volume.id);
       streaming_.first_pass(*foreground_source(weights, estimation, volume.learned.correction, context_.pool),
                  probability().target(volume.id, "probability"), plans_.probability, {},
                  foreground_source_bytes(weights, estimation, plans_.probability));
@@ -277,18 +247,15 @@ class Job {
   // Apply
 
   void apply() {
-    if (config_.save_outputs && finalizes_ && !config_.model.empty()) save_results();
-    std::optional<ome::Tile> passing;
-    if (caching() == storage::Caching::kPassing)
-      passing.emplace(ome::Tile::open(context_.stores.open(location_, storage::Caching::kPassing)));
-    const ome::Tile& tile = passing ? *passing : *tile_;
+    if (finalizes_ && !config_.model.empty()) learned_results_.save(*model_);
+    const ome::Tile tile = input_.for_streaming(context_);
     for (ModelVolume& volume : model_->volumes) {
-      make_applicable(volume, shape(), context_.pool.as_parallel_for());
+      make_applicable(volume, input_.shape(), context_.pool.as_parallel_for());
       const methods::CorrectionKernel kernel(volume.learned.correction);
       const auto source =
-          corrected_source(tile.open_volume(levels_.target, volume.id), kernel, context_.pool.workers());
+          corrected_source(tile.open_volume(input_.levels().target, volume.id), kernel, context_.pool.workers());
       streaming_.first_pass(*source, corrected().target(volume.id, "corrected"), plans_.corrected, context_.share,
-                 corrected_source_bytes(input_->metadata(), plans_.corrected, storage::is_remote(location_)));
+                 corrected_source_bytes(input_.array().metadata(), plans_.corrected, storage::is_remote(input_.location())));
     }
     if (const ModelVolume* masked = masked_volume()) {
       const methods::CorrectionKernel kernel(masked->learned.correction);
@@ -311,7 +278,7 @@ class Job {
   /// with.
   void note_failure(const Error& error) {
     try {
-      places_.note_unreadable(*input_->shared_store(), error.where());
+      places_.note_unreadable(*input_.array().shared_store(), error.where());
       if (error.code() == ErrorCode::kInterrupted) return;  // who goes on looks at the tile
       if (const std::string change = change_of_tile(); !change.empty()) places_.give_up(change, fingerprint_);
     } catch (const std::exception& second) {
@@ -343,17 +310,17 @@ class Job {
   }
 
   /// What of the tile is not as it was when the run began; "" if nothing is.
-  [[nodiscard]] std::string change_of_tile() const {
+  [[nodiscard]] std::string change_of_tile() {
     // As it is claimed, where that is known: with the chunks that could not be read by other parts, and may be mended.
     const Json claim = writes_image_ ? places_.own_claim(fingerprint_) : Json();
-    if (const Json* claimed = claim.is_null() ? nullptr : claim.find("tile")) return tile_change(*claimed, *tile_, levels_);
-    return tile_change(identity_.is_null() ? model_->input : identity_, *tile_, levels_);
+    const Json* claimed = claim.is_null() ? nullptr : claim.find("tile");
+    return input_.change_since(claimed != nullptr ? *claimed : Json());
   }
 
   /// Before anything was written of it.
-  void check_tile_is_the_same() const {
+  void check_tile_is_the_same() {
     if (const std::string change = change_of_tile(); !change.empty())
-      throw Error(ErrorCode::kBadInput, change, location_, "let nothing else write to it, and start again");
+      throw Error(ErrorCode::kBadInput, change, input_.location(), "let nothing else write to it, and start again");
   }
 
   /// What was written is given up otherwise.
@@ -361,7 +328,8 @@ class Job {
     const std::string change = change_of_tile();
     if (change.empty()) return;
     places_.give_up(change, fingerprint_);
-    throw Error(ErrorCode::kBadInput, change, location_, "let nothing else write to it, and start again with --overwrite");
+    throw Error(ErrorCode::kBadInput, change, input_.location(),
+                "let nothing else write to it, and start again with --overwrite");
   }
 
   /// What is done once, when all items are.
@@ -373,23 +341,20 @@ class Job {
         write_diagnostic("the low-resolution mask", context_.log, [&] {
           write_low_resolution_mask(low_mask_location(), context_.stores, low, plans_.low_mask, streaming_);
         });
-    if (context_.step == RunStep::kFinalize && config_.save_outputs) save_results();
+    if (context_.step == RunStep::kFinalize) learned_results_.save(*model_);
 
     const auto sums = context_.memory.reserve("checksums", finishing_need(plans_).bytes);
-    const Json record = save_provenance();
+    // Steps of their own, or a run that went on: what was learnt first is the start.
+    const std::string& start = config_.model.empty() && model_ ? model_->created : started_;
+    const Json record = write_provenance(context_, input_.location(), start, parameters_);
     if (has_mask) mask().finish(Json(), record);
     if (has_probability) probability().finish(Json(), record);
-    corrected().finish(tile_->attributes(), record);
+    corrected().finish(input_.tile().attributes(), record);
     places_.release();
     // A tile of several volumes lies beside itself: overlaps are those of tiles of one.
     if (model_->volumes.size() == 1) {
-      make_applicable(model_->volumes.front(), shape(), context_.pool.as_parallel_for());
-      PlacedTile placed;
-      placed.name = name_;
-      placed.channel = tile_channel(name_).value_or("");
-      placed.input = location_;
-      placed.output = outputs_.corrected;
-      context_.placed.push_back(placed_tile(std::move(placed), *tile_, levels_.estimation,
+      make_applicable(model_->volumes.front(), input_.shape(), context_.pool.as_parallel_for());
+      context_.placed.push_back(placed_tile(input_, outputs_.corrected,
                                             model_->volumes.front().learned.correction.background,
                                             context_.pool.as_parallel_for()));
     }
@@ -409,57 +374,26 @@ class Job {
   [[nodiscard]] bool is_first() const { return context_.processes.is_first(); }
 
   [[nodiscard]] std::string low_mask_location() const {
-    return low_resolution_mask_location(config_.results_dir, name_);
-  }
-  [[nodiscard]] std::string label(ome::VolumeId id) const { return volume_label(name_, id, volume_counts()); }
-
-  /// --save-outputs: what was learnt, for people.
-  void save_results() {
-    for (const ModelVolume& volume : model_->volumes) save_results(volume);
-  }
-  void save_results(const ModelVolume& volume) {
-    if (!is_first()) return;
-    write_diagnostic("what was learnt", context_.log,
-                     [&] { save_learned(config_.results_dir, label(volume.id), volume.learned); });
-    save_curve_plots(join_location(config_.results_dir, label(volume.id)), label(volume.id), volume.learned,
-                     context_.log);
-  }
-
-  Json save_provenance() {
-    ProvenanceRequest request;
-    request.tile_location = location_;
-    request.output = trimmed_location(config_.output);
-    request.results_dir = config_.results_dir;
-    request.schema = config_.metadata_schema;
-    // Steps of their own, or a run that went on: what was learnt first is the start.
-    request.start_date_time = config_.model.empty() && model_ ? model_->created : started_;
-    request.parameters = parameters_;
-    request.cpu_cores = context_.pool.workers();
-    request.memory_bytes = context_.memory.limit_bytes();
-    return write_provenance(request);
+    return low_resolution_mask_location(config_.results_dir, input_.name());
   }
 
   RunContext& context_;
   const config::RunConfig& config_;
-  std::string location_;
-  std::string name_;
+  InputTile input_;
   OutputLocations outputs_;
   TilePlaces places_;
   const Json& parameters_;
   TileResult& result_;
   ImageStreaming streaming_;
+  LearnedResults learned_results_;
   std::string started_;
   bool estimates_;
   bool applies_;
   bool finalizes_;
   bool writes_image_;  ///< false: what is learnt goes into a file, and nothing else is written
 
-  std::optional<ome::Tile> tile_;
-  TileLevels levels_;
-  std::optional<zarr::Array> input_;
   bool fits_ = false;
   bool refines_ = false;
-  Json identity_;
   Json fingerprint_;
   Json given_identity_;  ///< of the file of --model that is corrected with
   TileOutputs plans_;
@@ -467,17 +401,6 @@ class Job {
 };
 
 }  // namespace
-
-std::string_view status_name(TileStatus status) noexcept {
-  switch (status) {
-    case TileStatus::kCorrected: return "corrected";
-    case TileStatus::kBackgroundOnly: return "background_only";
-    case TileStatus::kSkipped: return "skipped";
-    case TileStatus::kEstimated: return "estimated";
-    case TileStatus::kApplied: return "applied";
-  }
-  return "corrected";
-}
 
 void correct_tile(RunContext& context, const std::string& tile_location, const Json& parameters,
                   TileResult& result) {

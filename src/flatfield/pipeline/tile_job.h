@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,6 @@ namespace flatfield::pipeline {
 
 /// How a tile ended.
 enum class TileStatus : std::uint8_t { kCorrected, kBackgroundOnly, kSkipped, kEstimated, kApplied };
-[[nodiscard]] std::string_view status_name(TileStatus status) noexcept;
 
 struct TileResult {
   TileStatus status = TileStatus::kCorrected;

@@ -7,7 +7,9 @@
 #include "flatfield/methods/overlap_residual.h"
 #include "flatfield/numerics/percentile.h"
 #include "flatfield/numerics/spline_resize.h"
+#include "flatfield/pipeline/input_tile.h"
 #include "flatfield/pipeline/level_reader.h"
+#include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
@@ -62,14 +64,21 @@ Json median_or_null(std::vector<double> values) {
 
 }  // namespace
 
-PlacedTile placed_tile(PlacedTile placed, const ome::Tile& tile, const std::string& level,
-                       const std::optional<Block<float>>& background, const ParallelFor& parallel_for) {
-  const std::vector<double> scale = tile.output_scale(tile.level(level));
-  const std::vector<double> translation = tile.output_translation(tile.level(level));
-  placed.level = level;
+PlacedTile placed_tile(const InputTile& input, const std::string& output, const std::optional<Block<float>>& background,
+                       const ParallelFor& parallel_for) {
+  const ome::Tile& tile = input.tile();
+  const ome::Level& level = tile.level(input.levels().estimation);
+  const std::vector<double> scale = tile.output_scale(level);
+  const std::vector<double> translation = tile.output_translation(level);
+  PlacedTile placed;
+  placed.name = input.name();
+  placed.channel = tile_channel(placed.name).value_or("");
+  placed.input = input.location();
+  placed.output = output;
+  placed.level = input.levels().estimation;
   placed.scale = {scale[2], scale[3], scale[4]};
   placed.translation = {translation[2], translation[3], translation[4]};
-  placed.shape = tile.spatial_shape(level);
+  placed.shape = tile.spatial_shape(placed.level);
   if (background)
     placed.background = numerics::resize_plane(background->view(), placed.shape.y, placed.shape.x, parallel_for);
   return placed;

@@ -9,10 +9,11 @@
 #include "flatfield/core/json.h"
 #include "flatfield/core/parallel.h"
 #include "flatfield/execution/thread_pool.h"
-#include "flatfield/ome/tile.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
+
+class InputTile;
 
 /// A tile of a batch that was corrected, and where it lies.
 struct PlacedTile {
@@ -27,9 +28,9 @@ struct PlacedTile {
   std::optional<Block<float>> background;  ///< (1, y, x) at that level; none = nothing was subtracted
 };
 
-/// Completes `placed`, which says what the tile is called and where it is: overlaps are measured on its level `level`, and
-/// `background`, of any size, was subtracted from it.
-[[nodiscard]] PlacedTile placed_tile(PlacedTile placed, const ome::Tile& tile, const std::string& level,
+/// A tile that was corrected into `output`: overlaps are measured on the level that was learnt from, and `background`, of
+/// any size, was subtracted.
+[[nodiscard]] PlacedTile placed_tile(const InputTile& input, const std::string& output,
                                      const std::optional<Block<float>>& background, const ParallelFor& parallel_for);
 
 /// Where two tiles of a channel overlap: the same box of the one and of the other, in voxels of their level.

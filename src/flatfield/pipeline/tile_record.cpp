@@ -6,6 +6,7 @@
 #include <exception>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/execution/memory_ceiling.h"
@@ -20,6 +21,17 @@
 
 namespace flatfield::pipeline {
 namespace {
+
+std::string_view status_name(TileStatus status) noexcept {
+  switch (status) {
+    case TileStatus::kCorrected: return "corrected";
+    case TileStatus::kBackgroundOnly: return "background_only";
+    case TileStatus::kSkipped: return "skipped";
+    case TileStatus::kEstimated: return "estimated";
+    case TileStatus::kApplied: return "applied";
+  }
+  return "corrected";
+}
 
 Json stages_json(const StageTotals& totals) {
   Json out = Json::object();
