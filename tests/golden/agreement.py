@@ -21,8 +21,10 @@ def check_exact(expected, actual):
 
 
 def check_ulps(allowed):
-    """float32, finite, none off by more than `allowed` ulp."""
+    """float32 of the same shape, finite, none off by more than `allowed` ulp."""
     def check(expected, actual):
+        if actual.shape != expected.shape:
+            return f"expected shape {expected.shape}, found {actual.shape}"
         if actual.dtype != np.float32 or expected.dtype != np.float32:
             return f"expected float32, found {actual.dtype} against {expected.dtype}"
         if not np.isfinite(actual).all():
@@ -41,15 +43,6 @@ check_one_ulp = check_ulps(1)
 # neighbour. On 4.7 million random weights 4 ulp were the most. How many differ says nothing of a tile: one count that
 # many voxels share, and whose exponential is off by one ulp, moves the weights of all of them and of their neighbours.
 check_ramp_weights = check_ulps(4)
-
-
-def check_resized_plane(plane, expected, actual):
-    """At most one ulp apart. A resized pixel is a sum of many products in float64, each rounded at the scale of the
-    largest: where they cancel to about zero, the order of the sum decides what is left.
-    """
-    rounding = 1e-14 * np.abs(plane).max(initial=0)
-    near_zero = np.abs(expected.astype(np.float64) - actual) <= rounding
-    return check_one_ulp(np.where(near_zero, actual, expected), actual)
 
 
 def check_voxels(share):

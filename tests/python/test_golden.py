@@ -140,6 +140,7 @@ def test_comparison_allows_what_the_tolerances_allow():
     above = np.nextafter(curve, np.float32(2))
     assert check_one_ulp(curve, above) is None
     assert check_one_ulp(curve, np.nextafter(above, np.float32(2))) is not None
+    assert check_one_ulp(curve, curve[None]) is not None
     voxels = np.full((50, 40, 50), 7, np.uint16)
     almost = voxels.copy()
     almost.flat[:10] += 1

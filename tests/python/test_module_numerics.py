@@ -15,7 +15,7 @@ from support.module import flatfield
 from support.program import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "golden"))
-from agreement import check_one_ulp, check_resized_plane  # noqa: E402
+from agreement import check_one_ulp  # noqa: E402
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -123,7 +123,9 @@ def test_resize_plane_is_that_of_scikit_image(plane, height, width):
     found = flatfield.resize_plane(plane, height, width, workers=2)
     expected = resize(plane, (height, width), order=3, mode="reflect", anti_aliasing=False, clip=True,
                       preserve_range=True).astype(np.float32)
-    assert check_resized_plane(plane, expected, found) is None
+    if (height, width) == plane.shape:
+        expected = plane  # which scikit-image filters, and so misses by the rounding of that
+    assert check_one_ulp(expected, found) is None
 
 
 def windows(volume):

@@ -17,7 +17,7 @@ from skimage.transform import resize
 from support.program import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "golden"))
-from agreement import check_resized_plane  # noqa: E402
+from agreement import check_one_ulp  # noqa: E402
 
 SEED = int(os.environ.get("FLATFIELD_SEED", secrets.randbelow(2**31)))
 
@@ -130,7 +130,9 @@ def compare_resize(plane, height, width, threads=2):
                     threads=threads)["resized"][0]
     expected = resize(plane, (height, width), order=3, mode="reflect", anti_aliasing=False,
                       clip=True, preserve_range=True)
-    assert check_resized_plane(plane, expected, resized) is None
+    if (height, width) == plane.shape:
+        expected = plane  # which scikit-image filters, and so misses by the rounding of that
+    assert check_one_ulp(expected, resized) is None
 
 
 @pytest.mark.parametrize("case", range(40))

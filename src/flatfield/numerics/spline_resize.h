@@ -13,7 +13,7 @@ namespace flatfield::numerics {
 /// ((o + 0.5) * s / S - 0.5), accumulated in double, clipped to the plane's own minimum and
 /// maximum, float32. The same shape is an exact copy.
 ///
-/// Agrees with scikit-image within 1 ulp of float32; in fact every operation is scipy's, in
+/// Another shape agrees with scikit-image within 1 ulp of float32; in fact every operation is scipy's, in
 /// scipy's order. The plane must hold only finite values and at least one; height and width are
 /// at least 1. Memory besides the result: resize_bytes, and one strip of 16 columns or rows per thread.
 [[nodiscard]] Block<float> resize_plane(BlockView<const float> plane, std::int64_t height,

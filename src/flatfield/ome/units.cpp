@@ -55,9 +55,9 @@ std::optional<double> convert_unit(double value, std::string_view from, std::str
   const std::optional<Unit> b = find_unit(to);
   if (!a || !b || a->base != b->base) return std::nullopt;
   const int exponent = a->exponent - b->exponent;
-  const double scaled = value * (a->factor / b->factor);
+  const double factor = a->factor / b->factor;
   // Powers of ten below 1 are no doubles, so it is divided by those above: 748 nanometer are 0.748 micrometer, to the bit.
-  return exponent < 0 ? scaled / std::pow(10.0, -exponent) : scaled * std::pow(10.0, exponent);
+  return exponent < 0 ? value * factor / std::pow(10.0, -exponent) : value * (factor * std::pow(10.0, exponent));
 }
 
 }  // namespace flatfield::ome

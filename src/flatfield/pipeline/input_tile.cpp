@@ -5,7 +5,6 @@
 #include "flatfield/core/error.h"
 #include "flatfield/execution/memory_ceiling.h"
 #include "flatfield/pipeline/results.h"
-#include "flatfield/pipeline/tile_fingerprint.h"
 #include "flatfield/pipeline/tile_paths.h"
 
 namespace flatfield::pipeline {
@@ -41,10 +40,6 @@ ome::Tile InputTile::for_streaming(RunContext& context) const {
 const Json& InputTile::identity() {
   if (identity_.is_null()) identity_ = tile_identity(tile_, levels_);
   return identity_;
-}
-
-std::string InputTile::change_since(const Json& claimed) {
-  return tile_change(claimed.is_null() ? identity() : claimed, tile_, levels_);
 }
 
 }  // namespace flatfield::pipeline

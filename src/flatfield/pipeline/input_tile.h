@@ -6,6 +6,7 @@
 #include "flatfield/core/json.h"
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/run_context.h"
+#include "flatfield/pipeline/tile_fingerprint.h"
 #include "flatfield/pipeline/tile_levels.h"
 #include "flatfield/storage/open_store.h"
 #include "flatfield/zarr/array.h"
@@ -37,9 +38,8 @@ class InputTile {
 
   /// What it is known by, as it was when this was asked first: before anything is learnt from the tile.
   [[nodiscard]] const Json& identity();
-  /// What of the tile is not as it was when `claimed` was taken of it, for people; "" if nothing is. Null = as `identity`
-  /// says.
-  [[nodiscard]] std::string change_since(const Json& claimed);
+  /// What of the tile is not as an identity says that was taken of it before, for people; "" if nothing is.
+  [[nodiscard]] std::string change_since(const Json& identity) const { return tile_change(identity, tile_, levels_); }
 
  private:
   std::string location_;

@@ -7,6 +7,7 @@
 
 #include "flatfield/core/buffer.h"
 #include "flatfield/core/crc32c.h"
+#include "flatfield/core/error.h"
 #include "flatfield/pipeline/reference_background.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/storage/fan_out.h"

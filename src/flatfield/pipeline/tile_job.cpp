@@ -41,6 +41,7 @@ class Job {
   Job(RunContext& context, const std::string& location, const Json& parameters, TileResult& result)
       : context_(context),
         config_(context.config),
+        started_(report::utc_timestamp()),
         input_(context, location),
         outputs_(output_locations(config_.output, input_.name())),
         places_(context, input_.location(), outputs_),
@@ -48,7 +49,6 @@ class Job {
         result_(result),
         streaming_(context, result.items),
         learned_results_(context, input_),
-        started_(report::utc_timestamp()),
         estimates_(context.step == RunStep::kEstimate || (context.step == RunStep::kRun && config_.model.empty())),
         applies_(context.step == RunStep::kRun || context.step == RunStep::kApply),
         finalizes_(context.step == RunStep::kRun || context.step == RunStep::kFinalize),
@@ -94,7 +94,7 @@ class Job {
       const Json& identity = input_.identity();
       if (!holds_chunks(identity))
         context_.log.warning(
-            fmt::format("{}: none of {} chunks that were looked for is there: they are taken for the fill value; "
+            fmt::format("{}: of {} objects that were looked for none is there, and what is missing is taken for the fill value; "
                         "check where its chunks are, and the dimension_separator of its metadata",
                         input_.location(), chunk_samples(identity)));
       fingerprint_ = tile_fingerprint(context_, input_.location(), identity, given_identity_);
@@ -314,7 +314,7 @@ class Job {
     // As it is claimed, where that is known: with the chunks that could not be read by other parts, and may be mended.
     const Json claim = writes_image_ ? places_.own_claim(fingerprint_) : Json();
     const Json* claimed = claim.is_null() ? nullptr : claim.find("tile");
-    return input_.change_since(claimed != nullptr ? *claimed : Json());
+    return input_.change_since(claimed != nullptr ? *claimed : input_.identity());
   }
 
   /// Before anything was written of it.
@@ -379,6 +379,7 @@ class Job {
 
   RunContext& context_;
   const config::RunConfig& config_;
+  std::string started_;
   InputTile input_;
   OutputLocations outputs_;
   TilePlaces places_;
@@ -386,7 +387,6 @@ class Job {
   TileResult& result_;
   ImageStreaming streaming_;
   LearnedResults learned_results_;
-  std::string started_;
   bool estimates_;
   bool applies_;
   bool finalizes_;

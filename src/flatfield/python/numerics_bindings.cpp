@@ -241,7 +241,7 @@ Returns a Spline with the knots of FITPACK and values within 1e-9 of it, relativ
 Source: P. Dierckx, Curve and Surface Fitting with Splines (1993), chapter 5.)");
   module.def("resize_plane", &resize_plane, "plane"_a, "height"_a, "width"_a, py::kw_only(), "workers"_a = 1,
              R"(Resizes a plane (y, x) with cubic B-splines, as skimage.transform.resize(plane, (height, width), order=3,
-mode="reflect", anti_aliasing=False, clip=True, preserve_range=True) of float32, within 1 ulp.
+mode="reflect", anti_aliasing=False, clip=True, preserve_range=True) of float32, within 1 ulp. The same shape is a copy.
 
 Returns float32 (height, width). Raises UsageError for values that are not finite and other shapes.)");
   module.def("reduce_windows", &reduce_windows, "volume"_a, "rank"_a = -2,
