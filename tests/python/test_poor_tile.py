@@ -1,4 +1,7 @@
 """Tiles that are poor, but tiles: they are corrected, with a warning."""
+import re
+import shutil
+
 import numpy as np
 import pytest
 
@@ -38,6 +41,19 @@ def test_constant_tile_becomes_zero_with_a_warning(tmp_path, value, n_levels):
     assert [line for line in run.result.warnings if "background subtraction only" in line]
     assert not any(voxels.any() for voxels in read_levels(run.corrected).values())
     assert looks_finished(run.mask) and not read_volume(run.mask).any()
+
+
+def test_a_tile_without_chunks_is_taken_for_empty_with_a_warning_that_names_it(tmp_path):
+    counts, mask = phantom((32, 40, 48))
+    tile = poor_tile(tmp_path, counts, mask, n_levels=4)
+    for chunk in tile.glob("[0-9]/*"):
+        if chunk.name.startswith("."):
+            continue
+        shutil.rmtree(chunk) if chunk.is_dir() else chunk.unlink()
+    run = correct(tile, tmp_path / "run")
+    [warning] = [line for line in run.result.warnings if "fill value" in line]
+    assert re.search(rf"{NAME}: of \d+ objects that were looked for none is there", warning), warning
+    assert run.report["status"] == "background_only" and not read_volume(run.corrected).any()
 
 
 def test_saturated_tile_is_corrected_without_wrapping(tmp_path):
