@@ -361,6 +361,41 @@ def test_the_page_of_a_batch_lists_the_worst_tiles_first_and_leads_to_their_repo
     assert browser.run("return document.querySelector('h1').textContent") == names[0]
 
 
+def banner_of(browser, results):
+    browser.open(results / "index.html", 1280)
+    assert browser.complaints() == []
+    return browser.run("return document.querySelector('.banner').textContent")
+
+
+def test_the_page_of_a_batch_that_goes_on_judges_the_tiles_of_before_too(browser, batch):
+    results, names = batch
+    folder = results.parent
+    again = ["run", "--config", "batch.json", "--output", "out/SPIM.ome.zarr", "--mask-dir", "in/masks", "--is-binned",
+             "--results-dir", "again", "--report"]
+    assert call(*again, cwd=folder).code == 11
+    assert banner_of(browser, folder / "again") == "✕2 of 3 tiles failed (1 in quality, 1 stopped by an error)"
+
+
+def test_the_page_of_a_batch_of_which_nothing_is_judged_does_not_call_it_good(browser, tmp_path):
+    for name in ("tile_000001_ch_488.zarr", "tile_000002_ch_488.zarr"):
+        synthetic_tile(tmp_path / "in", name)
+    (tmp_path / "batch.json").write_text(
+        '{"tile_paths": ["in/tile_000001_ch_488.zarr", "in/tile_000002_ch_488.zarr"]}')
+    result = call("run", "--config", "batch.json", "--output", "out", "--skip-flat-field", "--is-binned", "--report", cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert banner_of(browser, tmp_path / "results") == "–No tile was judged"
+
+
+def test_a_correction_that_is_rejected_is_shown_as_such(browser, tmp_path):
+    tile = synthetic_tile(tmp_path / "in")
+    put_wrong_mask(tile, tmp_path / "masks")
+    made = correct(tile, tmp_path, "--is-binned", "--report", "--on-qc-fail", "background-only", masks=tmp_path / "masks")
+    assert made.report["status"] == "background_only"
+    browser.open(page_of(made), 1280)
+    captions = browser.run("return [...document.querySelectorAll('.cuts figcaption')].map((c) => c.textContent)")
+    assert [caption for caption in captions if "rejected, not written" in caption]
+
+
 # ---------------------------------------------------------------------------------------------
 # The build
 

@@ -245,6 +245,25 @@ def test_a_second_start_of_a_batch_does_only_the_bad_tile_again(tmp_path):
     np.testing.assert_array_equal(levels["0"], read_levels(fresh.corrected)["0"])
 
 
+def test_the_report_of_a_second_start_says_what_became_of_the_tiles_before(tmp_path):
+    tiles = [phantom_tile(tmp_path / "in", (24, 40, 40), (16, 16, 16), n_levels=4, name=f"tile_{i:06}_ch_488.zarr")
+             for i in range(3)]
+    for mask in (tmp_path / "in/masks").glob("*000001*"):
+        mask.unlink()
+    (tmp_path / "run.json").write_text(json.dumps({
+        "tile_paths": [str(tile) for tile in tiles], "output": "out", "mask_dir": str(tmp_path / "in/masks")}))
+    assert start(["run", "--config", "run.json", "--report"], tmp_path)[0] == 0
+    before = read_json(tmp_path / "results/run_report.json")["tiles"]
+    assert [record["status"] for record in before] == ["corrected", "background_only", "corrected"]
+    # On another machine, to which the results of the first are lost.
+    assert start(["run", "--config", "run.json", "--report", "--results-dir", "others"], tmp_path)[0] == 0
+    after = read_json(tmp_path / "others/run_report.json")["tiles"]
+    assert [record["status"] for record in after] == ["skipped"] * 3
+    assert [record["finished_as"] for record in after] == [record["status"] for record in before]
+    assert [record["qc"] for record in after] == [record["qc"] for record in before]
+    assert before[1]["reason"] in after[1]["reason"] and "finished already" in after[0]["reason"]
+
+
 # ---------------------------------------------------------------------------------------------
 # Signals
 

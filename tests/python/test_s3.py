@@ -3,13 +3,15 @@ import json
 import os
 import pathlib
 import shutil
+import signal
+import subprocess
 import time
 
 import numpy as np
 import pytest
 import tifffile
 
-from support.program import NOT_FOUND, READ_FAILED, UNSUPPORTED, USAGE, WRITE_FAILED, call, files_below, read_json
+from support.program import NOT_FOUND, PROGRAM, READ_FAILED, UNSUPPORTED, USAGE, WRITE_FAILED, call, files_below, read_json
 from support.s3 import KEYS, serve
 from support.tiles import phantom_tile
 from support.zarr_v3 import convert_tile
@@ -87,6 +89,28 @@ def test_a_run_on_s3_gives_the_same_bytes_as_a_local_one(server, asset, local_ru
     assert sorted(artifacts) == sorted(files_below(tmp_path / "results"))
     for name in (f"flatfield_data_process_{NAME}.json", "run_report.json"):
         assert artifacts[name] == (tmp_path / "results" / name).read_bytes()
+
+
+def test_the_results_of_the_tiles_that_are_finished_outlive_the_machine_of_a_batch(server, asset, tmp_path):
+    folder = tmp_path / "asset"
+    shutil.copytree(asset, folder)
+    other = NAME.replace("000001", "000002")
+    shutil.copytree(folder / INPUT, folder / INPUT.replace(NAME, other))
+    root = loaded(server, folder, "data")
+    (tmp_path / "batch.json").write_text(json.dumps({"tile_paths": [f"{root}/{INPUT}", f"{root}/{INPUT.replace(NAME, other)}"]}))
+    words = ["run", "--config", "batch.json", "--output", f"{root}/{OUTPUT}", "--skip-flat-field", "--results-dir", "results"]
+    killed = subprocess.run([PROGRAM, *words], cwd=tmp_path, capture_output=True, check=False,
+                            env={**server.environment(), "FLATFIELD_KILL_AT": "learn.begin:2"})
+    assert killed.returncode == -signal.SIGKILL
+    artifacts = server.objects("data", f"flatfield_correction/artifacts/{NAME}")
+    assert f"flatfield_data_process_{NAME}.json" in artifacts and f"flatfield_data_process_{other}.json" not in artifacts
+    (record,) = json.loads(artifacts["run_report.json"])["tiles"]
+    assert record["status"] == "corrected"
+    assert server.call(*words, cwd=tmp_path).code == 0
+    artifacts = server.objects("data", f"flatfield_correction/artifacts/{NAME}")
+    assert sorted(artifacts) == sorted(files_below(tmp_path / "results"))
+    assert all(content == (tmp_path / "results" / name).read_bytes() for name, content in artifacts.items()
+               if name != "exaspim_flatfield.log")
 
 
 def test_a_run_with_shards_and_a_probability_gives_the_same_bytes_as_a_local_one(server, asset, tmp_path):

@@ -218,6 +218,54 @@ def test_a_model_corrects_another_tile_and_with_a_warning_one_of_another_shape(t
     assert read_levels(tmp_path / "out" / larger.name)["0"].shape == (1, 1, 160, 120, 150)
 
 
+@pytest.mark.parametrize("command", ["run", "apply", "finalize"])
+@pytest.mark.parametrize("option", ["--skip-flat-field", "--skip-bkg-sub"])
+def test_a_model_is_applied_whole_or_refused(tile, model, tmp_path, command, option):
+    options = [option] if option == "--skip-flat-field" else [option, "--method", "basicpy"]
+    result = call(command, "--zarr", tile, "--output", "out", "--model", model, *options, cwd=tmp_path)
+    assert result.code == USAGE and len(result.error_lines) == 1, result.err
+    assert option in result.error_lines[0] and "estimate a model with it" in result.error_lines[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_that_a_model_does_not_follow_are_warned_of(tile, model, tmp_path):
+    (tmp_path / "fitting.json").write_text('{"spline_smoothing": 0.5}')
+    result = call("run", "--zarr", tile, "--output", "out", "--model", model, "--use-reference-bkg", "--fitting-config",
+                  "fitting.json", cwd=tmp_path)
+    assert result.code == 0, result.err
+    [warning] = [line for line in result.warnings if "no effect" in line]
+    assert warning.endswith("fitting, use_reference_bkg")
+
+
+def test_the_provenance_names_the_method_of_the_model(tile, tmp_path):
+    (tmp_path / "basic.json").write_text(json.dumps({"working_size": 16, "max_reweight_iterations": 2}))
+    assert_good(call("estimate", "--zarr", tile, "--method", "basicpy", "--basic-config", "basic.json", "--model", "m.npz",
+                     cwd=tmp_path),
+                call("run", "--zarr", tile, "--output", "out", "--model", "m.npz", "--report", cwd=tmp_path))
+    record = read_json(tmp_path / f"results/flatfield_data_process_{NAME}.json")
+    assert '"method": "basicpy"' in json.dumps(record)
+    assert '"method":"basicpy"' in (tmp_path / f"results/{NAME}_report.html").read_text().replace(": ", ":")
+
+
+def test_the_models_of_a_batch_have_a_file_each(tile, tmp_path):
+    other = phantom_tile(tmp_path / "in", (150, 130, 140), (16, 16, 16), n_levels=4, name="tile_000002_ch_488.zarr")
+    (tmp_path / "batch.json").write_text(json.dumps({"tile_paths": [str(tile), str(other)]}))
+    masks = ["--config", "batch.json", "--skip-flat-field"]
+    refused = call("estimate", *masks, "--model", "m.npz", cwd=tmp_path)
+    assert refused.code == USAGE and "name a folder" in refused.err and not (tmp_path / "m.npz").exists()
+    assert_good(call("estimate", *masks, "--model", "models", cwd=tmp_path))
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == [f"{NAME}.npz", f"{other.name}.npz"]
+    assert_good(call("run", *masks, "--model", "models", "--output", "out", cwd=tmp_path))
+
+
+def test_a_model_is_that_of_its_tile_however_the_place_is_written(tile, tmp_path):
+    (tmp_path / "in").symlink_to(tile.parent)
+    assert_good(call("estimate", "--zarr", f"in/{NAME}", "--mask-dir", "in/masks", "--model", "m.npz", cwd=tmp_path),
+                call("run", "--zarr", f"./in/{NAME}/", "--output", "out", "--model", tmp_path / "m.npz", cwd=tmp_path))
+    (record,) = read_json(tmp_path / "results/run_report.json")["tiles"]
+    assert record["qc"] is not None and not [w for w in record["warnings"] if "another tile" in w]
+
+
 @pytest.mark.parametrize("method", ["basicpy", "reference", "skip"])
 def test_every_method_has_a_model(tile, tmp_path, method):
     options = {"basicpy": ["--method", "basicpy", "--basic-config", tmp_path / "basic.json"], "skip": ["--skip-flat-field"],

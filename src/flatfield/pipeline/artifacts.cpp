@@ -37,15 +37,18 @@ std::string artifacts_location(const std::string& output, const std::string& fir
                        location_name(first_tile));
 }
 
-std::int64_t upload_folder(const std::string& folder, const std::string& location,
-                           storage::StoreOpener& stores) {
-  const auto from = stores.open(folder);
-  const auto to = stores.open(location);
+std::int64_t FolderUpload::update(storage::StoreOpener& stores) {
+  const auto from = stores.open(folder_);
+  const auto to = stores.open(location_);
   std::int64_t count = 0;
   Buffer piece;
-  for (const std::string& name : files_below(folder)) {
+  for (const std::string& name : files_below(folder_)) {
+    std::error_code vanished;
+    const fs::file_time_type changed = fs::last_write_time(fs::path(folder_) / name, vanished);
     const auto size = from->size(name);
-    if (!size) continue;
+    if (vanished || !size) continue;
+    const Version version{*size, changed};
+    if (const auto known = uploaded_.find(name); known != uploaded_.end() && known->second == version) continue;
     const auto writer = to->create(name);
     for (std::uint64_t offset = 0; offset < *size; offset += kPieceBytes) {
       if (!from->get_range(name, {offset, std::min(kPieceBytes, *size - offset)}, piece))
@@ -53,6 +56,7 @@ std::int64_t upload_folder(const std::string& folder, const std::string& locatio
       writer->append(piece.span());
     }
     writer->commit();
+    uploaded_[name] = version;
     ++count;
   }
   return count;

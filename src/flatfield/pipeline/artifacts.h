@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <map>
 #include <string>
+#include <utility>
 
 #include "flatfield/storage/open_store.h"
 
@@ -11,10 +14,25 @@ namespace flatfield::pipeline {
 /// TILE being the first tile of the run (algorithms.md section 8).
 [[nodiscard]] std::string artifacts_location(const std::string& output, const std::string& first_tile);
 
-/// Writes every file below a local folder to a location, under its relative path. What is there
-/// already is replaced, and nothing removed. Returns the number of files.
-/// Throws Error(kReadFailed, kWriteFailed).
-std::int64_t upload_folder(const std::string& folder, const std::string& location,
-                           storage::StoreOpener& stores);
+/// Brings the files below a local folder to a location, again and again.
+class FolderUpload {
+ public:
+  FolderUpload(std::string folder, std::string location) : folder_(std::move(folder)), location_(std::move(location)) {}
+
+  /// Writes every file that is new or has changed since the last time, under its relative path. What is there already is
+  /// replaced, and nothing removed. Returns the number of files. Throws Error(kReadFailed, kWriteFailed).
+  std::int64_t update(storage::StoreOpener& stores);
+  [[nodiscard]] const std::string& location() const { return location_; }
+
+ private:
+  struct Version {
+    std::uint64_t bytes = 0;
+    std::filesystem::file_time_type changed;
+    friend bool operator==(const Version&, const Version&) = default;
+  };
+  std::string folder_;
+  std::string location_;
+  std::map<std::string, Version> uploaded_;
+};
 
 }  // namespace flatfield::pipeline

@@ -2,10 +2,22 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <string>
+
+#include "flatfield/config/run_config.h"
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/tile_paths.h"
 
 namespace flatfield::pipeline {
+namespace {
+
+/// Options that say how a tile is learnt from.
+constexpr std::array kLearningOptions{"method", "fitting", "basic", "flatfield_path", "median_summary_path", "use_reference_bkg",
+                                      "pedestal", "background_smoothing_sigma", "background_final_smoothing_sigma",
+                                      "estimation_res"};
+
+}  // namespace
 
 ModelPlace given_model_place(RunContext& context, const std::string& tile_name) {
   const auto [store, key] = context.stores.open_object(model_location(context.config.model, tile_name));
@@ -26,12 +38,35 @@ TileModel load_model(const ModelPlace& from, const ModelTarget& target, RunConte
                 from.store->describe(from.key), "choose another --model");
   context.log.info("model: " + (given.empty() ? "that of an earlier run beside " + target.output
                                               : model_location(given, target.name)));
-  if (trimmed_location(model.tile) != target.location)
+  if (absolute_location(model.tile) != absolute_location(target.location))
     context.log.info("the model was learnt from another tile: " + model.tile);
   if (model.shape != target.shape)
     context.log.warning(fmt::format("the model was learnt at {}, the tile has {}: it is resized", to_string(model.shape),
                                     to_string(target.shape)));
   return model;
+}
+
+void check_options(const TileModel& model, const Json& options, RunContext& context) {
+  const config::RunConfig& config = context.config;
+  for (const ModelVolume& volume : model.volumes) {
+    const methods::Correction& correction = volume.learned.correction;
+    const char* contradiction = nullptr;
+    if (config.skip_flat_field && (correction.image || correction.curves)) contradiction = "--skip-flat-field";
+    if (config.skip_bkg_sub && correction.background) contradiction = "--skip-bkg-sub";
+    if (contradiction != nullptr)
+      throw Error(ErrorCode::kUsage, fmt::format("{}: the model of --model does that, and is applied whole", contradiction),
+                  config.model, "leave the option out, or estimate a model with it");
+  }
+  const Json defaults = config::resolved_config({});
+  std::string without_effect;
+  for (const char* key : kLearningOptions) {
+    const Json* given = options.find(key);
+    const Json* learnt = model.configuration.find(key);
+    if (given == nullptr || learnt == nullptr || *given == *learnt || *given == *defaults.find(key)) continue;
+    without_effect += (without_effect.empty() ? "" : ", ") + std::string(key);
+  }
+  if (!without_effect.empty())
+    context.log.warning("the model was learnt with other options, and these have no effect: " + without_effect);
 }
 
 Json model_identity(const ModelPlace& place) {

@@ -34,6 +34,9 @@ struct ModelTarget {
 /// Reads a model for a tile, and logs which it is and in what it is of another one. Throws Error(kUsage) if it is for
 /// another number of volumes, and what read_model throws.
 [[nodiscard]] TileModel load_model(const ModelPlace& from, const ModelTarget& target, RunContext& context);
+/// A model says itself how its tile was learnt from. Throws Error(kUsage) where the options leave out a correction that it
+/// has; of others that would have it otherwise, `options` being those of this run, the log says that they have no effect.
+void check_options(const TileModel& model, const Json& options, RunContext& context);
 /// What a model is known by in the fingerprint of an output that is corrected with it.
 [[nodiscard]] Json model_identity(const ModelPlace& place);
 

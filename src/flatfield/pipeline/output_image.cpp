@@ -104,7 +104,7 @@ void OutputImage::keep_ledger(bool resumed, const std::string& claim) {
   resumed_ = resumed;
 }
 
-Json OutputImage::attributes(const Json& inherited, const Json& provenance) const {
+Json OutputImage::attributes(const Json& inherited, const Json& provenance, const Json& outcome) const {
   ome::Multiscale multiscale;
   multiscale.name = plan_.name;
   multiscale.axes = ome::output_axes();
@@ -112,11 +112,12 @@ Json OutputImage::attributes(const Json& inherited, const Json& provenance) cons
   Json attributes = ome::write_group_attributes(multiscale, describe(plan_.reducer), inherited,
                                                 plan_.volumes.c, largest_value(plan_.dtype), plan_.zarr_format);
   if (!provenance.is_null()) attributes["exaspim_flatfield"] = provenance;
+  if (!outcome.is_null()) attributes[kOutcomeKey] = outcome;
   return attributes;
 }
 
-void OutputImage::finish(const Json& inherited, const Json& provenance) {
-  const Json made = attributes(inherited, provenance);
+void OutputImage::finish(const Json& inherited, const Json& provenance, const Json& outcome) {
+  const Json made = attributes(inherited, provenance, outcome);
   if (ledger_) {
     ledger_->check();
     store_->erase_leftovers("");

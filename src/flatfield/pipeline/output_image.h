@@ -16,6 +16,10 @@
 
 namespace flatfield::pipeline {
 
+/// Attribute of a corrected group: what came out, for a run that finds it finished: {"status", "reason", "qc"} as in the run
+/// report.
+inline constexpr const char* kOutcomeKey = "exaspim_flatfield_outcome";
+
 /// What an output OME-Zarr is to be.
 struct OutputPlan {
   std::string name;       ///< of the image: the tile's name
@@ -53,12 +57,12 @@ class OutputImage {
 
   /// Writes the checksums of what was written, if a ledger was kept, and then the group's attributes: the output is
   /// finished. `inherited` are the input group's attributes to keep (may be null), `provenance` goes under the key
-  /// "exaspim_flatfield" unless it is null. Throws Error(kBadInput) where an object is not there or not as large as it
+  /// "exaspim_flatfield" unless it is null, and `outcome` under kOutcomeKey. Throws Error(kBadInput) where an object is not there or not as large as it
   /// was written; the items that it belongs to are then done again by the next run.
-  void finish(const Json& inherited, const Json& provenance);
+  void finish(const Json& inherited, const Json& provenance, const Json& outcome = Json());
 
  private:
-  [[nodiscard]] Json attributes(const Json& inherited, const Json& provenance) const;
+  [[nodiscard]] Json attributes(const Json& inherited, const Json& provenance, const Json& outcome) const;
   void write_checksums(const zarr::Document& group);
   /// Calls visit(item, what it has written) for the items of a pass, in order.
   template <class Visit>

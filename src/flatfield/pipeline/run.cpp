@@ -41,7 +41,7 @@ void make_results_dir(const std::string& path) {
 /// How much the corrected tiles differ where they overlap. A number that cannot be had fails no run.
 Json overlap_report(RunContext& context) {
   try {
-    Json overlap = measure_overlaps(context.placed, context.stores, context.pool);
+    Json overlap = measure_overlaps(context.placed, context.stores, context.pool, context.memory);
     if (overlap.is_null()) return overlap;
     const auto text = [&](const char* key) {
       const Json& value = *overlap.find(key);
@@ -69,14 +69,16 @@ void finish_batch(RunContext& context, RunReport& report, int exit) {
             counts);
 }
 
-void upload_results(RunContext& context, const std::string& artifacts, int exit) {
-  context.log.info("the results directory is uploaded to " + artifacts);
+/// After every tile: the machine of a run may be taken away, and with it the results of the tiles that are finished. Unless
+/// it is the last time, what cannot be uploaded is tried again with the next tile.
+void upload_results(RunContext& context, FolderUpload& upload, bool is_last, int exit) {
+  context.log.info("the results directory is uploaded to " + upload.location());
   try {
-    const std::int64_t files = upload_folder(context.config.results_dir, artifacts, context.stores);
+    const std::int64_t files = upload.update(context.stores);
     context.log.info(fmt::format("uploaded: {} files", files));
   } catch (const Error& error) {
     // What went wrong first is what the run is about.
-    if (exit == 0) throw;
+    if (is_last && exit == 0) throw;
     context.log.warning(std::string("the results directory is not uploaded: ") + error.what());
   }
 }
@@ -105,6 +107,7 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
   if (share.parts > 1) artifacts = join_location(artifacts, location_name(config.results_dir));
   const bool uploads = storage::is_remote(config.output);
   if (uploads) processes.first_only([&] { storage::prove_writable(*context.stores.open(artifacts)); });
+  FolderUpload upload(config.results_dir, artifacts);
   RunReport report(config.results_dir + "/run_report.json", log.take_warnings());
 
   int exit = 0;
@@ -124,6 +127,7 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
         entries.push_back(std::move(record.batch_entry));
         write_batch_page(report.document(), entries, context.config.results_dir, log);
       }
+      if (uploads && i + 1 < tiles.size()) upload_results(context, upload, false, exit);
     });
     if (interrupted) break;
     if (context.masks) context.masks->forget_all_but(std::span(tiles).subspan(i + 1));
@@ -134,7 +138,7 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
       if (!entries.empty() && write_batch_page(report.document(), entries, context.config.results_dir, log))
         log.info("report of all tiles: " + batch_page_location(context.config.results_dir));
     }
-    if (uploads) upload_results(context, artifacts, exit);
+    if (uploads) upload_results(context, upload, true, exit);
   });
   return exit;
 }

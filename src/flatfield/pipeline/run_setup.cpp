@@ -56,6 +56,9 @@ std::vector<std::string> checked_tiles(config::RunConfig& config, config::RunSte
   std::vector<std::string> tiles = tiles_of(config);
   check_tile_names(tiles);
   check_results_dir(config, tiles);
+  if (step == config::RunStep::kEstimate && tiles.size() > 1 && config.model.ends_with(".npz"))
+    throw Error(ErrorCode::kUsage, "--model: the tiles of the batch would write their models into one file", config.model,
+                "name a folder: each tile has TILE.npz in it");
   if (config.is_binned && config.binned_channel.empty())
     config.binned_channel = tile_channel(location_name(tiles.front())).value_or("");
   return tiles;

@@ -38,7 +38,7 @@ using config::RunStep;
 /// or with --model in a file; `run` takes the steps one after the other.
 class Job {
  public:
-  Job(RunContext& context, const std::string& location, const Json& parameters, TileResult& result)
+  Job(RunContext& context, const std::string& location, Json& parameters, TileResult& result)
       : context_(context),
         config_(context.config),
         started_(report::utc_timestamp()),
@@ -78,7 +78,28 @@ class Job {
     context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
     result_.status = TileStatus::kSkipped;
     result_.reason = "the output was finished already";
+    if (is_first()) take_outcome(places_.finished_outcome());
     return true;
+  }
+
+  /// What came out when the tile was corrected, so that the report of a run that goes on with a batch speaks of all tiles.
+  void take_outcome(const Json& outcome) {
+    if (outcome.is_null()) return;
+    const auto text = [&](const char* key) {
+      const Json* value = outcome.find(key);
+      return value != nullptr && value->is_string() ? value->as_string() : std::string();
+    };
+    result_.finished_as = text("status");
+    if (const std::string reason = text("reason"); !reason.empty()) result_.reason += ": " + reason;
+    if (const Json* quality = outcome.find("qc"); quality != nullptr && quality->is_object()) result_.quality = *quality;
+  }
+
+  [[nodiscard]] Json outcome() const {
+    Json outcome;
+    outcome["status"] = status_name(result_.status);
+    outcome["reason"] = result_.reason.empty() ? Json() : Json(result_.reason);
+    outcome["qc"] = result_.quality;
+    return outcome;
   }
 
   /// Every place that this run may write to, so that all are known to be free before anything is written.
@@ -128,6 +149,8 @@ class Job {
                         context_);
     if (!config_.model.empty()) {
       given_identity_ = model_identity(place);
+      check_options(*model_, parameters_, context_);
+      if (const Json* method = model_->configuration.find("method")) parameters_["method"] = *method;
       judge_model(*model_, context_);
     }
     note_model();
@@ -136,7 +159,7 @@ class Job {
 
   void note_model() {
     // Numbers that were measured on another tile say nothing of this one.
-    const bool is_of_this_tile = trimmed_location(model_->tile) == input_.location();
+    const bool is_of_this_tile = absolute_location(model_->tile) == absolute_location(input_.location());
     for (const ModelVolume& volume : model_->volumes) {
       if (!volume.reason.empty()) {
         result_.status = TileStatus::kBackgroundOnly;
@@ -208,7 +231,7 @@ class Job {
 
   void learn_all() {
     model_.emplace();
-    model_->tile = input_.location();
+    model_->tile = absolute_location(input_.location());
     model_->created = started_;
     model_->shape = input_.shape();
     model_->configuration = parameters_;
@@ -349,14 +372,16 @@ class Job {
     const Json record = write_provenance(context_, input_.location(), start, parameters_);
     if (has_mask) mask().finish(Json(), record);
     if (has_probability) probability().finish(Json(), record);
-    corrected().finish(input_.tile().attributes(), record);
+    corrected().finish(input_.tile().attributes(), record, outcome());
     places_.release();
     // A tile of several volumes lies beside itself: overlaps are those of tiles of one.
     if (model_->volumes.size() == 1) {
       make_applicable(model_->volumes.front(), input_.shape(), context_.pool.as_parallel_for());
-      context_.placed.push_back(placed_tile(input_, outputs_.corrected,
-                                            model_->volumes.front().learned.correction.background,
-                                            context_.pool.as_parallel_for()));
+      write_diagnostic("the background for the overlap with other tiles", context_.log, [&] {
+        context_.placed.push_back(placed_tile(input_, outputs_.corrected,
+                                              model_->volumes.front().learned.correction.background, config_.results_dir,
+                                              context_.pool.as_parallel_for()));
+      });
     }
     context_.log.info("written: " + outputs_.corrected);
     if (has_mask) context_.log.info("written: " + outputs_.mask);
@@ -383,7 +408,7 @@ class Job {
   InputTile input_;
   OutputLocations outputs_;
   TilePlaces places_;
-  const Json& parameters_;
+  Json& parameters_;
   TileResult& result_;
   ImageStreaming streaming_;
   LearnedResults learned_results_;
@@ -402,8 +427,7 @@ class Job {
 
 }  // namespace
 
-void correct_tile(RunContext& context, const std::string& tile_location, const Json& parameters,
-                  TileResult& result) {
+void correct_tile(RunContext& context, const std::string& tile_location, Json& parameters, TileResult& result) {
   Job(context, tile_location, parameters, result).run();
 }
 

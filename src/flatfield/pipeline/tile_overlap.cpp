@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::int64_t kFewestAlongAxis = 4;
 constexpr std::int64_t kFewestVoxels = 5000;
-constexpr std::int64_t kMostVoxels = std::int64_t{1} << 24;
+constexpr std::int64_t kMostVoxels = std::int64_t{1} << 22;
 
 bool same_scale(const std::array<double, 3>& a, const std::array<double, 3>& b) {
   for (std::size_t axis = 0; axis < 3; ++axis)
@@ -31,7 +31,7 @@ Block<float> before(const PlacedTile& tile, const Box3& box, storage::StoreOpene
   const ome::Tile input = ome::Tile::open(stores.open(tile.input));
   Block<float> voxels = read_box_as_float(input.open_volume(tile.level, {}), box, parallel_for);
   if (tile.background)
-    methods::subtract_background(voxels.view(), box, tile.background->view());
+    methods::subtract_background(voxels.view(), box, tile.background->read().view());
   return voxels;
 }
 
@@ -46,6 +46,14 @@ std::optional<Block<float>> after(const PlacedTile& tile, const Box3& box, stora
       return read_box_as_float(output.open_volume(level.path, {}), box, parallel_for);
   }
   return std::nullopt;
+}
+
+/// Of a pair at a time: its two boxes and their ratios, a background plane, and the chunks that are decoded.
+std::int64_t overlap_bytes(const PlacedTile& tile, const TileOverlap& overlap, storage::StoreOpener& stores, int workers) {
+  const zarr::ArrayMetadata level = ome::Tile::open(stores.open(tile.input)).open_array(tile.level).metadata();
+  const std::int64_t voxels = overlap.box_of_first.shape.volume();
+  const std::int64_t plane = tile.background ? tile.shape.y * tile.shape.x : 0;
+  return (3 * voxels + plane) * static_cast<std::int64_t>(sizeof(float)) + 2 * workers * static_cast<std::int64_t>(level.chunk_bytes());
 }
 
 /// The middle of a box along z, of at most kMostVoxels.
@@ -65,7 +73,7 @@ Json median_or_null(std::vector<double> values) {
 }  // namespace
 
 PlacedTile placed_tile(const InputTile& input, const std::string& output, const std::optional<Block<float>>& background,
-                       const ParallelFor& parallel_for) {
+                       const std::string& folder, const ParallelFor& parallel_for) {
   const ome::Tile& tile = input.tile();
   const ome::Level& level = tile.level(input.levels().estimation);
   const std::vector<double> scale = tile.output_scale(level);
@@ -79,8 +87,10 @@ PlacedTile placed_tile(const InputTile& input, const std::string& output, const 
   placed.scale = {scale[2], scale[3], scale[4]};
   placed.translation = {translation[2], translation[3], translation[4]};
   placed.shape = tile.spatial_shape(placed.level);
-  if (background)
-    placed.background = numerics::resize_plane(background->view(), placed.shape.y, placed.shape.x, parallel_for);
+  if (background) {
+    const numerics::PlaneOfSize plane(background->view(), placed.shape.y, placed.shape.x, parallel_for);
+    placed.background.emplace(folder, plane.view());
+  }
   return placed;
 }
 
@@ -115,7 +125,7 @@ std::vector<TileOverlap> find_overlaps(const std::vector<PlacedTile>& tiles) {
 }
 
 Json measure_overlaps(const std::vector<PlacedTile>& tiles, storage::StoreOpener& stores,
-                      execution::ThreadPool& pool) {
+                      execution::ThreadPool& pool, execution::MemoryBudget& memory) {
   const ParallelFor parallel_for = pool.as_parallel_for();
   std::vector<double> residuals_before;
   std::vector<double> residuals_after;
@@ -123,19 +133,21 @@ Json measure_overlaps(const std::vector<PlacedTile>& tiles, storage::StoreOpener
   for (const TileOverlap& overlap : find_overlaps(tiles)) {
     const PlacedTile& first = tiles[overlap.first];
     const PlacedTile& second = tiles[overlap.second];
-    Block<float> a = before(first, overlap.box_of_first, stores, parallel_for);
-    Block<float> b = before(second, overlap.box_of_second, stores, parallel_for);
-    residuals_before.push_back(methods::overlap_residual(a.view(), b.view(), parallel_for));
-    std::optional<Block<float>> corrected_a = after(first, overlap.box_of_first, stores, parallel_for);
-    std::optional<Block<float>> corrected_b = after(second, overlap.box_of_second, stores, parallel_for);
+    const auto held = memory.reserve("overlap of two tiles", overlap_bytes(first, overlap, stores, pool.workers()));
+    {
+      Block<float> a = before(first, overlap.box_of_first, stores, parallel_for);
+      Block<float> b = before(second, overlap.box_of_second, stores, parallel_for);
+      residuals_before.push_back(methods::overlap_residual(a.view(), b.view(), parallel_for));
+    }
     Json pair;
     pair["tiles"] = Json(Json::Array{first.name, second.name});
     pair["voxels"] = overlap.box_of_first.shape.volume();
     pair["residual_before"] = median_or_null({residuals_before.back()});
     pair["residual_after"] = Json();
-    if (corrected_a && corrected_b) {
-      residuals_after.push_back(
-          methods::overlap_residual(corrected_a->view(), corrected_b->view(), parallel_for));
+    std::optional<Block<float>> a = after(first, overlap.box_of_first, stores, parallel_for);
+    std::optional<Block<float>> b = after(second, overlap.box_of_second, stores, parallel_for);
+    if (a && b) {
+      residuals_after.push_back(methods::overlap_residual(a->view(), b->view(), parallel_for));
       pair["residual_after"] = median_or_null({residuals_after.back()});
     }
     pairs.push_back(std::move(pair));

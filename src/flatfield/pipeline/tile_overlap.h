@@ -8,7 +8,9 @@
 #include "flatfield/core/block.h"
 #include "flatfield/core/json.h"
 #include "flatfield/core/parallel.h"
+#include "flatfield/execution/memory_budget.h"
 #include "flatfield/execution/thread_pool.h"
+#include "flatfield/pipeline/spilled_plane.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
@@ -25,13 +27,14 @@ struct PlacedTile {
   std::array<double, 3> scale{};  ///< of that level, micrometers, axes z, y, x
   std::array<double, 3> translation{};
   Extent3 shape;
-  std::optional<Block<float>> background;  ///< (1, y, x) at that level; none = nothing was subtracted
+  std::optional<SpilledPlane> background;  ///< (1, y, x) at that level; none = nothing was subtracted
 };
 
 /// A tile that was corrected into `output`: overlaps are measured on the level that was learnt from, and `background`, of
-/// any size, was subtracted.
+/// any size, was subtracted; it waits in `folder`. Throws Error(kWriteFailed).
 [[nodiscard]] PlacedTile placed_tile(const InputTile& input, const std::string& output,
-                                     const std::optional<Block<float>>& background, const ParallelFor& parallel_for);
+                                     const std::optional<Block<float>>& background, const std::string& folder,
+                                     const ParallelFor& parallel_for);
 
 /// Where two tiles of a channel overlap: the same box of the one and of the other, in voxels of their level.
 struct TileOverlap {
@@ -46,9 +49,9 @@ struct TileOverlap {
 
 /// The overlap residual of qc.md before (background-subtracted) and after the correction, over all pairs, for the run
 /// report: {"pairs", "residual_before", "residual_after", "tiles": [...]}; null where no tiles overlap. After is null
-/// where the output has no level of the same scale. At most 2^24 voxels of an overlap are read, around its middle
-/// along z.
+/// where the output has no level of the same scale. At most 2^22 voxels of an overlap are read, around its middle
+/// along z. Throws Error(kMemory) where the memory for a pair is not there.
 [[nodiscard]] Json measure_overlaps(const std::vector<PlacedTile>& tiles, storage::StoreOpener& stores,
-                                    execution::ThreadPool& pool);
+                                    execution::ThreadPool& pool, execution::MemoryBudget& memory);
 
 }  // namespace flatfield::pipeline

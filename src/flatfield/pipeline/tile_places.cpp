@@ -8,6 +8,7 @@
 #include "flatfield/pipeline/local_folders.h"
 #include "flatfield/pipeline/output_place.h"
 #include "flatfield/storage/write_probe.h"
+#include "flatfield/zarr/group.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -126,6 +127,12 @@ void TilePlaces::note_unreadable(const storage::Store& tile, const std::string& 
 
 Json TilePlaces::own_claim(const Json& fingerprint) const {
   return corrected_.store ? pipeline::own_claim(*corrected_.store, fingerprint) : Json();
+}
+
+Json TilePlaces::finished_outcome() const {
+  const Json attributes = zarr::read_group_attributes(*context_.stores.open(outputs_.corrected), "");
+  const Json* outcome = attributes.find(kOutcomeKey);
+  return outcome != nullptr && outcome->is_object() ? *outcome : Json();
 }
 
 void TilePlaces::give_up(const std::string& why, const Json& fingerprint) {

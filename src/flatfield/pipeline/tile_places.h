@@ -41,6 +41,8 @@ class TilePlaces {
   void note_unreadable(const storage::Store& tile, const std::string& where);
   /// What the corrected image is claimed with, if that is still this run's fingerprint; else null.
   [[nodiscard]] Json own_claim(const Json& fingerprint) const;
+  /// What came out of the tile that is finished there (kOutcomeKey); null where that does not say.
+  [[nodiscard]] Json finished_outcome() const;
   /// What runs with this fingerprint have begun is not to be gone on with, as it is of two minds; what others have begun or
   /// finished there meanwhile stays. To be called by one process.
   void give_up(const std::string& why, const Json& fingerprint);

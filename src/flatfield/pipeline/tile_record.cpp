@@ -6,7 +6,6 @@
 #include <exception>
 #include <optional>
 #include <span>
-#include <string_view>
 
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/execution/memory_ceiling.h"
@@ -21,17 +20,6 @@
 
 namespace flatfield::pipeline {
 namespace {
-
-std::string_view status_name(TileStatus status) noexcept {
-  switch (status) {
-    case TileStatus::kCorrected: return "corrected";
-    case TileStatus::kBackgroundOnly: return "background_only";
-    case TileStatus::kSkipped: return "skipped";
-    case TileStatus::kEstimated: return "estimated";
-    case TileStatus::kApplied: return "applied";
-  }
-  return "corrected";
-}
 
 Json stages_json(const StageTotals& totals) {
   Json out = Json::object();
@@ -139,7 +127,7 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
   StageTotals& totals = measured.stages;
   int exit = 0;
   TileResult result;
-  const Json resolved = tile_config(context.config, tile);
+  Json resolved = tile_config(context.config, tile);
   Json record;
   record["tile"] = name;
   record["status"] = "failed";
@@ -155,6 +143,7 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
         });
         record["status"] = status_name(result.status);
         if (!result.reason.empty()) record["reason"] = result.reason;
+        if (!result.finished_as.empty()) record["finished_as"] = result.finished_as;
       });
     } catch (const Error& error) {
       failure = error;

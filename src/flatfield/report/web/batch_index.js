@@ -22,7 +22,7 @@ function tileRow(record, page) {
   const state = tileState(record);
   const name = page.report ? el("a", { href: encodeURIComponent(page.report) }, record.tile) : record.tile;
   const count = (record.warnings || []).length;
-  return { kind: { fail: "fail", warn: "warn" }[state.kind] || null, order: { fail: 0, warn: 1, none: 2, pass: 3 }[state.kind],
+  return { kind: { fail: "fail", warn: "warn" }[state.kind] || null, verdict: state.kind, order: { fail: 0, warn: 1, none: 2, pass: 3 }[state.kind],
     cells: [el("span", {}, name, el("br", {}), el("small", {}, state.reason || state.text)), el("span", { class: `verdict ${state.kind}` }, `${marks[state.kind]} ${state.kind === "none" ? (record.status || "").replace("_", " ") : state.kind}`),
       thumbs(page), { text: variation(record.qc), kind: "lines" }, number(count === 0 ? "–" : String(count)), number(secondsText(record.seconds)), number(bytesText(record.peak_memory_bytes))] };
 }
@@ -30,13 +30,13 @@ function tileRow(record, page) {
 function show({ run, pages, created }) {
   const content = (id) => document.querySelector(`#${id} .content`);
   const rows = run.tiles.map((record, i) => tileRow(record, pages[i]));
-  const bad = rows.filter((row) => row.kind === "fail").length;
-  const doubtful = rows.filter((row) => row.kind === "warn").length;
-  const state = bad > 0 ? "fail" : doubtful > 0 ? "warn" : "pass";
+  const [bad, doubtful, unjudged] = ["fail", "warn", "none"].map((verdict) => rows.filter((row) => row.verdict === verdict).length);
+  const state = bad > 0 ? "fail" : doubtful > 0 ? "warn" : unjudged > 0 ? "none" : "pass";
   const stopped = run.counts.failed;
   const how = [[bad - stopped, "in quality"], [stopped, "stopped by an error"]].filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`).join(", ");
   const parts = [bad > 0 ? `${bad} of ${rows.length} tiles failed (${how})` : null,
-    doubtful > 0 ? (bad > 0 ? `${doubtful} more should be looked at` : `${doubtful} of ${rows.length} tiles should be looked at`) : null].filter((part) => part !== null);
+    doubtful > 0 ? (bad > 0 ? `${doubtful} more should be looked at` : `${doubtful} of ${rows.length} tiles should be looked at`) : null,
+    unjudged > 0 ? (unjudged < rows.length ? `${unjudged} of ${rows.length} tiles were not judged` : "No tile was judged") : null].filter((part) => part !== null);
   const text = parts.join("; ") || `All ${rows.length} tiles are good`;
   const statusNames = { failed: "stopped by an error" };
   document.getElementById("head").append(

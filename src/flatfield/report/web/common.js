@@ -62,16 +62,18 @@ function worstVerdict(qc) {
 /** How a tile ended, in words: {kind, text, reason}. */
 function tileState(record) {
   const worst = worstVerdict(record.qc);
-  if (record.status === "failed")
+  // A tile that is skipped is what it was when it was corrected.
+  const status = record.finished_as || record.status;
+  if (status === "failed")
     return { kind: "fail", text: "The tile was not corrected", reason: record.reason };
   if (worst === "fail")
     return { kind: "fail", text: "Quality fails: do not use this result without looking",
-             reason: record.status === "background_only" ? `Only the background was subtracted. ${record.reason}` : null };
-  if (record.status === "background_only")
+             reason: status === "background_only" ? `Only the background was subtracted. ${record.reason}` : null };
+  if (status === "background_only")
     return { kind: "warn", text: "Only the background was subtracted", reason: record.reason };
-  if (record.status === "interrupted")
+  if (status === "interrupted")
     return { kind: "warn", text: "Interrupted: the same command goes on", reason: record.reason };
-  if (record.status === "skipped") return { kind: "none", text: "Skipped", reason: record.reason };
+  if (status === "skipped") return { kind: "none", text: "Skipped", reason: record.reason };
   if (worst === "warn") return { kind: "warn", text: "Quality warns: somebody should look", reason: null };
   if (worst === "pass") return { kind: "pass", text: "All quality numbers pass", reason: null };
   return { kind: "none", text: "Nothing was judged: only numbers of illumination corrections have thresholds", reason: record.reason };

@@ -242,7 +242,7 @@ function greyBar(range, unit) {
 function cutNode(cut, volume) {
   const size = { width: cut.width, height: cut.height };
   const columns = [["input", "Input", "as stored", volume.contrast.input], ["less_background", "Before", "less background", volume.contrast.before],
-    ["corrected", "After", "corrected", volume.contrast.after], ["difference", "Difference", volume.ratio === 1 ? "after − before" : "after ÷ ratio − before", volume.difference_range]];
+    ["corrected", "After", volume.rejected ? "rejected, not written" : "corrected", volume.contrast.after], ["difference", "Difference", volume.ratio === 1 ? "after − before" : "after ÷ ratio − before", volume.difference_range]];
   const entries = columns.map(([key, name, what, range]) => ({ name, what, range, ...pictureNode(cut[key], `${name} (${what}), plane ${cut.axes}`, size) }));
   const readout = el("p", { class: "readout" });
   linkPictures(entries, size, cut.axes, readout);
@@ -397,7 +397,12 @@ function show(data) {
     content("quality").append(qualityNode(block, data.guide));
   }
   if (blocks.length === 0) document.getElementById("quality").remove();
-  for (const volume of data.volumes) volumeNode(volume, data.volumes.length > 1);
+  for (const volume of data.volumes) {
+    // The pictures show what was judged, also where --on-qc-fail left it out.
+    const block = (record.qc || {})[volume.label];
+    const rejected = record.status === "background_only" && block !== undefined && block.verdict === "fail";
+    volumeNode({ ...volume, rejected }, data.volumes.length > 1);
+  }
   content("cost").append(costNode(record));
   content("configuration").append(configurationNode(data.configuration, data.changed));
   document.getElementById("foot").append(`${data.program} ${data.version}. `,
