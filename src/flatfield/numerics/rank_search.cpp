@@ -155,7 +155,7 @@ void RankSearch<Weight, kEachCountsOne>::merge_found(const Merge& merge) {
   for (std::span<Part> left = parts_; !left.empty();) {
     const std::span<Part> parts = left.first(std::min(left.size(), kPartsAtOnce));
     left = left.subspan(parts.size());
-    std::vector<Weight> weights;
+    std::vector<std::uint64_t> weights;
     std::vector<float> least;
     std::vector<float> most;
     for (const Part& part : parts) {

@@ -39,7 +39,7 @@ struct RankRange {
 ///
 ///   while (!search.done()) { for all values: counting() ? add_counts : add_found;  search.end_pass(); }
 ///
-/// `Weight` holds a line's total; kEachCountsOne says that all weights are 1, so that totals are numbers of values.
+/// `Weight` holds the total of a line with counts of its own; kEachCountsOne says that all weights are 1, so that totals are numbers of values.
 /// Results do not depend on the order, the memory or the number of passes.
 template <class Weight, bool kEachCountsOne>
 class RankSearch {
@@ -113,9 +113,9 @@ class RankSearch {
     float lower = std::numeric_limits<float>::quiet_NaN();
     float upper = std::numeric_limits<float>::quiet_NaN();
   };
-  /// One part of a line's bounds.
+  /// One part of a line's bounds; of a union it has the values of many lines.
   struct Part {
-    Weight weight = 0;
+    std::uint64_t weight = 0;
     float least = std::numeric_limits<float>::infinity();
     float most = -std::numeric_limits<float>::infinity();
   };
@@ -164,7 +164,7 @@ class RankSearch {
   std::vector<int> shifts_;  ///< of the distance of a value's bits from those of the lower bound
 };
 
-/// Of values that count 1 each: fewer than 2^32 of a line, or any number; and of weights.
+/// Of values that count 1 each: fewer than 2^32 of a line with counts of its own, or any number; and of weights.
 using RankCounts = RankSearch<std::uint32_t, true>;
 using LongRankCounts = RankSearch<std::uint64_t, true>;
 using RankWeights = RankSearch<std::uint64_t, false>;

@@ -75,6 +75,21 @@ float draw(int kind, std::mt19937& random) {
   }
 }
 
+TEST(RankSearch, finds_the_order_statistics_of_a_union_of_more_than_2_to_the_32_values) {
+  using Search = RankCounts;
+  constexpr std::uint32_t kMany = 3'000'000'000;
+  const std::vector<Sample<std::uint32_t>> samples{{0, 20.0F, kMany}, {1, 20.0F, kMany}, {2, 21.0F, kMany}};
+  std::mt19937 random;
+  alone_and_in_processes(samples, random, [&](const std::vector<Sample<std::uint32_t>>& own, const Merge& merge) {
+    const std::vector<Search::Union> unions{{0, 3}};
+    Search search(3, unions, {}, [](std::size_t, std::uint64_t total) { return RankTargets{total / 2, total}; }, 0);
+    run(search, own, 3, unions, merge);
+    EXPECT_EQ(search.total(3), 9'000'000'000U);
+    EXPECT_EQ(search.lower(3), 20.0F);
+    EXPECT_EQ(search.upper(3), 21.0F);
+  });
+}
+
 TEST(RankSearch, finds_the_order_statistics_of_sorted_values_in_any_memory) {
   const unsigned seed = std::random_device{}();
   std::mt19937 random(seed);
