@@ -134,9 +134,10 @@ def test_fit_has_the_same_bits_for_any_number_of_threads(random, mode):
         assert values.tobytes() == two[name].tobytes() == five[name].tobytes(), name
 
 
-def test_autosegment_leaves_out_what_its_mask_does(random):
-    images = random_stack(random, (8, 1, 24, 26))
-    images[:, :, 3:9, 4:12] += 2000
+@pytest.mark.parametrize("planes", [1, 3])
+def test_autosegment_leaves_out_what_its_mask_does(random, planes):
+    images = random_stack(random, (8, planes, 24, 26))
+    images[:, -1, 3:9, 4:12] += 2000
     dark = images < filters.threshold_otsu(images)
     kept = np.stack([morphology.binary_erosion(frame, morphology.ball(2)) for frame in dark])
     assert 0.3 < kept.mean() < 0.95

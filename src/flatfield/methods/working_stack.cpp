@@ -79,9 +79,10 @@ void segment(WorkingStack& stack, std::int64_t margin, const ParallelFor& parall
     for (std::int64_t i = 0; i < stack.pixels; ++i) dark.data()[i] = values[i] < threshold ? 1 : 0;
     const BitVolume kept = numerics::erode_by_ball(BitVolume(dark.view()).view(), margin, serial_for,
                                                    numerics::BeyondBorder::kForeground);
-    for (std::int64_t y = 0; y < stack.shape.y; ++y)
-      for (std::int64_t x = 0; x < stack.shape.x; ++x)
-        if (!kept.at(0, y, x)) weights[y * stack.shape.x + x] = 0.0F;
+    for (std::int64_t z = 0; z < stack.shape.z; ++z)
+      for (std::int64_t y = 0; y < stack.shape.y; ++y)
+        for (std::int64_t x = 0; x < stack.shape.x; ++x, ++weights)
+          if (!kept.at(z, y, x)) *weights = 0.0F;
   });
 }
 
