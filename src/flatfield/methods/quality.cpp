@@ -193,7 +193,7 @@ class Measurement {
     const auto g = input_.fit ? static_cast<float>(input_.fit->g) : 0.0F;
     const float g_after = g * mask_factor(input_.correction);
     const auto range = [](float least, float most, float grid) {
-      return numerics::RankRange{most > 0.0F ? std::min(most, kMost) : kMost, least, grid};
+      return numerics::RankRange{most > 0.0F ? std::min(most, kMost) : kMostUnknown, least, grid};
     };
     const float background_most =
         input_.correction.background
@@ -307,6 +307,8 @@ class Measurement {
   }
 
   static constexpr float kMost = 65536.0F;
+  /// Where nothing is known: bins of four counts, fine enough for a dim tile. What is brighter takes one pass more.
+  static constexpr float kMostUnknown = 4096.0F;
   static constexpr float kTypicalMost = 1024.0F;
 
   const QualityInput& input_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace flatfield::methods {
 namespace {
@@ -204,6 +205,7 @@ class Judgement {
   Judgement(const Row& row, const QualityNumbers& numbers) : row_(row) {
     number_.name = row.name;
     number_.value = row.read(numbers);
+    if (number_.value && !std::isfinite(*number_.value)) number_.value.reset();  // a ratio to 0 measures nothing
     number_.warn =
         either(threshold_text("<", row, row.warn_below), threshold_text(">", row, row.warn_above));
     number_.fail =

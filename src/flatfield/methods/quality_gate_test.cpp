@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 namespace flatfield::methods {
@@ -58,6 +59,17 @@ TEST(QualityGate, what_cannot_be_measured_never_fails) {
   EXPECT_EQ(report.verdict, Verdict::kPass);
   for (const JudgedNumber& number : report.numbers)
     EXPECT_EQ(number.verdict, Verdict::kNotMeasured) << number.name;
+}
+
+TEST(QualityGate, what_is_not_finite_is_not_measured) {
+  QualityNumbers numbers;
+  numbers.axis_gain_max = std::numeric_limits<double>::infinity();
+  numbers.mask_auc = std::numeric_limits<double>::quiet_NaN();
+  const QualityReport report = judge_quality(numbers, false);
+  for (const char* name : {"axis_gain_max", "mask_auc"}) {
+    EXPECT_FALSE(find(report, name).value) << name;
+    EXPECT_EQ(find(report, name).verdict, Verdict::kNotMeasured) << name;
+  }
 }
 
 struct Case {

@@ -121,11 +121,20 @@ struct Level {
       mask.set(i / 64, i / 8 % 8, i % 8, tissue);
     }
   }
-  [[nodiscard]] QualityNumbers measure(bool with_mask = true,
-                                       std::int64_t bytes = 100000) const {
+  /// With a background of which no voxel is 0, so that the mask can be held against enough of it.
+  static Level on_background() {
+    Level level;
+    for (std::int64_t i = 0; i < 128; ++i) {
+      level.before.data()[i] = static_cast<float>(1 + i % 4);
+      level.raw.data()[i] = level.before.data()[i] + 50.0F;
+    }
+    return level;
+  }
+  [[nodiscard]] QualityNumbers measure(bool with_mask = true, std::int64_t bytes = 100000,
+                                       const Extent3& boxes = {3, 4, 5}) const {
     std::optional<BitView> given;
     if (with_mask) given = mask.view();
-    BlockStream stream(raw.view(), {3, 4, 5});
+    BlockStream stream(raw.view(), boxes);
     const auto become = [](const Block<float>& volume) {
       return [&volume](const Box3& box, BlockView<float> values) {
         copy_block<float>(volume.view().sub(box), values);
@@ -238,12 +247,12 @@ TEST(Quality, refuses_a_mask_of_another_shape) {
   EXPECT_THROW(static_cast<void>(level.measure()), Error);
 }
 
-TEST(Quality, does_not_depend_on_the_memory) {
-  Level level;
+TEST(Quality, does_not_depend_on_the_memory_or_the_boxes) {
+  Level level = Level::on_background();
   for (std::int64_t i = 0; i < level.raw.size(); ++i)
     level.after.data()[i] = level.before.data()[i] * (1.0F + 0.001F * static_cast<float>(i % 37));
   for (const bool with_mask : {true, false}) {
-    const QualityNumbers tight = level.measure(with_mask, 0);
+    const QualityNumbers tight = level.measure(with_mask, 0, {2, 8, 3});
     const QualityNumbers loose = level.measure(with_mask, 1 << 22);
     EXPECT_EQ(tight.profile_cv_raw, loose.profile_cv_raw);
     EXPECT_EQ(tight.profile_cv_before, loose.profile_cv_before);
@@ -251,12 +260,14 @@ TEST(Quality, does_not_depend_on_the_memory) {
     EXPECT_EQ(tight.entropy.after, loose.entropy.after);
     EXPECT_EQ(tight.cjv.after, loose.cjv.after);
     EXPECT_EQ(tight.foreground_median.after, loose.foreground_median.after);
+    EXPECT_EQ(tight.mask_auc.has_value(), with_mask);
     EXPECT_EQ(tight.mask_auc, loose.mask_auc);
+    EXPECT_EQ(tight.mask_edge_agreement, loose.mask_edge_agreement);
   }
 }
 
 TEST(Quality, of_a_sampled_level_is_that_of_the_whole_but_for_fractions_of_counts_and_entropies_of_its_slabs) {
-  Level level;
+  Level level = Level::on_background();
   for (std::int64_t i = 0; i < level.raw.size(); ++i) level.after.data()[i] = level.before.data()[i] * 1.25F + 0.3F;
   level.fit = AxisFit{};
   level.fit->g = 300.0;
@@ -267,6 +278,7 @@ TEST(Quality, of_a_sampled_level_is_that_of_the_whole_but_for_fractions_of_count
   EXPECT_EQ(sampled.foreground_median.before, whole.foreground_median.before);
   EXPECT_EQ(sampled.entropy.before, whole.entropy.before);
   EXPECT_NEAR(sampled.foreground_median.after.value(), whole.foreground_median.after.value(), 0.5);
+  EXPECT_TRUE(whole.mask_auc);
   EXPECT_EQ(sampled.mask_auc, whole.mask_auc);
   EXPECT_EQ(sampled.saturated_fraction, whole.saturated_fraction);
   // The medians of voxels that were rounded one by one.
