@@ -1,4 +1,5 @@
 """A mask is read, labelled and filled in much less memory than a byte per voxel of its file."""
+import json
 import os
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 import tifffile
 
 from support.peak_memory import peak_resident_bytes
-from support.program import PROGRAM
+from support.program import PROGRAM, call
 from support.tiles import phantom_tile
 
 NAME = "tile_000001_ch_488.zarr"
@@ -39,6 +40,22 @@ def test_large_mask_takes_less_than_half_a_byte_per_voxel(tmp_path):
     shape = (288, 332, 444)
     small, large = (peak_of_run(tmp_path / name, size) for name, size in [("small", (16, 24, 32)), ("large", shape)])
     assert large - small < np.prod(shape) / 2, (small, large)
+
+
+def smallest_limit_of_basic(folder, mask_shape):
+    folder.mkdir()
+    tile = phantom_tile(folder, (32, 48, 64), (16, 16, 16), n_levels=4, name=NAME)
+    (mask,) = (folder / "masks").iterdir()
+    write_large_mask(mask, mask_shape)
+    result = call("plan", "--zarr", tile, "--output", "out", "--mask-dir", "masks", "--method", "basicpy", "--json", cwd=folder)
+    assert result.code == 0, result.err
+    return json.loads(result.out)["tiles"][0]["smallest_memory_limit_bytes"]
+
+
+def test_a_mask_that_only_gives_weights_is_planned_for(tmp_path):
+    small, large = (smallest_limit_of_basic(tmp_path / name, size)
+                    for name, size in [("small", (4, 6, 8)), ("large", (288, 664, 444))])
+    assert large - small >= 288 * 664 * 444 / 8 - 2**20, (small, large)
 
 
 @pytest.mark.skipif(os.environ.get("FLATFIELD_LONG") != "1", reason="takes a minute: set FLATFIELD_LONG=1")

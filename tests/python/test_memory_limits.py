@@ -39,11 +39,12 @@ METHODS = {
     "percentiles": [{}, []],
     "without_smoothing": [{"gaussian_sigma": 0, "profile_percentile": 63.0}, ["--background-smoothing-sigma", 0]],
     "weights": [{"enable_gmm_refinement": True, "profile_min_voxels": 3}, []],
+    "mixtures": [{"enable_gmm_refinement": True, "probability_model": "gmm", "gmm_max_samples": 20000}, []],
     "planes_left_out": [{"exclude_background_planes_from_mask": True, "gaussian_sigma": 3.1}, []],
 }
 
 
-LONG = {"without_smoothing", "planes_left_out"}
+LONG = {"without_smoothing", "planes_left_out", "mixtures"}
 
 
 @pytest.mark.parametrize("method", [

@@ -231,4 +231,13 @@ Block<float> mixture_weight(BlockView<const float> v_low, BitView mask,
   return weight;
 }
 
+std::int64_t mixture_weight_bytes(const Extent3& shape, const ForegroundWeightOptions& options, int workers) {
+  constexpr std::int64_t kFeaturePlanes = 40;
+  // Of each sample its features, its distance from its centre and its label, and its share of each component.
+  const std::int64_t sample = 48 + 8 * (options.gmm_n_components + 2);
+  const std::int64_t samples = 2 * std::min(options.gmm_max_samples, shape.volume());
+  return BitVolume::bytes_of(shape) + workers * numerics::erosion_bytes(shape, options.erosion_radius) +
+         kFeaturePlanes * kFeatureCount * shape.y * shape.x * static_cast<std::int64_t>(sizeof(float)) + samples * sample;
+}
+
 }  // namespace flatfield::methods

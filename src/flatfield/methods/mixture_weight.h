@@ -21,12 +21,13 @@ namespace flatfield::methods {
 /// ball. Everything else is defined: features that do not vary count for nothing, and a mask that
 /// covers the volume is eroded from its border.
 ///
-/// In memory beside the result: one byte per voxel, 5 volumes of 40 planes, and 48 + 8 *
-/// (components + 2) bytes per sample.
+/// In memory beside the result: mixture_weight_bytes.
 [[nodiscard]] Block<float> mixture_weight(BlockView<const float> v_low,
                                           BitView mask,
                                           const std::vector<std::int64_t>& background_planes,
                                           const ForegroundWeightOptions& options,
                                           const ParallelFor& parallel_for);
+/// What it takes with `workers` threads: an eroded mask and what eroding takes, the features of 40 planes, the samples.
+[[nodiscard]] std::int64_t mixture_weight_bytes(const Extent3& shape, const ForegroundWeightOptions& options, int workers);
 
 }  // namespace flatfield::methods

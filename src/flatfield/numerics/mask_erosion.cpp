@@ -11,6 +11,8 @@ namespace {
 
 /// Rows of y that one task erodes.
 constexpr std::int64_t kRowsPerTask = 16;
+/// Planes of these rows that it has in memory at the same time, and those within reach of them.
+constexpr std::int64_t kPlanesAtOnce = 64;
 
 /// A ball, and what surrounds the volume that it is fitted into.
 struct Ball {
@@ -50,44 +52,52 @@ void lower_to(const std::int32_t* __restrict from, std::int32_t added, std::int6
   for (std::int64_t x = 0; x < width; ++x) to[x] = std::min(to[x], from[x] + added);
 }
 
-/// Squared distances along x of the rows within reach of [first_y, last_y), of all planes.
+/// Rows of y and planes of z, from the first on to the last, which is not one of them.
+struct Band {
+  std::int64_t first_z, last_z, first_y, last_y;
+};
+
+/// Squared distances along x of the rows within reach of a band.
 class RowBand {
  public:
-  RowBand(BitView mask, std::int64_t first_y, std::int64_t last_y,
-          const Ball& ball)
-      : shape_(mask.shape),
-        first_(first_y - ball.reach(shape_.y)),
-        rows_(last_y - first_y + 2 * std::int64_t{ball.reach(shape_.y)}),
-        squared_(static_cast<std::size_t>(shape_.z * rows_ * shape_.x),
+  RowBand(BitView mask, const Band& band, const Ball& ball)
+      : width_(mask.shape.x),
+        first_z_(std::max<std::int64_t>(band.first_z - ball.reach(mask.shape.z), 0)),
+        last_z_(std::min(band.last_z + ball.reach(mask.shape.z), mask.shape.z)),
+        first_y_(band.first_y - ball.reach(mask.shape.y)),
+        rows_(band.last_y - band.first_y + 2 * std::int64_t{ball.reach(mask.shape.y)}),
+        squared_(static_cast<std::size_t>((last_z_ - first_z_) * rows_ * width_),
                  ball.beyond == BeyondBorder::kBackground ? 0 : ball.far_squared()) {
-    for (std::int64_t z = 0; z < shape_.z; ++z)
-      for (std::int64_t y = std::max<std::int64_t>(first_, 0);
-           y < std::min(first_ + rows_, shape_.y); ++y)
-        row_distances(mask.row(z, y), shape_.x, ball, row(z, y));
+    for (std::int64_t z = first_z_; z < last_z_; ++z)
+      for (std::int64_t y = std::max<std::int64_t>(first_y_, 0); y < std::min(first_y_ + rows_, mask.shape.y); ++y)
+        row_distances(mask.row(z, y), width_, ball, row(z, y));
   }
+  [[nodiscard]] std::int64_t first_z() const { return first_z_; }
+  [[nodiscard]] std::int64_t last_z() const { return last_z_; }
   [[nodiscard]] std::int32_t* row(std::int64_t z, std::int64_t y) {
-    return squared_.data() + (z * rows_ + (y - first_)) * shape_.x;
+    return squared_.data() + ((z - first_z_) * rows_ + (y - first_y_)) * width_;
   }
 
  private:
-  Extent3 shape_;
-  std::int64_t first_;
+  std::int64_t width_;
+  std::int64_t first_z_;  ///< of the planes that there are
+  std::int64_t last_z_;
+  std::int64_t first_y_;
   std::int64_t rows_;
   std::vector<std::int32_t> squared_;
 };
 
-void erode_band(BitView mask, std::int64_t first_y, std::int64_t last_y,
-                const Ball& ball, BitVolume& out) {
+void erode_band(BitView mask, const Band& band, const Ball& ball, BitVolume& out) {
   const Extent3& shape = mask.shape;
-  RowBand along_x(mask, first_y, last_y, ball);
-  const std::int64_t rows = last_y - first_y;
+  RowBand along_x(mask, band, ball);
+  const std::int64_t rows = band.last_y - band.first_y;
   const auto row_voxels = static_cast<std::size_t>(shape.x);
-  std::vector<std::int32_t> along_xy(static_cast<std::size_t>(shape.z * rows) * row_voxels);
+  std::vector<std::int32_t> along_xy(static_cast<std::size_t>((along_x.last_z() - along_x.first_z()) * rows) * row_voxels);
   const auto row_xy = [&](std::int64_t z, std::int64_t y) {
-    return along_xy.data() + (z * rows + (y - first_y)) * shape.x;
+    return along_xy.data() + ((z - along_x.first_z()) * rows + (y - band.first_y)) * shape.x;
   };
-  for (std::int64_t z = 0; z < shape.z; ++z)
-    for (std::int64_t y = first_y; y < last_y; ++y) {
+  for (std::int64_t z = along_x.first_z(); z < along_x.last_z(); ++z)
+    for (std::int64_t y = band.first_y; y < band.last_y; ++y) {
       std::copy_n(along_x.row(z, y), shape.x, row_xy(z, y));
       for (std::int32_t d = 1; d <= ball.reach(shape.y); ++d)
         for (const std::int64_t neighbour : {y - d, y + d})
@@ -95,8 +105,8 @@ void erode_band(BitView mask, std::int64_t first_y, std::int64_t last_y,
     }
   std::vector<std::int32_t> nearest(row_voxels);
   std::vector<std::uint8_t> far(row_voxels);
-  for (std::int64_t z = 0; z < shape.z; ++z)
-    for (std::int64_t y = first_y; y < last_y; ++y) {
+  for (std::int64_t z = band.first_z; z < band.last_z; ++z)
+    for (std::int64_t y = band.first_y; y < band.last_y; ++y) {
       if (ball.beyond == BeyondBorder::kBackground &&
           (z < ball.radius || z + ball.radius >= shape.z))
         continue;  // clear already
@@ -130,9 +140,16 @@ BitVolume erode_by_ball(BitView mask, std::int64_t radius_voxels,
   const Ball ball{static_cast<std::int32_t>(radius_voxels), beyond};
   parallel_for(ceil_div(shape.y, kRowsPerTask), [&](std::int64_t task) {
     const std::int64_t first = task * kRowsPerTask;
-    erode_band(mask, first, std::min(first + kRowsPerTask, shape.y), ball, out);
+    for (std::int64_t z = 0; z < shape.z; z += kPlanesAtOnce)
+      erode_band(mask, {z, std::min(z + kPlanesAtOnce, shape.z), first, std::min(first + kRowsPerTask, shape.y)}, ball, out);
   });
   return out;
+}
+
+std::int64_t erosion_bytes(const Extent3& shape, std::int64_t radius_voxels) {
+  const std::int64_t planes = std::min(kPlanesAtOnce + 2 * std::min(radius_voxels, shape.z), shape.z);
+  const std::int64_t rows = 2 * kRowsPerTask + 2 * std::min(radius_voxels, shape.y) + 1;
+  return planes * rows * shape.x * static_cast<std::int64_t>(sizeof(std::int32_t));
 }
 
 }  // namespace flatfield::numerics

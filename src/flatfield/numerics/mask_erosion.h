@@ -16,9 +16,10 @@ enum class BeyondBorder { kBackground, kForeground };
 /// does it. Radius 0 keeps the mask; throws Error(kInternal) for a negative one.
 ///
 /// By squared distances, capped just above the radius, one axis after the other: 4 * radius
-/// comparisons per voxel. Each running thread holds (16 + 2 * radius) * z rows of x as int32.
+/// comparisons per voxel. Each running thread takes erosion_bytes, however many planes there are.
 [[nodiscard]] BitVolume erode_by_ball(BitView mask, std::int64_t radius_voxels,
                                       const ParallelFor& parallel_for,
                                       BeyondBorder beyond = BeyondBorder::kBackground);
+[[nodiscard]] std::int64_t erosion_bytes(const Extent3& shape, std::int64_t radius_voxels);
 
 }  // namespace flatfield::numerics

@@ -87,10 +87,11 @@ std::int64_t most_of_passes(const LearnFacts& facts, std::int64_t (*needs)(const
 std::int64_t beside_bytes(const LearnFacts& facts) {
   const config::RunConfig& config = facts.config;
   if (!config.skip_flat_field && config.method == "basicpy")
-    return basic_fit_bytes(facts.shape, config.basic, !config.mask_dir.empty());
+    return basic_fit_bytes(facts.shape, config.basic, !config.mask_dir.empty()) +
+           (config.mask_dir.empty() ? 0 : BitVolume::bytes_of(facts.shape) + facts.mask_file_bytes);
   const bool mixes = facts.fits && config.fitting.enable_gmm_refinement &&
                      config.fitting.probability_model == methods::ProbabilityModel::kGaussianMixture;
-  return mixes ? mixture_bytes(facts.shape) : 0;
+  return mixes ? mixture_bytes(facts.shape, config.fitting, facts.workers) : 0;
 }
 
 /// Low-resolution statistics are exact. A level that is corrected itself may be a thousand times larger.
@@ -154,7 +155,7 @@ EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context,
       .config = context.config,
       .fits = fits,
       .target = target,
-      .mask_file_bytes = fits && context.masks ? context.masks->making_bytes(tile_name, volume.shape()) : 0,
+      .mask_file_bytes = context.masks ? context.masks->making_bytes(tile_name, volume.shape()) : 0,
       .limit_bytes = context.memory.limit_bytes(),
       .is_remote = storage::is_remote(location)};
   const LearnPlan plan = plan_learning(facts, context.memory.free_bytes());

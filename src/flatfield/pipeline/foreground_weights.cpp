@@ -5,6 +5,7 @@
 
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/methods/background.h"
+#include "flatfield/methods/mixture_weight.h"
 #include "flatfield/numerics/spline_resize.h"
 #include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/zarr/codec_memory.h"
@@ -82,7 +83,7 @@ std::shared_ptr<const ForegroundWeights> ForegroundWeights::mixture(
     made->stored_ = Block<float>(shape, 0.0F);
   } else {
     const auto level_bytes =
-        context.memory.reserve("level of the mixture model", mixture_bytes(shape) - bytes);
+        context.memory.reserve("level of the mixture model", mixture_bytes(shape, context.config.fitting, context.pool.workers()) - bytes);
     Block<float> level(shape, 0.0F);
     v_low.visit({}, [&](const methods::LevelBlock& block) {
       copy_block<float>(block.values, level.view().sub(block.box));
@@ -98,12 +99,9 @@ std::shared_ptr<const ForegroundWeights> ForegroundWeights::mixture(
   return made;
 }
 
-std::int64_t mixture_bytes(const Extent3& level) {
-  // The level and the result, the features of 40 planes, and an eroded mask.
-  constexpr std::int64_t kFeaturePlanes = 5 * 40;
-  return static_cast<std::int64_t>(sizeof(float)) *
-             (2 * level.volume() + kFeaturePlanes * level.y * level.x) +
-         BitVolume::bytes_of(level);
+std::int64_t mixture_bytes(const Extent3& level, const methods::ForegroundWeightOptions& options, int workers) {
+  // The level and the result are float32.
+  return 2 * static_cast<std::int64_t>(sizeof(float)) * level.volume() + methods::mixture_weight_bytes(level, options, workers);
 }
 
 std::unique_ptr<VoxelSource<float>> foreground_source(const ForegroundWeights& weights,

@@ -36,7 +36,7 @@ class ForegroundWeights {
 };
 
 /// What ForegroundWeights::mixture needs.
-[[nodiscard]] std::int64_t mixture_bytes(const Extent3& level);
+[[nodiscard]] std::int64_t mixture_bytes(const Extent3& level, const methods::ForegroundWeightOptions& options, int workers);
 
 /// The probabilities of a volume, for its image. `correction` is that of the volume; everything must outlive it.
 [[nodiscard]] std::unique_ptr<VoxelSource<float>> foreground_source(const ForegroundWeights& weights,

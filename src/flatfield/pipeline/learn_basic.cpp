@@ -9,7 +9,6 @@
 #include "flatfield/methods/basic.h"
 #include "flatfield/methods/basic_autotune.h"
 #include "flatfield/methods/working_stack.h"
-#include "flatfield/numerics/nearest_resize.h"
 #include "flatfield/numerics/spline_resize.h"
 
 namespace flatfield::pipeline {
@@ -30,13 +29,12 @@ Block<float> gather(const Extent3& shape, const std::vector<std::int64_t>& plane
 /// The tile's mask at the estimation level; none if it has no mask with anything in it.
 std::optional<BitVolume> mask_at(const VolumeRequest& request, const Extent3& shape, RunContext& context) {
   if (!context.masks) return std::nullopt;
-  const std::optional<BitVolume> raw = context.masks->raw_mask(request.name);
-  if (!raw) {
+  std::optional<BitVolume> mask = context.masks->raw_mask(request.name, shape);
+  if (!mask) {
     context.log.warning("there is no mask for " + request.name + ": BaSiC is fitted without weights");
     return std::nullopt;
   }
-  BitVolume mask = numerics::nearest_resize(raw->view(), shape);
-  if (mask.view().count() > 0) return mask;
+  if (mask->view().any()) return mask;
   context.log.warning("the mask of " + request.name + " is empty: BaSiC is fitted without weights");
   return std::nullopt;
 }
@@ -106,6 +104,8 @@ void learn_basic(const VolumeRequest& request, EstimationLevel& level, RunContex
   config::BasicConfig options = context.config.basic;
   // Of processes that do a run together the first does the fit; all read the frames.
   execution::ProcessGroup& processes = context.processes;
+  std::optional<execution::MemoryBudget::Reservation> held_mask;
+  if (context.masks) held_mask = context.memory.reserve("mask", BitVolume::bytes_of(level.shape()));
   std::optional<BitVolume> mask;
   LearnedBasic basic;
   processes.first_only([&] {

@@ -154,10 +154,16 @@ void MaskCatalog::adopt(const std::string& tile_name, const BitVolume& foregroun
   if (misses(tile_name) && foreground.view().any()) foregrounds_.emplace(identifier_of(tile_name), foreground);
 }
 
-std::optional<BitVolume> MaskCatalog::raw_mask(const std::string& tile_name) const {
+std::optional<BitVolume> MaskCatalog::raw_mask(const std::string& tile_name, const Extent3& shape) const {
   const auto file = find_file(tile_name);
   if (!file) return std::nullopt;
-  return with_local_copy(*file, stores_, [](const fs::path& path) { return read_mask_tiff(path); });
+  execution::MemoryBudget::Reservation held;
+  BitVolume mask = with_local_copy(*file, stores_, [&](const fs::path& path) {
+    return read_mask_tiff(path, [&](const Extent3& found) {
+      if (found != shape) held = memory_.reserve("mask of another shape", BitVolume::bytes_of(found));
+    });
+  });
+  return mask.shape() == shape ? std::move(mask) : numerics::nearest_resize(mask.view(), shape);
 }
 
 void MaskCatalog::expect(std::span<const std::string> tile_locations) {

@@ -51,8 +51,8 @@ class MaskCatalog {
   /// Takes the foreground of a tile that an earlier run has found, if a tile to come shares it and none is known.
   void adopt(const std::string& tile_name, const BitVolume& foreground);
 
-  /// The mask file of a tile as it is, in its own resolution; none if there is no file for the tile.
-  [[nodiscard]] std::optional<BitVolume> raw_mask(const std::string& tile_name) const;
+  /// The mask file of a tile as it is, at `shape`, whose bits the caller has reserved; none if there is no file for the tile.
+  [[nodiscard]] std::optional<BitVolume> raw_mask(const std::string& tile_name, const Extent3& shape) const;
 
   /// Says which tile locations are still to come after the next one.
   void expect(std::span<const std::string> tile_locations);

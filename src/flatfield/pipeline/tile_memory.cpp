@@ -113,8 +113,8 @@ void note_remote_places(MemoryFacts& facts, const std::string& tile_location, st
 
 void note_masks(MemoryFacts& facts, const MaskCatalog& masks, const std::string& tile_name) {
   facts.kept_mask_bytes = masks.kept_bytes();
-  if (!facts.fits || !facts.learns) return;
-  facts.keeps_mask = masks.misses(tile_name);
+  if (!facts.learns) return;
+  facts.keeps_mask = facts.fits && masks.misses(tile_name);
   facts.mask_file_bytes = masks.making_bytes(tile_name, spatial(facts.estimation.shape));
 }
 
