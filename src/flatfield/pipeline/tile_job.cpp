@@ -85,12 +85,10 @@ class Job {
   /// What came out when the tile was corrected, so that the report of a run that goes on with a batch speaks of all tiles.
   void take_outcome(const Json& outcome) {
     if (outcome.is_null()) return;
-    const auto text = [&](const char* key) {
+    for (const char* key : {"status", "reason"}) {
       const Json* value = outcome.find(key);
-      return value != nullptr && value->is_string() ? value->as_string() : std::string();
-    };
-    result_.finished_as = text("status");
-    if (const std::string reason = text("reason"); !reason.empty()) result_.reason += ": " + reason;
+      result_.finished_as[key] = value != nullptr && value->is_string() ? *value : Json();
+    }
     if (const Json* quality = outcome.find("qc"); quality != nullptr && quality->is_object()) result_.quality = *quality;
   }
 

@@ -29,7 +29,7 @@ enum class TileStatus : std::uint8_t { kCorrected, kBackgroundOnly, kSkipped, kE
 struct TileResult {
   TileStatus status = TileStatus::kCorrected;
   std::string reason;  ///< why only the background was subtracted, or the tile skipped
-  std::string finished_as;  ///< of a tile that is skipped: its status when it was corrected; "" if it is not known
+  Json finished_as;  ///< of a tile that is skipped: {"status", "reason"} when it was corrected; null if it is not known
   Json quality;        ///< QC block of the run report; null if nothing was measured
   ItemCounts items;    ///< what became of the items
   std::vector<report::VolumePictures> pictures;  ///< of each volume, for the report; none where none is written

@@ -143,7 +143,7 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
         });
         record["status"] = status_name(result.status);
         if (!result.reason.empty()) record["reason"] = result.reason;
-        if (!result.finished_as.empty()) record["finished_as"] = result.finished_as;
+        if (!result.finished_as.is_null()) record["finished_as"] = result.finished_as;
       });
     } catch (const Error& error) {
       failure = error;

@@ -23,7 +23,7 @@ function tileRow(record, page) {
   const name = page.report ? el("a", { href: encodeURIComponent(page.report) }, record.tile) : record.tile;
   const count = (record.warnings || []).length;
   return { kind: { fail: "fail", warn: "warn" }[state.kind] || null, verdict: state.kind, order: { fail: 0, warn: 1, none: 2, pass: 3 }[state.kind],
-    cells: [el("span", {}, name, el("br", {}), el("small", {}, state.reason || state.text)), el("span", { class: `verdict ${state.kind}` }, `${marks[state.kind]} ${state.kind === "none" ? (record.status || "").replace("_", " ") : state.kind}`),
+    cells: [el("span", {}, name, el("br", {}), el("small", {}, (state.reason || state.text) + (record.finished_as ? " (finished by an earlier run)" : ""))), el("span", { class: `verdict ${state.kind}` }, `${marks[state.kind]} ${state.kind === "none" ? (record.status || "").replace("_", " ") : state.kind}`),
       thumbs(page), { text: variation(record.qc), kind: "lines" }, number(count === 0 ? "–" : String(count)), number(secondsText(record.seconds)), number(bytesText(record.peak_memory_bytes))] };
 }
 

@@ -63,20 +63,20 @@ function worstVerdict(qc) {
 function tileState(record) {
   const worst = worstVerdict(record.qc);
   // A tile that is skipped is what it was when it was corrected.
-  const status = record.finished_as || record.status;
+  const { status, reason } = record.finished_as || record;
   if (status === "failed")
-    return { kind: "fail", text: "The tile was not corrected", reason: record.reason };
+    return { kind: "fail", text: "The tile was not corrected", reason };
   if (worst === "fail")
     return { kind: "fail", text: "Quality fails: do not use this result without looking",
-             reason: status === "background_only" ? `Only the background was subtracted. ${record.reason}` : null };
+             reason: status === "background_only" ? `Only the background was subtracted. ${reason}` : null };
   if (status === "background_only")
-    return { kind: "warn", text: "Only the background was subtracted", reason: record.reason };
+    return { kind: "warn", text: "Only the background was subtracted", reason };
   if (status === "interrupted")
-    return { kind: "warn", text: "Interrupted: the same command goes on", reason: record.reason };
-  if (status === "skipped") return { kind: "none", text: "Skipped", reason: record.reason };
+    return { kind: "warn", text: "Interrupted: the same command goes on", reason };
+  if (status === "skipped") return { kind: "none", text: "Skipped", reason };
   if (worst === "warn") return { kind: "warn", text: "Quality warns: somebody should look", reason: null };
   if (worst === "pass") return { kind: "pass", text: "All quality numbers pass", reason: null };
-  return { kind: "none", text: "Nothing was judged: only numbers of illumination corrections have thresholds", reason: record.reason };
+  return { kind: "none", text: "Nothing was judged: only numbers of illumination corrections have thresholds", reason };
 }
 
 function facts(entries) {
