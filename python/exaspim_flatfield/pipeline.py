@@ -2,8 +2,9 @@
 
 Options are keyword arguments named as the keys of a configuration file (docs/configuration.md): ``zarr``, ``output``,
 ``method``, ``mask_dir``, ``n_levels``, ``num_workers``, ``memory_limit``, ``results_dir``, ``model``, ``overwrite``, ...;
-the options of a method are ``fitting=dict(...)`` or ``basic=dict(...)``. None is the same as leaving one out. Paths may be
-pathlib paths, and ``s3://`` URLs where the command line takes them.
+the options of a method are ``fitting=dict(...)`` or ``basic=dict(...)``. They win over those of the file ``config``, and of the
+``fitting_config`` or ``basic_config`` that it names. None is the same as leaving one out. Paths may be pathlib paths, and
+``s3://`` URLs where the command line takes them.
 
 What is said on the way goes to ``logging.getLogger("exaspim_flatfield")`` (a record's ``event`` is that of the JSON log). Errors are raised: see
 :mod:`exaspim_flatfield.errors`. In the main thread an interrupt (Ctrl-C, SIGTERM) ends a step between two items with

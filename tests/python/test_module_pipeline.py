@@ -104,6 +104,23 @@ def test_options_that_make_no_sense_are_refused_by_name(tile, tmp_path, options,
     assert not (tmp_path / "out").exists()
 
 
+BASIC = dict(working_size=32, max_reweight_iterations=1)
+
+
+@pytest.mark.parametrize("method, key, given, other", [("fitting", "gaussian_sigma", FITTING, 3.0),
+                                                       ("basicpy", "working_size", BASIC, 48)])
+def test_options_of_a_method_win_over_the_file_that_a_configuration_names(tile, tmp_path, method, key, given, other):
+    name = method.removesuffix("py")
+    (tmp_path / "method.json").write_text(json.dumps({**given, key: other}))
+    (tmp_path / "run.json").write_text(json.dumps({"method": method, name + "_config": str(tmp_path / "method.json")}))
+    options = dict(zarr=tile, mask_dir=os.path.join(os.path.dirname(tile), "masks"), config=tmp_path / "run.json")
+    learnt_with = flatfield.estimate(**options, **{name: given}).document["configuration"][name]
+    assert learnt_with[key] == given[key]
+    assert flatfield.estimate(**options).document["configuration"][name][key] == other
+    with pytest.raises(errors.UsageError, match=f"{name}, {name}_config: expected one of them"):
+        flatfield.estimate(**options, **{name: given, name + "_config": tmp_path / "method.json"})
+
+
 # ---------------------------------------------------------------------------------------------
 # Runs
 

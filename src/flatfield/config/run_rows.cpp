@@ -215,6 +215,7 @@ OptionRow<RunConfig> fitting_row() {
                            [](RunConfig& config, const Json& value) {
                              if (!value.is_object()) throw std::invalid_argument("expected an object");
                              config.fitting = read_fitting_config(value, "");
+                             config.fitting_config.clear();  // wins over a file named before, in an earlier row too
                            },
                            [](const RunConfig& config) { return to_json(fitting_table(), config.fitting); }};
   row.use = OptionUse::kFileOnly;
@@ -228,6 +229,7 @@ OptionRow<RunConfig> basic_row() {
                            [](RunConfig& config, const Json& value) {
                              if (!value.is_object()) throw std::invalid_argument("expected an object");
                              config.basic = read_basic_config(value, "");
+                             config.basic_config.clear();  // wins over a file named before, in an earlier row too
                            },
                            [](const RunConfig& config) { return to_json(basic_table(), config.basic); }};
   row.use = OptionUse::kFileOnly;

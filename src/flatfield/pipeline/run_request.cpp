@@ -45,9 +45,6 @@ void apply_config_file(const Json& object, const std::string& path, RunConfig& c
   for (const auto& row : config::run_table())
     if (row.use == config::OptionUse::kIgnored && object.find(row.key) != nullptr)
       config.notices.push_back(fmt::format("{}: the key {} of the Python program has no effect", path, row.key));
-  // The options themselves, as a resolved configuration holds them beside the name of their file.
-  if (object.find("fitting") != nullptr) config.fitting_config.clear();
-  if (object.find("basic") != nullptr) config.basic_config.clear();
 }
 
 /// The first `tile_*.json` of a folder in sorted order.

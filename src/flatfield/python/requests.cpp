@@ -11,7 +11,19 @@
 
 namespace flatfield::python {
 
+namespace {
+
+/// Options of a method that are given and a file of them: it cannot be told which is meant.
+void refuse_both(const py::dict& options, const char* given, const char* file) {
+  const auto has = [&](const char* key) { return options.contains(key) && !options[key].is_none(); };
+  require(!has(given) || !has(file), fmt::format("{}, {}: expected one of them", given, file));
+}
+
+}  // namespace
+
 void store_options(const py::dict& options, config::RunConfig& config) {
+  refuse_both(options, "fitting", "fitting_config");
+  refuse_both(options, "basic", "basic_config");
   const config::OptionTable<config::RunConfig>& table = config::run_table();
   for (const auto& [name, value] : options) {
     if (value.is_none()) continue;
