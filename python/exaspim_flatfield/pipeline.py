@@ -85,14 +85,16 @@ def plan(**options: Any) -> Dict[str, Any]:
     return _native._plan(options, _say)
 
 
-def verify(location: Location, *, quick: bool = False, all: bool = False, workers: int = 1, **s3: Any) -> Dict[str, Any]:
+def verify(location: Location, *, quick: bool = False, all: bool = False, workers: int = 1,
+           num_workers: Optional[int] = None, **s3: Any) -> Dict[str, Any]:
     """Checks an image that was written by this program: every object is as it was written, each level made of the one below.
 
-    ``quick`` looks at sizes only, ``all`` at every block of the pyramid instead of a sample. ``s3``: options of S3, e.g.
-    ``s3_anonymous=True``. Returns a dict: ``good``, ``problems`` and ``notes`` (texts), ``objects`` (that were read),
-    ``blocks`` (that were held against the level below) and ``blocks_in_all``. Raises what keeps it from being checked.
+    ``quick`` looks at sizes only, ``all`` at every block of the pyramid instead of a sample. ``workers``, or ``num_workers``
+    as in the steps of a run: threads. ``s3``: options of S3, e.g. ``s3_anonymous=True``. Returns a dict: ``good``,
+    ``problems`` and ``notes`` (texts), ``objects`` (that were read), ``blocks`` (that were held against the level below) and
+    ``blocks_in_all``. Raises what keeps it from being checked.
     """
-    return _native._verify(location, quick, all, workers, s3)
+    return _native._verify(location, quick, all, workers if num_workers is None else num_workers, s3)
 
 
 def synthesize(output: Location, **options: Any) -> str:

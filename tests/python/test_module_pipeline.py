@@ -228,8 +228,17 @@ def test_verify_finds_a_flipped_byte(tile, corrected, tmp_path):
     data = bytearray(chunk.read_bytes())
     data[len(data) // 2] ^= 1
     chunk.write_bytes(data)
-    bad = flatfield.verify(tmp_path / "copy")
+    bad = flatfield.verify(tmp_path / "copy", num_workers=2)
     assert not bad["good"] and "1/1/1" in bad["problems"][0]
+
+
+@pytest.mark.parametrize("options, said", [
+    (dict(n_levels=3), "unknown option n_levels"), (dict(num_worker=8), "unknown option num_worker"),
+    (dict(s3_anonymus=True), "did you mean s3_anonymous?"), (dict(num_workers=0), "workers: expected 1 to 1024")])
+def test_what_verify_does_not_know_is_refused(tile, corrected, options, said):
+    with pytest.raises(errors.UsageError) as caught:
+        flatfield.verify(image_of(corrected[0], tile), **options)
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("words", [["--version"], ["run", "--zarr", "nowhere.zarr", "--output", "o", "--method", "basicpy"],

@@ -44,6 +44,12 @@ void store_options(const py::dict& options, config::RunConfig& config) {
   }
 }
 
+void store_s3_options(const py::dict& options, config::RunConfig& config) {
+  for (const auto& [name, value] : options)
+    require(std::string(py::str(name)).starts_with("s3_"), "unknown option " + std::string(py::str(name)));
+  store_options(options, config);
+}
+
 Box3 to_box(const py::object& box, const Extent3& shape) {
   if (box.is_none()) return {{0, 0, 0}, shape};
   require(py::isinstance<py::sequence>(box) && py::len(box) == 3, "box: expected three slices or indices (z, y, x)");

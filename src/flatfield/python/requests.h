@@ -14,6 +14,9 @@ namespace flatfield::python {
 /// names the option, and the nearest known one where it is unknown.
 void store_options(const pybind11::dict& options, config::RunConfig& config);
 
+/// The same where only options of S3 are taken.
+void store_s3_options(const pybind11::dict& options, config::RunConfig& config);
+
 /// The box of a volume of `shape` that three slices or indices along z, y, x cut out (an index is a box of one voxel);
 /// None = all of it. Throws Error(kUsage) for steps and for what is empty or outside.
 [[nodiscard]] Box3 to_box(const pybind11::object& box, const Extent3& shape);

@@ -153,7 +153,7 @@ py::object verify(const py::object& location, bool quick, bool all, int workers,
   require(workers >= 1 && workers <= 1024, "workers: expected 1 to 1024, found " + std::to_string(workers));
   const std::string image = to_json(location, "location").as_string();
   config::RunConfig config;
-  store_options(s3, config);
+  store_s3_options(s3, config);
   pipeline::VerifyReport report;
   native_work([&] {
     storage::StoreOpener stores(pipeline::s3_options(config));

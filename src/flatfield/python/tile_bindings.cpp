@@ -21,9 +21,7 @@ namespace flatfield::python {
 
 TileHandle open_tile(const py::object& location, const py::dict& options) {
   config::RunConfig config;
-  for (const auto& [name, value] : options)
-    require(std::string(py::str(name)).starts_with("s3_"), "unknown option " + std::string(py::str(name)));
-  store_options(options, config);
+  store_s3_options(options, config);
   TileHandle handle;
   handle.location = pipeline::trimmed_location(to_json(location, "location").as_string());
   handle.options = options;
