@@ -48,11 +48,14 @@ def estimate(*, progress: Optional[Progress] = None, **options: Any) -> "_native
     """Learns the correction of a tile: the first step of run(). Returns the Model.
 
     With ``model=FILE`` it is written there; with ``output`` it is left beside the output, for apply() and finalize() with
-    the same options; with neither it is in memory only, and so are the reports.
+    the same options; with neither it is in memory only, and so are the reports, but for a ``results_dir`` that is given.
     """
-    if options.get("model") is None and options.get("output") is None:
+    settings = _native._resolved(options)
+    if settings["model"] is None and settings["output"] is None:
         with tempfile.TemporaryDirectory(prefix="exaspim_flatfield_") as folder:
-            options = {"results_dir": folder, **options, "model": folder + "/model.npz"}
+            options = {**options, "model": folder + "/model.npz"}
+            if settings["results_dir"] is None and options.get("results_dir") is None:
+                options["results_dir"] = folder
             _run("estimate", options, progress)
             return _native.read_model(options["model"])
     location = _native._model_location(options)

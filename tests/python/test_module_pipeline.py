@@ -152,6 +152,29 @@ def test_estimate_apply_and_finalize_are_a_run(tile, corrected, tmp_path):
     assert flatfield.run(**options)["tiles"][0]["status"] == "skipped"
 
 
+def write_config(folder, **options):
+    (folder / "run.json").write_text(json.dumps(options, default=str))
+    return folder / "run.json"
+
+
+def test_a_configuration_file_says_where_the_steps_leave_what_they_made(tile, corrected, tmp_path):
+    config = write_config(tmp_path, **options_for(tile, tmp_path))
+    learnt = flatfield.estimate(config=config)
+    assert learnt.volume().ratio > 0 and (tmp_path / "results" / "run_report.json").exists()
+    flatfield.apply(config=config)
+    flatfield.finalize(config=config)
+    assert contents(image_of(tmp_path, tile)) == contents(image_of(corrected[0], tile))
+
+
+def test_a_model_goes_where_a_configuration_file_says(tile, tmp_path):
+    options = {**options_for(tile, tmp_path), "output": None}
+    learnt = flatfield.estimate(config=write_config(tmp_path, **options, model=tmp_path / "models"))
+    written = tmp_path / "models" / (os.path.basename(tile) + ".npz")
+    assert written.read_bytes() == learnt.to_bytes()
+    in_memory = flatfield.estimate(config=write_config(tmp_path / "models", **{**options, "results_dir": tmp_path / "other"}))
+    assert in_memory.volume().ratio == learnt.volume().ratio and (tmp_path / "other" / "run_report.json").exists()
+
+
 def test_progress_is_called_and_what_is_said_is_logged(tile, tmp_path, caplog, capfd):
     seen = []
     with caplog.at_level(logging.INFO, logger="exaspim_flatfield"):

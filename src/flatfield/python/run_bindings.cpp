@@ -184,6 +184,15 @@ py::str model_location(const py::dict& options) {
   return py::str(pipeline::join_location(pipeline::join_location(image, pipeline::kScratchName), "model.npz"));
 }
 
+/// What the options and the files that they name come to, by the keys of a file; None = not given.
+py::object resolved_options(const py::dict& options) {
+  const config::RunConfig defaults;
+  const config::RunConfig config = resolved(options);
+  Json document = config::resolved_config(config);
+  if (config.results_dir == defaults.results_dir) document["results_dir"] = Json();
+  return from_json(document);
+}
+
 }  // namespace
 
 void bind_run(py::module_& module) {
@@ -193,6 +202,7 @@ void bind_run(py::module_& module) {
   module.def("_verify", &verify, "location"_a, "quick"_a, "all"_a, "workers"_a, "s3"_a);
   module.def("_synthesize", &synthesize, "output"_a, "options"_a);
   module.def("_model_location", &model_location, "options"_a);
+  module.def("_resolved", &resolved_options, "options"_a);
 }
 
 }  // namespace flatfield::python
