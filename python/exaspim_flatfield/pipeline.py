@@ -51,6 +51,7 @@ def estimate(*, progress: Optional[Progress] = None, **options: Any) -> "_native
     the same options; with neither it is in memory only, and so are the reports, but for a ``results_dir`` that is given.
     """
     settings = _native._resolved(options)
+    s3 = {key: value for key, value in settings.items() if key.startswith("s3_")}
     if settings["model"] is None and settings["output"] is None:
         with tempfile.TemporaryDirectory(prefix="exaspim_flatfield_") as folder:
             options = {**options, "model": folder + "/model.npz"}
@@ -60,7 +61,7 @@ def estimate(*, progress: Optional[Progress] = None, **options: Any) -> "_native
             return _native.read_model(options["model"])
     location = _native._model_location(options)
     _run("estimate", options, progress)
-    return _native.read_model(location)
+    return _native.read_model(location, **s3)
 
 
 def apply(*, progress: Optional[Progress] = None, **options: Any) -> Dict[str, Any]:

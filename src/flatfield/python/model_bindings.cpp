@@ -11,6 +11,7 @@
 
 #include "flatfield/methods/correction.h"
 #include "flatfield/pipeline/correct_stage.h"
+#include "flatfield/pipeline/s3_settings.h"
 #include "flatfield/pipeline/tile_model.h"
 #include "flatfield/python/arrays.h"
 #include "flatfield/python/bindings.h"
@@ -94,11 +95,13 @@ struct VolumeHandle {
   }
 };
 
-Model read_model(const py::object& location, const py::object& shape) {
+Model read_model(const py::object& location, const py::object& shape, const py::kwargs& options) {
+  config::RunConfig config;
+  store_s3_options(options, config);
   const std::string from = to_json(location, "location").as_string();
   const std::optional<Extent3> wanted = shape.is_none() ? std::nullopt : std::optional(to_extent(shape, "shape"));
   const py::gil_scoped_release unlocked;
-  const auto [store, key] = storage::StoreOpener().open_object(from);
+  const auto [store, key] = storage::StoreOpener(pipeline::s3_options(config)).open_object(from);
   Buffer bytes;
   if (!store->get(key, bytes)) throw Error(ErrorCode::kNotFound, "there is no model", from, "estimate first");
   auto file = std::make_shared<storage::MemoryStore>();
@@ -161,8 +164,12 @@ void correct_array(const methods::CorrectionKernel& kernel, const Box3& box, con
 
 py::array_t<std::uint16_t> correct_block(const Model& model, const py::object& box, const py::object& raw,
                                          const py::object& tile, std::int64_t t, std::int64_t c, const py::object& out,
-                                         int workers) {
+                                         int workers, const py::kwargs& options) {
   require(workers >= 1 && workers <= 1024, "workers: expected 1 to 1024, found " + std::to_string(workers));
+  const bool is_open = py::isinstance<TileHandle>(tile);
+  config::RunConfig config;
+  store_s3_options(options, config);
+  require(options.empty() || (!is_open && raw.is_none()), "options of S3: the tile is open already, or is not read");
   const Box3 wanted = to_box(box, model->shape());
   const methods::CorrectionKernel& kernel = model->kernel(t, c);
   if (!raw.is_none()) {
@@ -179,9 +186,9 @@ py::array_t<std::uint16_t> correct_block(const Model& model, const py::object& b
             : correct_array<std::uint16_t>(kernel, wanted, voxels, view, workers);
     return corrected;
   }
-  const TileHandle opened = tile.is_none() ? open_tile(py::str(model->model().tile), py::dict())
-                            : py::isinstance<TileHandle>(tile) ? tile.cast<TileHandle>()
-                                                               : open_tile(tile, py::dict());
+  const TileHandle opened = is_open          ? tile.cast<TileHandle>()
+                            : tile.is_none() ? open_tile(py::str(model->model().tile), options)
+                                             : open_tile(tile, options);
   const ome::Volume volume = opened.tile->open_volume(model->model().levels.target, {t, c});
   require(volume.shape() == model->shape(), "the tile has the shape " + to_string(volume.shape()) +
                                                 ", the model is for " + to_string(model->shape()) +
@@ -291,7 +298,7 @@ As a file it is an .npz (docs/formats.md).)")
              R"(Reads a model that estimate() has written: a Model.
 
 location: an .npz file, local or s3://. shape: (z, y, x) of the volumes that it is to correct; default: those that it was
-learnt for. Raises NotFoundError if there is none, BadInputError if it is damaged or another file.)");
+learnt for. options: those of S3, e.g. s3_anonymous=True. Raises NotFoundError if there is none, BadInputError if it is damaged or another file.)");
   module.def("correct_block", &correct_block, "model"_a, "box"_a = py::none(), "raw"_a = py::none(), py::kw_only(),
              "tile"_a = py::none(), "t"_a = 0, "c"_a = 0, "out"_a = py::none(), "workers"_a = 1,
              R"(Corrected voxels of a box: uint16 (z, y, x), the values that apply() writes to level 0.
@@ -300,7 +307,7 @@ box: three slices or indices along z, y, x of model.shape, as numpy.s_[0:64, :, 
 raw: the voxels of the box before correction, uint8 or uint16 (z, y, x); not copied where rows along x are contiguous. Without
 it they are read from `tile` (a Tile or its location; default: model.tile) chunk by chunk, so that no second array of the
 size of the box is needed. t, c: which volume. out: array of uint16 in C order that is written to and returned; may be `raw`
-itself. Raises UsageError for what does not fit together.)");
+itself. options: those of S3, for a tile that is not open. Raises UsageError for what does not fit together.)");
 }
 
 }  // namespace flatfield::python
