@@ -175,6 +175,17 @@ def test_a_model_goes_where_a_configuration_file_says(tile, tmp_path):
     assert in_memory.volume().ratio == learnt.volume().ratio and (tmp_path / "other" / "run_report.json").exists()
 
 
+def test_a_finished_output_is_not_learnt_from_again(tile, corrected, tmp_path):
+    subprocess.run(["cp", "-r", corrected[0] / "out", tmp_path], check=True)
+    options = options_for(tile, tmp_path)
+    with pytest.raises(errors.OutputExistsError, match="finished already.*model=FILE.*overwrite=True") as caught:
+        flatfield.estimate(**options)
+    assert (caught.value.code, caught.value.exit_code) == ("output_exists", 6)
+    assert caught.value.where == str(image_of(tmp_path, tile))
+    assert flatfield.estimate(**options, model=tmp_path / "m.npz").volume().ratio > 0
+    assert flatfield.estimate(**options, overwrite=True).volume().ratio > 0
+
+
 def test_progress_is_called_and_what_is_said_is_logged(tile, tmp_path, caplog, capfd):
     seen = []
     with caplog.at_level(logging.INFO, logger="exaspim_flatfield"):

@@ -121,6 +121,20 @@ config::RunStep step_of(const std::string& name) {
   return name == "finalize" ? config::RunStep::kFinalize : config::RunStep::kRun;
 }
 
+/// The first tile that the options name, whose model estimate returns.
+std::string first_tile(const config::RunConfig& config) {
+  return pipeline::location_name(config.zarr.empty() ? config.tile_paths.front() : config.zarr);
+}
+
+/// Throws Error(kOutputExists) if estimate found the output of the first tile finished: there is no model beside it.
+void refuse_finished(const config::RunConfig& config, const Json& report) {
+  const std::string tile = first_tile(config);
+  for (const Json& record : report.find("tiles")->as_array())
+    if (*record.find("tile") == Json(tile) && *record.find("status") == Json("skipped"))
+      throw Error(ErrorCode::kOutputExists, "the output is finished already",
+                  pipeline::output_locations(config.output, tile).corrected, "give model=FILE, or overwrite=True");
+}
+
 /// Runs a step; the run report.
 py::object run(const std::string& step, const py::dict& options, const py::object& on_event, const py::object& on_progress) {
   const config::RunConfig config = resolved(options);
@@ -133,7 +147,9 @@ py::object run(const std::string& step, const py::dict& options, const py::objec
   });
   listener.raise_failure(exit, results);
   storage::StoreOpener stores;
-  return from_json(pipeline::read_json(results + "/run_report.json", "run again", stores));
+  const Json report = pipeline::read_json(results + "/run_report.json", "run again", stores);
+  if (step_of(step) == config::RunStep::kEstimate) refuse_finished(config, report);
+  return from_json(report);
 }
 
 py::object plan(const py::dict& options, const py::object& on_event) {
@@ -178,7 +194,7 @@ py::str synthesize(const py::object& output, const py::dict& options) {
 py::str model_location(const py::dict& options) {
   config::RunConfig config = resolved(options);
   config::check_run_config(config, config::RunStep::kEstimate);
-  const std::string tile = pipeline::location_name(config.zarr.empty() ? config.tile_paths.front() : config.zarr);
+  const std::string tile = first_tile(config);
   if (!config.model.empty()) return py::str(pipeline::model_location(config.model, tile));
   const std::string image = pipeline::output_locations(config.output, tile).corrected;
   return py::str(pipeline::join_location(pipeline::join_location(image, pipeline::kScratchName), "model.npz"));
