@@ -22,6 +22,14 @@ _log = logging.getLogger("exaspim_flatfield")
 _LASTING = (errors.UsageError, errors.NotFoundError, errors.BadInputError, errors.UnsupportedError,
             errors.OutputExistsError, errors.DoesNotFitError, errors.QualityError)
 
+# Options that name a place each.
+_PLACES = ("zarr", "output", "flatfield_path", "mask_dir", "results_dir", "median_summary_path", "model")
+
+
+def _absolute(location):
+    return str(location) if "://" in str(location) else os.path.abspath(location)
+
+
 
 def _corrected_chunk(shared, t, c, block_info=None):
     tile, model = shared
@@ -41,7 +49,7 @@ def dask_array(tile: Union["_native.Tile", pipeline.Location], model: Union["_na
     import dask.array
 
     if not isinstance(tile, _native.Tile):
-        tile = _native.open_tile(tile)
+        tile = _native.open_tile(_absolute(tile))
     if not isinstance(model, _native.Model):
         model = _native.read_model(model)
     shape = tile.shape(model.level)
@@ -49,12 +57,37 @@ def dask_array(tile: Union["_native.Tile", pipeline.Location], model: Union["_na
         model = model.resized(shape)
     chunks = dask.array.core.normalize_chunks(tuple(chunks or tile.chunks(model.level)), shape=shape)
     content = hashlib.sha256(model.to_bytes())
-    content.update(repr((tile.location, model.level, shape, t, c, chunks)).encode())
+    content.update(repr((_absolute(tile.location), model.level, shape, t, c, chunks)).encode())
     name = content.hexdigest()[:32]
     # One object that all chunks share: a worker gets it once.
     shared = dask.delayed((tile, model), name="flatfield-model-" + name, traverse=False)
     return dask.array.map_blocks(_corrected_chunk, shared, t, c, name="flatfield-" + name, chunks=chunks,
                                  dtype=numpy.uint16, meta=numpy.empty((0, 0, 0), numpy.uint16))
+
+
+def _resolved(options):
+    """Options as tasks get them: with those of files, and places that mean the same in whatever folder a worker runs."""
+    if options.get("part") is not None:
+        raise errors.UsageError("part: the items are dealt out by parts=N")
+    settings = {key: value for key, value in _native._resolved(options).items() if value is not None}
+    # What these files hold is in "fitting" and "basic".
+    for key in ("fitting_config", "basic_config"):
+        settings.pop(key, None)
+    summary = settings["fitting"]["median_summary_path"]
+    if settings["method"] == "fitting" and summary is not None:
+        settings.setdefault("median_summary_path", summary)
+    settings.setdefault("results_dir", "results")
+    for key in _PLACES:
+        if key in settings:
+            settings[key] = _absolute(settings[key])
+    if "tile_paths" in settings:
+        settings["tile_paths"] = [_absolute(tile) for tile in settings["tile_paths"]]
+    # What a file or the environment says of these is for all of this machine.
+    for key in ("num_workers", "memory_limit"):
+        settings.pop(key, None)
+        if options.get(key) is not None:
+            settings[key] = options[key]
+    return settings
 
 
 def _fair_share(options):
@@ -131,10 +164,7 @@ def apply(*, client, parts: Optional[int] = None, retries: int = 3, finalize: bo
     shows a bar; None = nothing. Returns the run report of finalize, or with ``finalize=False`` those of the parts.
     Raises what a part could not be done for; the same call goes on where it was.
     """
-    for key in ("results_dir", "zarr", "output", "model", "mask_dir"):
-        value = options.get(key, "results" if key == "results_dir" else None)
-        if value is not None and "://" not in str(value):
-            options[key] = os.path.abspath(value)  # whatever folder a worker runs in
+    options = _resolved(options)
     if parts is None:
         parts = 4 * max(1, sum(client.nthreads().values()))
     if parts < 1:

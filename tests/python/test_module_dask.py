@@ -1,4 +1,5 @@
 """Dask: lazy corrected arrays, and apply on a cluster of processes, one of which is killed on the way."""
+import json
 import os
 import signal
 
@@ -10,7 +11,7 @@ import pytest
 import zarr
 
 from support.module import flatfield
-from support.program import read_json
+from support.program import call, read_json
 
 import exaspim_flatfield.dask as flatfield_dask  # noqa: E402  (the package's path is set by support.module)
 
@@ -90,6 +91,44 @@ def test_lazy_arrays_are_computed_on_a_cluster(phantom, corrected, client):
     assert client.compute(lazy.max()).result() == written.max()
 
 
+def test_a_lazy_array_of_a_relative_place_is_computed_in_other_folders(phantom, corrected, client, monkeypatch):
+    monkeypatch.chdir(phantom)
+    model = flatfield.estimate(zarr=NAME, mask_dir="masks")
+    written = zarr.open_array(str(corrected / "out" / "SPIM.ome.zarr" / NAME / "0"), mode="r")[0, 0]
+    for tile in (NAME, flatfield.open_tile(NAME)):
+        lazy = flatfield_dask.dask_array(tile, model)
+        np.testing.assert_array_equal(client.compute(lazy[70:75]).result(), written[70:75])
+        assert lazy.name == flatfield_dask.dask_array(phantom / NAME, model).name
+    lazy = flatfield_dask.dask_array(NAME, model)
+    monkeypatch.chdir("/")
+    np.testing.assert_array_equal(lazy[:3].compute(scheduler="threads"), written[:3])
+
+
+def test_relative_places_are_those_of_the_client_in_files_too(phantom, client, tmp_path, monkeypatch):
+    """The workers were started in another folder."""
+    (tmp_path / "medians.json").write_text(json.dumps({"488": {"mean_of_medians": 77.0}}))
+    (tmp_path / "fitting.json").write_text(json.dumps({"median_summary_path": "medians.json"}))
+    monkeypatch.chdir(tmp_path)
+    config = dict(tile_paths=[os.path.relpath(phantom / NAME)], output="out/SPIM.ome.zarr", n_levels=5,
+                  mask_dir=os.path.relpath(phantom / "masks"), results_dir="told", fitting_config="fitting.json")
+    (tmp_path / "run.json").write_text(json.dumps(config))
+    flatfield.estimate(config="run.json")
+    report = flatfield_dask.apply(client=client, parts=2, progress=None, config="run.json")
+    assert report == read_json(tmp_path / "told" / "run_report.json") and not (tmp_path / "results").exists()
+    flatfield.run(config="run.json", output="at_once/SPIM.ome.zarr")
+    assert contents(tmp_path / "out") == contents(tmp_path / "at_once")
+
+
+def test_keywords_win_over_the_file_on_workers_too(phantom, corrected, client, tmp_path):
+    options = options_for(phantom, tmp_path)
+    (tmp_path / "fitting.json").write_text(json.dumps({"gaussian_sigma": 4}))
+    (tmp_path / "run.json").write_text(json.dumps({"fitting_config": str(tmp_path / "fitting.json"), "n_levels": 2}))
+    options.update(config=tmp_path / "run.json", fitting={})
+    flatfield.estimate(**options)
+    flatfield_dask.apply(client=client, parts=2, progress=None, **options)
+    assert contents(tmp_path / "out") == contents(corrected / "out")
+
+
 def test_a_cluster_writes_what_run_writes_though_a_worker_is_killed(phantom, corrected, client, tmp_path):
     options = options_for(phantom, tmp_path)
     flatfield.estimate(**options)
@@ -143,3 +182,15 @@ def test_a_model_from_elsewhere_is_applied_without_an_estimate(phantom, correcte
     written = zarr.open_array(str(tmp_path / "out" / "SPIM.ome.zarr" / NAME / "0"), mode="r")[...]
     np.testing.assert_array_equal(written, zarr.open_array(str(corrected / "out" / "SPIM.ome.zarr" / NAME / "0"), mode="r")[...])
     assert read_json(tmp_path / "results" / "run_report.json")["tiles"][0]["status"] == "corrected"
+
+
+def test_the_share_of_a_task_is_not_an_option(phantom, client, tmp_path):
+    with pytest.raises(flatfield.errors.UsageError, match="part"):
+        flatfield_dask.apply(client=client, part="0/2", **options_for(phantom, tmp_path))
+
+
+def test_every_place_that_an_option_names_is_made_absolute():
+    """Those of fitting_config and basic_config are read before."""
+    keys = [line.split("|") for line in call("options", "--keys", cwd="/").out.split("## `")[1].splitlines()]
+    places = {row[1].strip(" `") for row in keys if len(row) > 3 and row[2].strip() in ("folder", "file")}
+    assert places - {"fitting_config", "basic_config"} == set(flatfield_dask._PLACES) and len(places) > 6

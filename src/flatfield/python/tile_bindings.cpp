@@ -136,7 +136,10 @@ void bind_tile(py::module_& module) {
 
 box: three slices or indices along z, y, x, as numpy.s_[0:64, :, 100] makes them (an index keeps its axis, of length 1);
 None = the whole level. Raises UsageError for another box, BadInputError for a damaged chunk.)")
-      .def(py::pickle([](const TileHandle& self) { return py::make_tuple(self.location, self.options); },
+      // It may be opened again in another folder.
+      .def(py::pickle([](const TileHandle& self) {
+                        return py::make_tuple(pipeline::absolute_location(self.location), self.options);
+                      },
                       [](const py::tuple& state) { return open_tile(state[0], state[1]); }));
   module.def(
       "open_tile", [](const py::object& location, const py::kwargs& options) { return open_tile(location, options); },
