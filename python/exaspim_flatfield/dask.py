@@ -3,10 +3,12 @@
 Needs dask, and for apply() distributed. The workers need this package, and the input and output in the same place: on
 shared storage or S3.
 """
+import contextlib
 import hashlib
 import logging
 import os
 import sys
+import threading
 import uuid
 from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
@@ -30,11 +32,22 @@ def _absolute(location):
     return str(location) if "://" in str(location) else os.path.abspath(location)
 
 
+@contextlib.contextmanager
+def _task():
+    """In a thread of a worker an interruption is an error: Dask ends a worker whose task raises KeyboardInterrupt."""
+    try:
+        yield
+    except errors.InterruptedRunError as interruption:
+        if threading.current_thread() is threading.main_thread():
+            raise
+        raise errors.error_of(interruption) from None
+
 
 def _corrected_chunk(shared, t, c, block_info=None):
     tile, model = shared
     box = tuple(slice(*ends) for ends in block_info[None]["array-location"])
-    return _native.correct_block(model, box, tile=tile, t=t, c=c)
+    with _task():
+        return _native.correct_block(model, box, tile=tile, t=t, c=c)
 
 
 def dask_array(tile: Union["_native.Tile", pipeline.Location], model: Union["_native.Model", pipeline.Location], *,
@@ -104,11 +117,13 @@ def _fair_share(options):
 
 
 def _apply_part(options, part):
-    return pipeline.apply(**_fair_share(options), part=part)
+    with _task():
+        return pipeline.apply(**_fair_share(options), part=part)
 
 
 def _finalize(options):
-    return pipeline.finalize(**_fair_share(options))
+    with _task():
+        return pipeline.finalize(**_fair_share(options))
 
 
 def _show(done, parts):

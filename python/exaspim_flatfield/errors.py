@@ -1,6 +1,7 @@
 """The exceptions of this package: one class for each kind of error, as the command line has one exit code for each.
 
-Where Python has an exception of the same meaning, the class is a kind of it too: ``except FileNotFoundError`` works.
+Where Python has an exception of the same meaning, the class is a kind of it too: ``except FileNotFoundError`` works. All are
+kinds of FlatfieldError but InterruptedRunError, which is a KeyboardInterrupt alone.
 """
 
 
@@ -63,8 +64,17 @@ class TilesFailedError(FlatfieldError):
     """Tiles of a batch failed; the others were corrected."""
 
 
-class InterruptedRunError(FlatfieldError, KeyboardInterrupt):
-    """What was called was asked to stop; the same call goes on with a run."""
+class InterruptedRunError(KeyboardInterrupt):
+    """What was called was asked to stop; the same call goes on with a run.
+
+    It has the attributes of FlatfieldError and is none: what goes on after errors stops here, as with any Ctrl-C.
+    """
+
+    code = "interrupted"
+    exit_code = 75
+    message = ""
+    where = ""
+    remedy = ""
 
 
 _CLASSES = {
@@ -81,6 +91,14 @@ _CLASSES = {
     "tiles_failed": TilesFailedError,
     "interrupted": InterruptedRunError,
 }
+
+
+def error_of(interruption):
+    """An InterruptedRunError as a FlatfieldError, for threads in which KeyboardInterrupt means something else."""
+    error = FlatfieldError(*interruption.args)
+    for name in ("code", "exit_code", "message", "where", "remedy"):
+        setattr(error, name, getattr(interruption, name))
+    return error
 
 
 def make_error(code, exit_code, text, message, where, remedy):

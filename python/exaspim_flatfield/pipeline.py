@@ -8,7 +8,7 @@ the options of a method are ``fitting=dict(...)`` or ``basic=dict(...)``. They w
 
 What is said on the way goes to ``logging.getLogger("exaspim_flatfield")`` (a record's ``event`` is that of the JSON log). Errors are raised: see
 :mod:`exaspim_flatfield.errors`. In the main thread an interrupt (Ctrl-C, SIGTERM) ends a step between two items with
-InterruptedRunError, a kind of KeyboardInterrupt; the same call goes on where it was.
+InterruptedRunError, a kind of KeyboardInterrupt and not of FlatfieldError; the same call goes on where it was.
 """
 import logging
 import pathlib

@@ -184,6 +184,33 @@ def test_a_model_from_elsewhere_is_applied_without_an_estimate(phantom, correcte
     assert read_json(tmp_path / "results" / "run_report.json")["tiles"][0]["status"] == "corrected"
 
 
+def test_a_task_that_is_interrupted_is_tried_again_by_the_same_worker(phantom, tmp_path, monkeypatch):
+    """Dask ends a worker whose task raises KeyboardInterrupt."""
+    options = options_for(phantom, tmp_path)
+    flatfield.estimate(**options)
+    calls = []
+
+    def interrupted_once(apply):
+        def step(**options):
+            calls.append(options.get("part"))
+            if len(calls) == 1:
+                raise flatfield.errors.InterruptedRunError("asked to stop")
+            return apply(**options)
+        return step
+
+    monkeypatch.setattr(flatfield.pipeline, "apply", interrupted_once(flatfield.apply))
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster, \
+            distributed.Client(cluster) as client:
+        before = list(client.nthreads())
+        report = flatfield_dask.apply(client=client, parts=2, progress=None, **options)
+        assert list(client.nthreads()) == before
+        assert report["tiles"][0]["status"] == "corrected" and len(calls) == 3
+        calls.clear()
+        with pytest.raises(flatfield.FlatfieldError, match="asked to stop") as caught:
+            flatfield_dask.apply(client=client, parts=1, retries=0, progress=None, **options)
+        assert (caught.value.code, caught.value.exit_code) == ("interrupted", 75)
+
+
 def test_the_share_of_a_task_is_not_an_option(phantom, client, tmp_path):
     with pytest.raises(flatfield.errors.UsageError, match="part"):
         flatfield_dask.apply(client=client, part="0/2", **options_for(phantom, tmp_path))

@@ -1,6 +1,7 @@
 """Calls of the package that are interrupted, and tiles that vanish while they are read."""
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,27 @@ def test_an_interrupt_ends_the_run_between_two_items(tile, tmp_path):
     assert signal.getsignal(signal.SIGINT) is before
     # The request is forgotten.
     assert flatfield.run(**options_for(tile, tmp_path))["tiles"][0]["status"] == "corrected"
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_who_goes_on_after_any_exception_does_not_go_on_after_an_interrupt(tile, tmp_path):
+    begun = []
+
+    def correct_two_tiles():
+        for i in range(2):
+            begun.append(i)
+            try:
+                flatfield.run(progress=lambda *step: os.kill(os.getpid(), signal.SIGINT), **options_for(tile, tmp_path / str(i)))
+            except Exception:
+                pass
+
+    with pytest.raises(errors.InterruptedRunError) as caught:
+        correct_two_tiles()
+    assert begun == [0]
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert isinstance(error, KeyboardInterrupt) and not isinstance(error, Exception)
+        assert (error.code, error.exit_code) == ("interrupted", 75) and error.message in str(error)
+        assert (error.where, error.remedy) == (caught.value.where, caught.value.remedy)
 
 
 @pytest.fixture
