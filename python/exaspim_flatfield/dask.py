@@ -170,9 +170,13 @@ def apply(*, client, parts: Optional[int] = None, retries: int = 3, finalize: bo
     """apply() of one tile in parts on the workers of a Dask cluster, then finalize() on one of them.
 
     ``client``: a distributed.Client of any cluster (LocalCluster, dask-jobqueue, Kubernetes, ...). ``options``: those of
-    pipeline.apply(), the same as estimate() was called with, or with the ``model`` that it has written. Places must mean the
-    same on all workers. ``parts``: into how many the items are dealt out; default: four for each thread of the cluster. A task
-    takes one thread and its share of its worker's memory, unless ``num_workers`` and ``memory_limit`` say otherwise.
+    pipeline.apply(), the same as estimate() was called with, or with the ``model`` that it has written. Files of options are
+    read here, and relative paths are those of this process; places must mean the same on all workers.
+
+    ``parts``: into how many the items are dealt out; default: four for each thread of the workers that are there, once the
+    first is. Where more are on their way, ``client.wait_for_workers(n)`` before this, or ``parts``, sees to it that all are
+    used. A task takes one thread and its share of its worker's memory, unless the arguments ``num_workers`` and
+    ``memory_limit`` say otherwise.
 
     Workers may come and go: what was done stays done, so a part that is lost with its worker is gone on with elsewhere, up
     to ``retries`` times beyond those of Dask. ``progress(done, parts)`` is called after each part; by default a terminal
@@ -181,6 +185,9 @@ def apply(*, client, parts: Optional[int] = None, retries: int = 3, finalize: bo
     """
     options = _resolved(options)
     if parts is None:
+        if not client.nthreads():
+            # Not wait_for_workers: a cluster that adapts itself starts none without work.
+            client.submit(int, pure=False).result()
         parts = 4 * max(1, sum(client.nthreads().values()))
     if parts < 1:
         raise errors.UsageError(f"parts: expected at least 1, found {parts}")

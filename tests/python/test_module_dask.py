@@ -184,6 +184,19 @@ def test_a_model_from_elsewhere_is_applied_without_an_estimate(phantom, correcte
     assert read_json(tmp_path / "results" / "run_report.json")["tiles"][0]["status"] == "corrected"
 
 
+@pytest.mark.parametrize("grow", [lambda cluster: cluster.scale(1), lambda cluster: cluster.adapt(minimum=0, maximum=1)],
+                         ids=["scaled", "adaptive"])
+def test_parts_are_counted_once_a_worker_has_started(phantom, tmp_path, grow):
+    options = options_for(phantom, tmp_path)
+    flatfield.estimate(**options)
+    shares = []
+    with distributed.LocalCluster(n_workers=0, threads_per_worker=3, processes=True, dashboard_address=":0") as cluster, \
+            distributed.Client(cluster) as client:
+        grow(cluster)
+        flatfield_dask.apply(client=client, progress=lambda *step: shares.append(step), **options)
+    assert shares[-1] == (12, 12)
+
+
 def test_a_task_that_is_interrupted_is_tried_again_by_the_same_worker(phantom, tmp_path, monkeypatch):
     """Dask ends a worker whose task raises KeyboardInterrupt."""
     options = options_for(phantom, tmp_path)
