@@ -1,7 +1,5 @@
 #include "flatfield/pipeline/reference_background.h"
 
-#include <filesystem>
-
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/local_copy.h"
 #include "flatfield/pipeline/tiff_file.h"
@@ -12,10 +10,7 @@ namespace {
 
 std::string derivatives_folder(const std::string& tile_location) {
   // A bare name has parents too: those of the folder that the program runs in.
-  const std::string whole = storage::is_remote(tile_location)
-                                ? tile_location
-                                : std::filesystem::absolute(trimmed_location(tile_location)).string();
-  return join_location(location_parent(location_parent(whole)), "derivatives");
+  return join_location(location_parent(location_parent(absolute_location(tile_location))), "derivatives");
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/tiff_file.h"
 #include "support/temporary_folder.h"
@@ -22,6 +24,14 @@ TEST(ReferenceBackgroundPlaces, of_a_grid_tile_are_that_of_its_channel_and_that_
 TEST(ReferenceBackgroundPlaces, of_a_numbered_tile_is_its_background_collection) {
   EXPECT_EQ(reference_background_places("/a/b/c/tile_000015_ch_561.ome.zarr"),
             (Places{"/a/b/derivatives/tile_000015_ch_561_background_collection.tiff"}));
+}
+
+TEST(ReferenceBackgroundPlaces, of_a_relative_location_are_those_of_the_folders_that_it_means) {
+  const auto above = std::filesystem::current_path().parent_path();
+  EXPECT_EQ(reference_background_places("./tile_x_3_y_1_z_0.zarr"),
+            (Places{above / "derivatives/bkg_tile_x_3_y_1_z_0.tiff"}));
+  EXPECT_EQ(reference_background_places("../tile_x_3_y_1_z_0.zarr/"),
+            (Places{above.parent_path() / "derivatives/bkg_tile_x_3_y_1_z_0.tiff"}));
 }
 
 TEST(ReferenceBackgroundPlaces, of_a_tile_without_an_identifier_are_none) {
