@@ -138,6 +138,16 @@ def test_memory_of_a_folder_is_that_of_the_images_in_the_fit(tmp_path):
     assert peak[64] < peak[8] + 8 * 2**20, peak
 
 
+def test_images_may_have_names_in_upper_case(images, tmp_path):
+    shouted = tmp_path / "shouted"
+    shouted.mkdir()
+    for i, path in enumerate(sorted(images.iterdir())):
+        (shouted / f"{path.stem}{['.TIF', '.TIFF', '.tif'][i % 3]}").symlink_to(path)
+    config = options_file(tmp_path, working_size=32)
+    assert call("basic", shouted, "--output", "out", "--basic-config", config, cwd=tmp_path).code == 0
+    assert {path.name for path in shouted.iterdir()} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
 def test_weights_leave_pixels_out(images, tmp_path):
     weights = tmp_path / "weights"
     weights.mkdir()

@@ -33,8 +33,7 @@ std::vector<std::string> image_names(const std::string& folder) {
     throw Error(ErrorCode::kNotFound, "there is no such folder of images", folder, "check the name");
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string extension = entry.path().extension().string();
-    if (entry.is_regular_file() && (extension == ".tif" || extension == ".tiff"))
+    if (entry.is_regular_file() && has_tiff_name(entry.path()))
       names.push_back(entry.path().filename().string());
   }
   if (names.empty())

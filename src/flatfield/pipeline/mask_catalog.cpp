@@ -25,8 +25,6 @@ std::string identifier_of(const std::string& tile_name) {
   return *identifier;
 }
 
-bool is_tiff(const fs::path& path) { return path.extension() == ".tif" || path.extension() == ".tiff"; }
-
 }  // namespace
 
 MaskCatalog::MaskCatalog(const std::string& folder, storage::StoreOpener& stores, execution::MemoryBudget& memory)
@@ -55,7 +53,7 @@ std::vector<std::string> MaskCatalog::search_remote(const std::string& identifie
     for (const std::string& name : store->list(prefix)) {
       if (name.ends_with('/'))
         prefixes.push_back(storage::join_key(prefix, name.substr(0, name.size() - 1)));
-      else if (is_tiff(name) && tile_identifier(name) == identifier)
+      else if (has_tiff_name(name) && tile_identifier(name) == identifier)
         matches.push_back(join_location(folder_, storage::join_key(prefix, name)));
     }
   }
@@ -78,7 +76,7 @@ std::vector<std::string> MaskCatalog::search_local(const std::string& identifier
       above.push_back(place);
       continue;
     }
-    if (!is_tiff(entry->path()) || !entry->is_regular_file(unknown)) continue;
+    if (!has_tiff_name(entry->path()) || !entry->is_regular_file(unknown)) continue;
     if (tile_identifier(entry->path().filename().string()) == identifier)
       matches.push_back(entry->path().string());
   }

@@ -26,7 +26,7 @@ class MaskCatalog {
   MaskCatalog(const std::string& folder, storage::StoreOpener& stores, execution::MemoryBudget& memory);
 
   /// File of a tile: the first in sorted path order below the folder (links followed) that ends in .tif or
-  /// .tiff and holds the same identifier; none if there is no such file.
+  /// .tiff (see has_tiff_name) and holds the same identifier; none if there is no such file.
   /// Throws Error(kUsage) if the tile's name holds no identifier.
   [[nodiscard]] std::optional<std::string> find_file(const std::string& tile_name) const;
 

@@ -93,8 +93,10 @@ TEST_F(MaskCatalogTest, takes_only_tiff_files) {
   fs::create_directories(folder_ / "tile_000005_folder.tif");
   fs::create_symlink(folder_ / "missing", folder_ / "tile_000005_dangling.tif");
   EXPECT_EQ(found(kTile), "");
-  touch("tile_000005_ch_561.tiff");
-  EXPECT_EQ(found(kTile), "tile_000005_ch_561.tiff");
+  for (const std::string name : {"tile_000005_ch_561.tiff", "tile_000005_ch_488.TIF", "tile_000005_ch_405.Tiff"}) {
+    touch(name);
+    EXPECT_EQ(found(kTile), name);
+  }
 }
 
 TEST_F(MaskCatalogTest, takes_the_first_in_sorted_path_order) {

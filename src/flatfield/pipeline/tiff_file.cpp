@@ -85,6 +85,13 @@ WidenFunction widen_function(const TiffReader::Page& page) {
 
 }  // namespace
 
+bool has_tiff_name(const std::filesystem::path& path) {
+  std::string extension = path.extension().string();
+  for (char& letter : extension)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  return extension == ".tif" || extension == ".tiff";
+}
+
 BitVolume read_mask_tiff(const std::filesystem::path& path, const std::function<void(const Extent3&)>& before) {
   TiffReader reader(path, kMaskRemedy);
   const TiffReader::Page first = reader.page();

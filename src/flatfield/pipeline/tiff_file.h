@@ -9,6 +9,9 @@
 
 namespace flatfield::pipeline {
 
+/// True for names that end in .tif or .tiff, in upper case or lower.
+[[nodiscard]] bool has_tiff_name(const std::filesystem::path& path);
+
 /// Reads a mask (z, y, x) from the pages of a TIFF: 1 bit, uint8 or uint16, one sample per pixel, stripped or
 /// tiled, any compression of libtiff. Every value that is not 0 becomes 1. ImageJ files larger than 4 GiB,
 /// which have one page and many planes behind it, are read too.
