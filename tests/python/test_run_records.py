@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from support.corrected_tile import NAME, fitting_config, options_of_the_help, run, tile  # noqa: F401
-from support.program import attempt, call, correct, files_below, read_json, read_volume, shared_data
+from support.program import USAGE, attempt, call, correct, files_below, read_json, read_volume, shared_data
 
 # ---------------------------------------------------------------------------------------------
 # Provenance and configuration
@@ -186,6 +186,24 @@ def test_json_log_of_a_failure_has_one_error(tile, tmp_path, case, event):
     assert attempted.result.code != 0
     (error,) = [e for e in events_of(attempted.result.err) if e["level"] in ("ERROR", "CRITICAL")]
     assert error["event"] == event
+
+
+@pytest.mark.parametrize("format_words", [["--log-format", "json"], ["--log-format=json"]])
+@pytest.mark.parametrize("words, said", [
+    (["run", "--num-worker", 2], "--num-worker"), (["run", "--zarr", "tile.zarr", "--config", "nowhere.json"], "nowhere.json"),
+    (["estimate", "--zarr", "tile.zarr", "--n-levels", 99], "n-levels"), (["correct"], "correct")])
+def test_json_log_of_a_failure_before_the_run_has_one_error(tmp_path, words, said, format_words):
+    made = call(*words, *format_words, cwd=tmp_path)
+    assert made.code != 0
+    (error,) = events_of(made.err)
+    assert error["event"] == "run_failed" and error["level"] == "ERROR" and said in error["message"]
+    assert error["error_code"] in ("usage", "not_found") and error["what"] and set(error) >= {"where", "remedy"}
+
+
+def test_text_log_of_a_failure_before_the_run_is_a_line(tmp_path):
+    for words in (["run", "--num-worker", 2], ["run", "--log-format", "text", "--num-worker", 2], ["run", "--log-format"]):
+        made = call(*words, cwd=tmp_path)
+        assert made.code == USAGE and made.err.startswith("exaspim-flatfield: error: ") and made.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("level, shown", [("WARNING", set()), ("30", set()), ("error", set()),

@@ -282,6 +282,22 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
   return inspect_command(location, inspect_options, inspect_s3);
 }
 
+/// Whether lines are to be JSON, as far as the arguments say it. For errors in the arguments themselves.
+bool ask_for_json(const std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i)
+    if (arguments[i] == "--log-format=json" || (i > 0 && arguments[i - 1] == "--log-format" && arguments[i] == "json"))
+      return true;
+  return false;
+}
+
+/// Says on standard error what went wrong before there was a log, or beside it.
+void say_failure(const Error& error, bool json) {
+  if (json)
+    report::Log(report::LogLevel::kError, true).failure("run_failed", error);
+  else
+    std::fprintf(stderr, "%s: error: %s\n", kProgram, error.what());
+}
+
 }  // namespace
 }  // namespace flatfield::cli
 
@@ -294,9 +310,10 @@ int main(int argc, char** argv) {
   if (program.substr(program.find_last_of('/') + 1) == flatfield::cli::kRunProgram)
     arguments.insert(arguments.begin(), "run");
   std::unique_ptr<flatfield::execution::ProcessGroup> processes;
-  const auto say = [&](const char* what, const char* remedy) {
+  const auto failed = [&](const flatfield::Error& error) {
     if (!processes || processes->is_first())
-      std::fprintf(stderr, "%s: error: %s%s\n", flatfield::cli::kProgram, what, remedy);
+      flatfield::cli::say_failure(error, flatfield::cli::ask_for_json(arguments));
+    return flatfield::exit_code(error.code());
   };
   try {
     processes = flatfield::execution::join_processes();
@@ -304,10 +321,8 @@ int main(int argc, char** argv) {
     processes->together([&] { exit = flatfield::cli::dispatch(arguments, *processes); });
     return exit;
   } catch (const flatfield::Error& error) {
-    say(error.what(), "");
-    return flatfield::exit_code(error.code());
+    return failed(error);
   } catch (const std::exception& error) {
-    say(error.what(), ": please report this");
-    return flatfield::exit_code(flatfield::ErrorCode::kInternal);
+    return failed({flatfield::ErrorCode::kInternal, error.what(), "", "please report this"});
   }
 }
