@@ -122,7 +122,7 @@ def test_the_python_of_the_readme_runs_as_it_is_written(place, tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     (block,) = fenced("README.md", ("python",))
     images = np.random.default_rng(0).uniform(90, 110, (8, 32, 32)) * np.linspace(0.7, 1.3, 32)
-    names = {"np": np, "images": images}
+    names = {"images": images}
     smaller = block.replace("num_workers=16", "num_workers=2").replace("get_darkfield=True", "get_darkfield=True, working_size=32")
     exec(compile(smaller, "README.md", "exec"), names)  # noqa: S102
     assert names["ef"] is flatfield and names["block"].shape == (64, 64, 100)
