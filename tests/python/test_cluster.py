@@ -11,19 +11,20 @@ import sys
 
 import pytest
 
-from support.program import PROGRAM, REPOSITORY, call, files_below
+from support.program import PROGRAM, REPOSITORY, USAGE, call, files_below, read_json
 from support.s3 import serve
 from support.tiles import phantom_tile
 from test_invariance import NAME
 
 DOCUMENT = (REPOSITORY / "docs/cluster.md").read_text()
+OTHER = "tile_000002_ch_488.zarr"
 FAKES = pathlib.Path(__file__).parent / "support" / "schedulers"
 
 
-def example(heading):
-    """The lines of the code block below a heading."""
+def example(heading, which=0):
+    """The lines of a code block below a heading."""
     (section,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", DOCUMENT, re.M | re.S)
-    return re.findall(r"^```\w*\n(.*?)^```", section, re.M | re.S)[0]
+    return re.findall(r"^```\w*\n(.*?)^```", section, re.M | re.S)[which]
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,18 @@ def whole(tile, tmp_path_factory):
 def fixed_images(files):
     """Every object of the corrected tile and of its mask, but for those that tell how they came about."""
     return {path: content for path, content in files.items() if not path.endswith((".zattrs", "_checksums.npz"))}
+
+
+def tile_of(files, name=NAME):
+    """Of the files of an output those of a tile, by their paths within it."""
+    found = {path.removeprefix(f"{name}/"): content for path, content in files.items() if path.startswith(f"{name}/")}
+    assert found
+    return found
+
+
+def corrected(folder, name):
+    """The corrected tile of an example that writes to FOLDER/corrected."""
+    return tile_of(fixed_images(files_below(folder / "corrected")), name)
 
 
 @pytest.fixture
@@ -70,23 +83,99 @@ def options(tile):
     return f"--zarr {tile} --output out --mask-dir {tile.parent / 'masks'} --n-levels 5 --results-dir results"
 
 
-def with_options(lines, text):
-    """The example with its OPTIONS replaced; these are still given in the same place."""
-    replaced, count = re.subn(r"^OPTIONS=.*$", f"OPTIONS={text}", lines, flags=re.M)
-    assert count == 1
-    return replaced
+def replaced(lines, values):
+    """The example with what is too large for a test, or is elsewhere in it, replaced; all of that is still there."""
+    for long, short in values.items():
+        assert long in lines, long
+        lines = lines.replace(long, short)
+    return lines
 
 
 def jobs_of(tmp_path):
     return [json.loads(line) for line in (tmp_path / "jobs").read_text().splitlines()]
 
 
-def test_the_slurm_example_corrects_a_tile(tile, whole, shell, tmp_path):
-    shell(with_options(example("Slurm"), shlex.quote(options(tile))))
-    jobs = jobs_of(tmp_path)
-    assert len(jobs) == 1 + 16 + 1
-    assert [job["SLURM_ARRAY_TASK_ID"] for job in jobs] == ["", *map(str, range(16)), ""]
-    assert fixed_images(files_below(tmp_path / "out")) == whole
+def two_tiles(tile, folder):
+    """The tile under two names, with a mask for each in the folder `masks`."""
+    (mask,) = (tile.parent / "masks").iterdir()
+    (folder / "masks").mkdir(parents=True)
+    for name in (NAME, OTHER):
+        (folder / name).symlink_to(tile)
+        (folder / "masks" / f"{name}_pred.tif").symlink_to(mask)
+
+
+@pytest.fixture
+def slurm(tile, shell, tmp_path):
+    """Runs the example for Slurm on two tiles in tmp_path/data."""
+    data = tmp_path / "data"
+    two_tiles(tile, data)
+    (tmp_path / "step.sh").write_text(replaced(example("Slurm", 1), {"--num-workers 16": "--num-workers 2", "60G": "1G"}))
+    lines = replaced(example("Slurm"), {"/data/": f"{data}/", "--n-levels 7": "--n-levels 5"})
+    return lambda **environment: shell(lines, {**os.environ, **environment})
+
+
+def test_the_slurm_example_corrects_tiles(slurm, whole, tmp_path):
+    slurm()
+    assert [(job["id"], job["SLURM_ARRAY_TASK_ID"]) for job in jobs_of(tmp_path)] == [
+        (3 * tile + step, task) for tile in range(2)
+        for step, tasks in ((1, [""]), (2, map(str, range(16))), (3, [""])) for task in tasks]
+    for name in (NAME, OTHER):
+        assert corrected(tmp_path / "data", name) == tile_of(whole)
+        results = tmp_path / "data" / "results" / name.removesuffix(".zarr")
+        for folder in (results, *(results / f"part_{part}_of_16" for part in range(16))):
+            (record,) = read_json(folder / "run_report.json")["tiles"]
+            assert record["tile"] == name
+
+
+def test_a_part_of_the_slurm_example_that_runs_out_of_time_goes_on(slurm, whole, tmp_path):
+    (tmp_path / "bin" / PROGRAM.name).unlink()
+    (tmp_path / "bin" / PROGRAM.name).write_text(SLOW.format(python=sys.executable, program=str(PROGRAM)))
+    (tmp_path / "bin" / PROGRAM.name).chmod(0o755)
+    slurm(OUT_OF_TIME="3")
+    ended = [(job["SLURM_ARRAY_TASK_ID"], job["code"]) for job in jobs_of(tmp_path) if job["id"] == 2]
+    assert ended == [("0", 0), ("1", 0), ("2", 0), ("3", 75), *((str(part), 0) for part in range(3, 16))]
+    assert corrected(tmp_path / "data", NAME) == tile_of(whole)
+
+
+# A program whose part 3 does nothing until it is told to stop, the first time.
+SLOW = """#!{python}
+import os, pathlib, signal, sys, time
+busy = pathlib.Path(os.environ["JOBS"] + ".busy")
+if os.environ.get("SLURM_ARRAY_TASK_ID") == "3" and not busy.exists():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+    busy.touch()
+    time.sleep(60)
+os.execv({program!r}, sys.argv)
+"""
+
+
+def test_part_auto_is_for_even_arrays(tile, tmp_path):
+    environment = {**os.environ, "SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_MIN": "3", "SLURM_ARRAY_TASK_MAX": "8",
+                   "SLURM_ARRAY_TASK_STEP": "1", "SLURM_ARRAY_TASK_COUNT": "3"}
+    words = ["--zarr", tile, "--output", "out", "--mask-dir", tile.parent / "masks"]
+    assert call("estimate", *words, cwd=tmp_path).code == 0
+    assert call("apply", *words, "--part", "auto", cwd=tmp_path, env=environment).code == USAGE
+    assert call("apply", *words, "--part", "7/16", cwd=tmp_path, env=environment).code == 0
+
+
+def test_parts_of_several_tiles_make_what_one_run_makes(tile, whole, tmp_path):
+    two_tiles(tile, tmp_path)
+    (tmp_path / "batch.json").write_text(json.dumps({"tile_paths": [NAME, OTHER]}))
+    words = ["--config", "batch.json", "--output", "out", "--mask-dir", "masks", "--n-levels", 5]
+    for step in (["estimate"], *(["apply", "--part", f"{part}/2"] for part in range(2)), ["finalize"]):
+        made = call(*step, *words, cwd=tmp_path)
+        assert made.code == 0, made.err
+    for name in (NAME, OTHER):
+        assert tile_of(fixed_images(files_below(tmp_path / "out")), name) == tile_of(whole)
+    report = read_json(tmp_path / "results" / "part_1_of_2" / "run_report.json")
+    assert [record["tile"] for record in report["tiles"]] == [NAME, OTHER]
+
+
+def with_options(lines, text):
+    """The example with its OPTIONS replaced; these are still given in the same place."""
+    replaced, count = re.subn(r"^OPTIONS=.*$", f"OPTIONS={text}", lines, flags=re.M)
+    assert count == 1
+    return replaced
 
 
 def test_the_aws_batch_example_corrects_a_tile(tile, whole, shell, tmp_path):

@@ -34,7 +34,8 @@ ELSEWHERE = {
 }
 # Whole blocks whose commands belong together.
 BLOCKS_ELSEWHERE = {
-    ("docs/cluster.md", "#!/bin/bash"): (CLUSTER, 'example("Slurm")', "needs Slurm; run with stand-ins"),
+    ("docs/cluster.md", "#!/bin/bash\n# submit.sh"): (CLUSTER, 'example("Slurm")', "needs Slurm; run with stand-ins"),
+    ("docs/cluster.md", "#!/bin/bash\n#SBATCH"): (CLUSTER, 'example("Slurm", 1)', "needs Slurm; run with stand-ins"),
     ("docs/cluster.md", "OPTIONS='"): (CLUSTER, 'example("AWS Batch")', "needs AWS; run with stand-ins"),
     ("docs/cluster.md", "exaspim-flatfield estimate $OPTIONS &&"): (CLUSTER, "example('Any other scheduler')", "needs GNU parallel"),
 }
