@@ -27,6 +27,12 @@ def example(heading, which=0):
     return re.findall(r"^```\w*\n(.*?)^```", section, re.M | re.S)[which]
 
 
+def entry_point():
+    """What the image of packaging/Dockerfile puts in front of a command, as JSON."""
+    (words,) = re.findall(r"^ENTRYPOINT (\[.*\])$", (REPOSITORY / "packaging/Dockerfile").read_text(), re.M)
+    return words
+
+
 @pytest.fixture(scope="module")
 def tile(tmp_path_factory):
     return phantom_tile(tmp_path_factory.mktemp("tile"), (100, 70, 80), (16, 16, 16), n_levels=4, name=NAME)
@@ -71,7 +77,7 @@ def shell(tmp_path):
 
     def run(lines, env=None):
         environment = {**(os.environ if env is None else env), "PATH": f"{commands}:{os.environ['PATH']}",
-                       "JOBS": str(tmp_path / "jobs")}
+                       "JOBS": str(tmp_path / "jobs"), "ENTRYPOINT": entry_point()}
         made = subprocess.run(["bash", "-euo", "pipefail", "-c", lines], cwd=tmp_path, env=environment, text=True,
                               capture_output=True, timeout=300, check=False)
         assert made.returncode == 0, made.stderr
@@ -171,23 +177,16 @@ def test_parts_of_several_tiles_make_what_one_run_makes(tile, whole, tmp_path):
     assert [record["tile"] for record in report["tiles"]] == [NAME, OTHER]
 
 
-def with_options(lines, text):
-    """The example with its OPTIONS replaced; these are still given in the same place."""
-    replaced, count = re.subn(r"^OPTIONS=.*$", f"OPTIONS={text}", lines, flags=re.M)
-    assert count == 1
-    return replaced
-
-
 def test_the_aws_batch_example_corrects_a_tile(tile, whole, shell, tmp_path):
+    shutil.copytree(tile, tmp_path / "stored" / "in" / "tile_000001_ch_488.zarr")
+    shutil.copytree(tile.parent / "masks", tmp_path / "stored" / "masks")
+    lines = replaced(example("AWS Batch"), {'"--n-levels","7"': '"--n-levels","5"', '"--num-workers","16"': '"--num-workers","2"'})
     with serve() as server:
-        server.control(forget=True, load={"bucket": str(tile.parent)})
-        words = ["--zarr", f"s3://bucket/{NAME}", "--output", "s3://bucket/out", "--mask-dir", "s3://bucket/masks/",
-                 "--n-levels", "5"]
-        shell(with_options(example("AWS Batch"), "'" + ",".join(f'"{word}"' for word in words) + "'"), server.environment())
-        found = {path: content for path, content in server.objects("bucket", "out").items()
-                 if not path.startswith("artifacts/")}
+        server.control(forget=True, load={"bucket": str(tmp_path / "stored")})
+        shell(lines, server.environment())
+        found = server.objects("bucket", "out/SPIM.ome.zarr/tile_000001_ch_488.zarr")
     assert len(jobs_of(tmp_path)) == 1 + 16 + 1
-    assert fixed_images(found) == whole
+    assert fixed_images(found) == tile_of(whole)
 
 
 def test_the_example_for_any_scheduler_corrects_a_tile(tile, whole, shell, tmp_path):

@@ -1,4 +1,7 @@
-"""`aws batch submit-job`, as far as docs/cluster.md uses it: starts a job at once, and waits for it."""
+"""`aws batch submit-job`, as far as docs/cluster.md uses it: starts a job at once, and waits for it.
+
+The command of a job is what the image is given behind its ENTRYPOINT, $ENTRYPOINT as JSON.
+"""
 import argparse
 import json
 import os
@@ -22,10 +25,11 @@ jobs = [json.loads(line) for line in open(log)] if os.path.exists(log) else []
 if asked.depends_on:
     assert any(done["id"] == asked.depends_on.removeprefix("jobId=") for done in jobs), asked.depends_on
 number = f"job-{len({done['id'] for done in jobs}) + 1}"
+entrypoint = json.loads(os.environ["ENTRYPOINT"])
 size = int(asked.array_properties.removeprefix("size=")) if asked.array_properties else 0
 for task in range(size) if size else [None]:
     array = {} if task is None else {"AWS_BATCH_JOB_ARRAY_INDEX": str(task)}
-    done = subprocess.run(json.loads(asked.container_overrides)["command"], env={**os.environ, **array}, check=False)
+    done = subprocess.run(entrypoint + json.loads(asked.container_overrides)["command"], env={**os.environ, **array}, check=False)
     if done.returncode != 0:
         sys.exit(done.returncode)
     with open(log, "a") as file:
