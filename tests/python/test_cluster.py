@@ -198,15 +198,19 @@ def test_the_example_for_any_scheduler_corrects_a_tile(tile, whole, shell, tmp_p
 def test_the_steps_of_the_nextflow_example_correct_a_tile(tile, whole, shell, tmp_path):
     """Without Nextflow itself: the commands of its processes, in the order of its workflow."""
     lines = example("Nextflow")
-    scripts = dict(re.findall(r'^process (\w+) \{.*?script: "(.*?)"', lines, re.M | re.S))
+    processes = dict(re.findall(r"^process (\w+) \{\n(.*?)^\}", lines, re.M | re.S))
     (workflow,) = re.findall(r"^workflow \{\n(.*?)^\}", lines, re.M | re.S)
     steps = re.findall(r"^  (\w+)\(", workflow, re.M)
-    assert set(steps) == set(scripts) and len(steps) == 3
+    assert set(steps) == set(processes) and len(steps) == 3
     (parts,) = re.findall(r"^params.parts = (\d+)$", lines, re.M)
-    values = {"params.options": options(tile), "task.cpus": "2", "params.parts": parts}
     for step in steps:
-        for part in range(int(parts)) if "${part}" in scripts[step] else [0]:
-            shell(re.sub(r"\$\{(.*?)\}", lambda name, part=part: {**values, "part": str(part)}[name[1]], scripts[step]))
+        (script,) = re.findall(r'^  script: "(.*)"$', processes[step], re.M)
+        # A process that does not ask for CPUs has one.
+        cpus = (*re.findall(r"^  cpus (\d+)$", processes[step], re.M), "1")[0]
+        assert cpus == "16" and re.search(r"^  memory '\d+ GB'$", processes[step], re.M)
+        values = {"params.options": options(tile), "task.cpus": "2", "params.parts": parts}
+        for part in range(int(parts)) if "${part}" in script else [0]:
+            shell(re.sub(r"\$\{(.*?)\}", lambda name, part=part: {**values, "part": str(part)}[name[1]], script))
     assert fixed_images(files_below(tmp_path / "out")) == whole
 
 
