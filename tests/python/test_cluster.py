@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -212,6 +213,46 @@ def test_the_steps_of_the_nextflow_example_correct_a_tile(tile, whole, shell, tm
         for part in range(int(parts)) if "${part}" in script else [0]:
             shell(re.sub(r"\$\{(.*?)\}", lambda name, part=part: {**values, "part": str(part)}[name[1]], script))
     assert fixed_images(files_below(tmp_path / "out")) == whole
+
+
+def test_the_dask_example_deals_out_parts_to_all_its_workers(monkeypatch):
+    """Without Dask itself: in what order its lines call what they call. A worker is there when it was waited for."""
+    asked, there, done = [], [0], []
+
+    class Cluster:
+        def __init__(self, cores, processes, memory):
+            assert (cores, processes) == (16, 1) and memory
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            there[0] = 0
+
+        def scale(self, jobs):
+            asked.append(jobs)
+
+    class Client(Cluster):
+        def __init__(self, cluster):
+            assert isinstance(cluster, Cluster)
+
+        def wait_for_workers(self, count):
+            assert count <= sum(asked)  # else it waits for ever
+            there[0] = count
+
+    def apply(client, **_):
+        done.append(("apply", there[0]))
+
+    package = types.ModuleType("exaspim_flatfield")
+    package.estimate = lambda **_: done.append(("estimate", there[0]))
+    package.dask = types.ModuleType("exaspim_flatfield.dask")
+    package.dask.apply = apply
+    queue, distributed = types.ModuleType("dask_jobqueue"), types.ModuleType("distributed")
+    queue.SLURMCluster, distributed.Client = Cluster, Client
+    for module in (package, package.dask, queue, distributed):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(example("Dask"), "docs/cluster.md", "exec"), {})  # noqa: S102
+    assert done == [("estimate", 0), ("apply", 16)]
 
 
 def test_the_mpirun_example_corrects_a_tile(tile, whole, shell, tmp_path):
