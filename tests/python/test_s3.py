@@ -22,7 +22,7 @@ OUTPUT = "flatfield_correction/SPIM.ome.zarr"
 CORRECTED, MASK = f"{OUTPUT}/{NAME}", f"flatfield_correction/mask/SPIM.ome.zarr/{NAME}"
 OPTIONS = ["--n-levels", 3, "--log-level", "DEBUG", "--log-format", "json"]
 FAULTS = ["slow_down", "internal_error", "reset_before", "reset_within", "truncated", "expired_token", "clock_skew",
-          "wrong_region"]
+          "wrong_region", "plain_404"]
 RATE = 0.2
 
 

@@ -212,9 +212,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.state.last_headers[self.command] = headers
         fault = self.state.draw("reset_before", "slow_down", "internal_error", "expired_token", "clock_skew",
                                 "wrong_region", "truncated", "reset_within", "stall",
-                                *(["error_in_200", "lost_answer"] if is_complete else []))
+                                *(["error_in_200", "lost_answer"] if is_complete else []),
+                                *(["plain_404"] if self.command == "GET" and key else []))
         if fault == "reset_before":
             self.reset()
+        if fault == "plain_404":  # of something on the way to the server
+            return self.send(Answer(404, "404 page not found\n", Content_Type="text/plain"))
         try:
             if fault == "clock_skew":
                 with self.state.lock:

@@ -54,6 +54,8 @@ std::string remedy_for(const S3Answer& answer, const S3Options& options, std::st
     default: break;
   }
   if (code == "NoSuchBucket") return "check the name of the bucket";
+  if (http.status == 404 && code.empty())
+    return "this is no answer of S3: check --s3-endpoint, and what is on the way to it";
   if (means_expired(code)) return fmt::format("renew the credentials (they come from {})", source);
   if (code == "SignatureDoesNotMatch" || code == "InvalidAccessKeyId")
     return fmt::format("check the credentials (they come from {})", source);
@@ -105,8 +107,8 @@ bool S3Session::adopt_clock(UnixSeconds server_now) {
 }
 
 bool S3Answer::absent() const {
-  return http().failure == TransportFailure::kNone && http().status == 404 &&
-         code() != "NoSuchBucket";
+  return http().failure == TransportFailure::kNone && outcome.verdict == Verdict::kFinal &&
+         http().status == 404 && code() != "NoSuchBucket";
 }
 
 S3Client::S3Client(std::shared_ptr<S3Session> session, std::string bucket)
@@ -176,6 +178,9 @@ Verdict S3Client::judge(const S3Call& call, const HttpAnswer& answer, Signing& s
     const Verdict verdict = judge_by_code(error->code, answer);
     return verdict == Verdict::kFinal && error->code.empty() ? Verdict::kRetry : verdict;
   }
+  // S3 says in a document that an object is absent. What is on the way to it (a proxy, a service that is
+  // starting) answers 404 too, and an object that is taken for absent becomes fill value.
+  if (!error && answer.status == 404 && call.method == "GET" && !call.key.empty()) return Verdict::kRetry;
   return judge_by_code(error ? error->code : std::string_view(), answer);
 }
 

@@ -105,6 +105,21 @@ TEST_F(S3Store, a_missing_object_is_absent_and_a_missing_bucket_an_error) {
   EXPECT_EQ(error_code_of([&] { put_text(*missing, "a", "b"); }), ErrorCode::kWriteFailed);
 }
 
+TEST_F(S3Store, an_answer_404_that_does_not_come_from_S3_does_not_make_an_object_absent) {
+  S3Options options = server_.options();
+  options.retry.max_attempts = 3;
+  const auto store = open_with(options, fresh_place("objects"));
+  put_text(*store, "a", "text");
+  server_.commit_faults({{"plain_404", 1.0}}, Json::parse(R"({"most": 2})", "settings"));
+  EXPECT_EQ(get_text(*store, "a"), "text");
+  server_.commit_faults({{"plain_404", 1.0}});
+  const Error error = error_of([&] { (void)get_text(*store, "a"); });
+  EXPECT_EQ(error.code(), ErrorCode::kReadFailed);
+  EXPECT_NE(error.message().find("404"), std::string::npos) << error.what();
+  EXPECT_EQ(server_.injected("plain_404"), 3);
+  EXPECT_EQ(store->size("b"), std::nullopt) << "the answer to HEAD never has a body";
+}
+
 TEST_F(S3Store, a_forbidden_object_is_an_error_and_not_absent) {
   const auto store = open_with(server_.options(), "s3://forbidden/x");
   Buffer into;
@@ -323,7 +338,7 @@ INSTANTIATE_TEST_SUITE_P(S3, Faulty,
                          testing::Values("slow_down", "internal_error", "reset_before",
                                          "reset_within", "truncated", "stall", "error_in_200",
                                          "lost_answer", "expired_token", "clock_skew",
-                                         "wrong_region"),
+                                         "wrong_region", "plain_404"),
                          [](const auto& param_info) { return std::string(param_info.param); });
 
 /// An object of `bytes` bytes in a bucket of the test server, and what it is called on its web server of a kind.
