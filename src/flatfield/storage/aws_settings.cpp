@@ -1,5 +1,6 @@
 #include "flatfield/storage/aws_settings.h"
 
+#include "flatfield/core/error.h"
 #include "flatfield/storage/local_store.h"
 
 namespace flatfield::storage {
@@ -24,13 +25,19 @@ std::string profile_of(std::string_view heading, bool is_credentials_file) {
   return std::string(trimmed(name.substr(kWord.size())));
 }
 
-/// The text of a file; "" if there is none.
-std::string read_file(const std::string& path) {
+/// The text of a file; "" if there is none. Where nobody has named it, a file that cannot be read is
+/// none either: the home folder may be that of another user, and nothing in it be meant.
+std::string read_file(const std::string& path, bool is_named) {
   const std::size_t slash = path.rfind('/');
   const std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
   if (name.empty()) return {};
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  return get_text(*open_local_store(folder), name).value_or("");
+  try {
+    return get_text(*open_local_store(folder), name).value_or("");
+  } catch (const Error& error) {
+    if (is_named || error.code() != ErrorCode::kReadFailed) throw;
+    return {};
+  }
 }
 
 }  // namespace
@@ -75,18 +82,20 @@ AwsSettings read_aws_settings(const Environment& environment) {
   AwsSettings settings;
   const auto variable = [&](const std::string& name) { return non_empty(environment, name); };
   const std::string home = variable("HOME").value_or("") + "/.aws/";
-  settings.profiles =
-      parse_aws_profiles(read_file(variable("AWS_CONFIG_FILE").value_or(home + "config")), false);
-  const std::string credentials =
-      read_file(variable("AWS_SHARED_CREDENTIALS_FILE").value_or(home + "credentials"));
-  for (const auto& [name, profile] : parse_aws_profiles(credentials, true))
-    for (const auto& [key, value] : profile) settings.profiles[name][key] = value;
-
   for (const char* name : {"AWS_PROFILE", "AWS_DEFAULT_PROFILE"})
     if (const auto profile = variable(name); profile && !settings.profile_is_named) {
       settings.profile_name = *profile;
       settings.profile_is_named = true;
     }
+  const auto read = [&](const char* name, const char* usual) {
+    const auto path = variable(name);
+    return read_file(path.value_or(home + usual), path || settings.profile_is_named);
+  };
+  settings.profiles = parse_aws_profiles(read("AWS_CONFIG_FILE", "config"), false);
+  for (const auto& [name, profile] :
+       parse_aws_profiles(read("AWS_SHARED_CREDENTIALS_FILE", "credentials"), true))
+    for (const auto& [key, value] : profile) settings.profiles[name][key] = value;
+
   const AwsProfile* profile = settings.profile();
   // The first of the variables that is set, else the setting of the profile.
   const auto find = [&](std::initializer_list<const char*> names, std::string_view key) {

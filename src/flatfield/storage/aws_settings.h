@@ -31,7 +31,8 @@ struct AwsSettings {
   /// The profile in use; null if there is none of that name.
   [[nodiscard]] const AwsProfile* profile() const;
 };
-/// Throws Error(kReadFailed) for a file that is there and cannot be read.
+/// Throws Error(kReadFailed) for a file that is there and cannot be read, if a variable names it or a
+/// profile in it; those in the home folder that nobody asks for are then as good as absent.
 [[nodiscard]] AwsSettings read_aws_settings(const Environment& environment);
 
 /// A setting of a profile; "" if it is not there.

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <filesystem>
+#include <future>
 #include <map>
 #include <string>
 
@@ -229,6 +232,26 @@ TEST(AwsSettings, reads_the_files_as_the_command_line_of_aws_does) {
   EXPECT_EQ(setting(profiles.at("default"), "endpoint_url"), "");
   EXPECT_EQ(setting(profiles.at("a b"), "region"), "eu-central-1");
   EXPECT_EQ(parse_aws_profiles("[x]\r\nregion = a\r\n[", true).at("x").at("region"), "a");
+}
+
+TEST(AwsSettings, files_that_cannot_be_read_are_an_error_only_where_somebody_named_them) {
+  const TemporaryFolder home;
+  std::filesystem::create_directory(home / ".aws");
+  for (const char* name : {".aws/config", ".aws/credentials"})
+    std::filesystem::create_symlink(home / name, home / name);  // a loop, which nobody can read
+  const auto region_with = [&](Variables variables) {
+    variables.emplace("HOME", home.path());
+    variables.emplace("AWS_REGION", "eu-central-1");
+    return read_aws_settings([variables](const std::string& name) -> std::optional<std::string> {
+             const auto found = variables.find(name);
+             return found == variables.end() ? std::nullopt : std::optional(found->second);
+           }).region;
+  };
+  EXPECT_EQ(region_with({}), "eu-central-1");
+  for (const auto& [name, value] : Variables{{"AWS_CONFIG_FILE", home / ".aws/config"},
+                                             {"AWS_SHARED_CREDENTIALS_FILE", home / ".aws/credentials"},
+                                             {"AWS_PROFILE", "mine"}})
+    EXPECT_EQ(error_code_of([&] { static_cast<void>(region_with({{name, value}})); }), ErrorCode::kReadFailed) << name;
 }
 
 }  // namespace
