@@ -1,4 +1,5 @@
 """The services that hand out credentials: STS, the metadata service of EC2 (IMDSv2), those of containers."""
+import collections
 import itertools
 import json
 import time
@@ -8,6 +9,7 @@ import sigv4
 from bucket import Answer, error
 
 LIFETIME = 3600
+FEWEST_USES = 40
 
 
 class Identity:
@@ -15,7 +17,7 @@ class Identity:
 
     def __init__(self, fixed):
         self.keys = {key_id: (secret, None) for key_id, secret in fixed.items()}
-        self.expired = set()
+        self.expired, self.uses = set(), collections.Counter()
         self.numbers = itertools.count(1)
         self.lifetime = LIFETIME
 
@@ -25,12 +27,17 @@ class Identity:
         self.keys[key_id] = (f"secret-of-{source}-{number}", f"token/of+{source}={number}")
         return key_id
 
+    def may_expire(self, key_id):
+        """Credentials are good for more requests than are under way at once: none meets two that have expired."""
+        return self.uses[key_id] >= FEWEST_USES
+
     def expire(self, key_id):
         self.expired.add(key_id)
 
     def secret_of(self, key_id):
         if key_id in self.expired:
             raise sigv4.Refused(400, "ExpiredToken", "The provided token has expired.")
+        self.uses[key_id] += 1
         return self.keys[key_id]
 
     def fields(self, key_id):

@@ -210,8 +210,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with self.state.lock:
             self.state.counts[self.command] += 1
             self.state.last_headers[self.command] = headers
-        fault = self.state.draw("reset_before", "slow_down", "internal_error", "expired_token", "clock_skew",
-                                "wrong_region", "truncated", "reset_within", "stall",
+        key_id = headers.get("authorization", "Credential=/").split("Credential=")[1].split("/")[0]
+        fault = self.state.draw("reset_before", "slow_down", "internal_error", "clock_skew", "wrong_region",
+                                "truncated", "reset_within", "stall",
+                                *(["expired_token"] if self.state.identity.may_expire(key_id) else []),
                                 *(["error_in_200", "lost_answer"] if is_complete else []),
                                 *(["plain_404"] if self.command == "GET" and key else []))
         if fault == "reset_before":
@@ -230,7 +232,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if fault == "internal_error":
                 raise sigv4.Refused(500, "InternalError", "We encountered an internal error. Please try again.")
             if fault == "expired_token":
-                self.state.identity.expire(headers["authorization"].split("Credential=")[1].split("/")[0])
+                self.state.identity.expire(key_id)
             answer = self.answer(name, key, query, url, headers, body, fault)
         except sigv4.Refused as refused:
             answer = error(refused.status, refused.code, refused.message, **refused.fields)

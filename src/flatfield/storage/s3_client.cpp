@@ -85,6 +85,7 @@ struct S3Client::Signing {
   std::shared_ptr<const Credentials> signer;  ///< of the last attempt
   UnixSeconds time = 0;                       ///< that it was signed with
   std::string region;                         ///< that it was sent to
+  bool renewed = false;                       ///< the credentials, for this call
 };
 
 S3Session::S3Session(S3Options options) : options_(std::move(options)) {
@@ -205,10 +206,10 @@ bool S3Client::correct(const S3Call& call, const HttpAnswer& answer, const S3Err
     }
   }
   const bool temporary = !signing.signer->session_token.empty();
-  if ((means_expired(error.code) || (silent && temporary))) {
-    return session_->credentials().replace(signing.signer);
-  }
-  return false;
+  // A server that refuses fresh ones too means something else, above all where it is silent.
+  if (signing.renewed || !(means_expired(error.code) || (silent && temporary))) return false;
+  signing.renewed = true;
+  return session_->credentials().replace(signing.signer);
 }
 
 std::string S3Client::region() const {

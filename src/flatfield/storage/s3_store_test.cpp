@@ -140,6 +140,13 @@ TEST_F(S3Store, credentials_that_are_wrong_are_refused_and_never_shown) {
   EXPECT_EQ(std::string(error.what()).find("AKIDTEST"), std::string::npos);
 }
 
+TEST_F(S3Store, for_a_request_that_is_refused_credentials_are_renewed_once) {
+  const auto store = open_with(
+      server_.options_without_credentials({{"AWS_EC2_METADATA_SERVICE_ENDPOINT", server_.url()}}), "s3://forbidden/x");
+  EXPECT_EQ(error_code_of([&] { (void)store->size("0/0"); }), ErrorCode::kReadFailed);
+  EXPECT_EQ(server_.state().find("counts")->find("HEAD")->as_int64(), 2);
+}
+
 TEST_F(S3Store, public_objects_are_read_without_credentials) {
   const std::string place = fresh_place("public-data");
   put_text(*open_with(server_.options(), place), "a", "text");
