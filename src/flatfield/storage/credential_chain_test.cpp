@@ -7,6 +7,8 @@
 #include <future>
 #include <map>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "flatfield/storage/credential_requests.h"
 #include "flatfield/storage/open_store.h"
@@ -207,6 +209,47 @@ TEST(CredentialProvider, does_not_go_on_without_credentials_where_the_source_has
   EXPECT_EQ(fetches, 2);
   EXPECT_THROW(static_cast<void>(provider.replace(used)), Error);
   EXPECT_EQ(provider.current()->access_key_id, "id");
+}
+
+TEST(CredentialProvider, nobody_waits_for_new_credentials_while_the_old_ones_are_good) {
+  std::atomic<int> fetches{0};
+  std::promise<void> asked;
+  std::promise<void> go_on;
+  CredentialProvider provider({"test", [&]() -> std::optional<Credentials> {
+                                 const int number = ++fetches;
+                                 if (number == 2) {
+                                   asked.set_value();
+                                   // Bounded, so that the test also ends where the others do wait.
+                                   go_on.get_future().wait_for(std::chrono::seconds(5));
+                                 }
+                                 return Credentials{"id" + std::to_string(number), "s", "t",
+                                                    unix_now() + (number == 1 ? 60 : 3600)};
+                               }});
+  ASSERT_EQ(provider.current()->access_key_id, "id1");
+  std::jthread renewing([&] { EXPECT_EQ(provider.current()->access_key_id, "id2"); });
+  asked.get_future().wait();
+  EXPECT_EQ(provider.current()->access_key_id, "id1");
+  go_on.set_value();
+  renewing.join();
+  EXPECT_EQ(provider.current()->access_key_id, "id2");
+  EXPECT_EQ(fetches, 2);
+}
+
+TEST(CredentialProvider, all_wait_for_the_one_that_renews_credentials_that_have_expired) {
+  std::atomic<int> fetches{0};
+  CredentialProvider provider({"test", [&]() -> std::optional<Credentials> {
+                                 const int number = ++fetches;
+                                 std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                                 return Credentials{"id" + std::to_string(number), "s", "t",
+                                                    unix_now() + (number == 1 ? -1 : 3600)};
+                               }});
+  ASSERT_EQ(provider.current()->access_key_id, "id1");
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 8; ++i)
+      threads.emplace_back([&] { EXPECT_EQ(provider.current()->access_key_id, "id2"); });
+  }
+  EXPECT_EQ(fetches, 2);
 }
 
 TEST(CredentialProvider, what_a_server_refuses_is_replaced_once_for_all_threads) {

@@ -1,6 +1,9 @@
 #include "flatfield/storage/credential_provider.h"
 
+#include <exception>
+#include <limits>
 #include <random>
+#include <utility>
 
 #include "flatfield/core/error.h"
 
@@ -25,41 +28,69 @@ UnixSeconds early_seconds() {
 CredentialProvider::CredentialProvider(CredentialSource source) : source_(std::move(source)) {}
 
 std::shared_ptr<const Credentials> CredentialProvider::current() {
-  const std::scoped_lock lock(mutex_);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (fetched_ && !is_renewal_due()) return credentials_;
+    if (!fetching_) break;
+    if (fetched_ && seconds_left() > 0) return credentials_;
+    changed_.wait(lock);
+  }
   if (!fetched_) {
-    fetch();
+    fetch(lock);
     return credentials_;
   }
-  if (!credentials_ || !credentials_->expiration) return credentials_;
-  const UnixSeconds left = *credentials_->expiration - unix_now();
-  if (left > early_seconds() || std::chrono::steady_clock::now() < next_fetch_) return credentials_;
   try {
-    fetch();
+    fetch(lock);
     // A source may hand out what it has although it expires soon: it is not asked every time.
     next_fetch_ = std::chrono::steady_clock::now() + kPauseAfterFailure;
   } catch (const Error&) {
-    if (left <= 0) throw;
     next_fetch_ = std::chrono::steady_clock::now() + kPauseAfterFailure;
+    if (seconds_left() <= 0) throw;
   }
   return credentials_;
 }
 
 bool CredentialProvider::replace(const std::shared_ptr<const Credentials>& used) {
-  const std::scoped_lock lock(mutex_);
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !fetching_; });
   if (credentials_ != used) return true;  // another thread has been here
   if (!credentials_) return false;
-  fetch();
+  fetch(lock);
   return credentials_ && *credentials_ != *used;
 }
 
-void CredentialProvider::fetch() {
-  std::optional<Credentials> fresh = source_.fetch();
-  // It had some, so it is a trouble of the moment: to go on without any would be to go on as somebody else.
-  if (!fresh && credentials_)
-    throw Error(ErrorCode::kReadFailed, "there are no new credentials where those of this run came from", source_.name,
-                "look whether it can be reached, and start again");
-  credentials_ = fresh ? std::make_shared<const Credentials>(std::move(*fresh)) : nullptr;
+void CredentialProvider::fetch(std::unique_lock<std::mutex>& lock) {
+  fetching_ = true;
+  // Only the thread that fetches changes them.
+  const bool had_some = credentials_ != nullptr;
+  lock.unlock();
+  std::shared_ptr<const Credentials> fresh;
+  std::exception_ptr failure;
+  try {
+    if (std::optional<Credentials> fetched = source_.fetch())
+      fresh = std::make_shared<const Credentials>(std::move(*fetched));
+    // It had some, so it is a trouble of the moment: to go on without any would be to go on as somebody else.
+    if (!fresh && had_some)
+      throw Error(ErrorCode::kReadFailed, "there are no new credentials where those of this run came from", source_.name,
+                  "look whether it can be reached, and start again");
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  lock.lock();
+  fetching_ = false;
+  changed_.notify_all();
+  if (failure) std::rethrow_exception(failure);
+  credentials_ = std::move(fresh);
   fetched_ = true;
+}
+
+UnixSeconds CredentialProvider::seconds_left() const {
+  if (!credentials_ || !credentials_->expiration) return std::numeric_limits<UnixSeconds>::max();
+  return *credentials_->expiration - unix_now();
+}
+
+bool CredentialProvider::is_renewal_due() const {
+  return seconds_left() <= early_seconds() && std::chrono::steady_clock::now() >= next_fetch_;
 }
 
 }  // namespace flatfield::storage

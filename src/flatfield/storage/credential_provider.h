@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -26,7 +27,8 @@ class CredentialProvider {
   explicit CredentialProvider(CredentialSource source);
 
   /// What to sign with now; null to leave requests unsigned. Credentials that expire within five
-  /// minutes are replaced; if that fails while they are still good, they are used on. Throws Error.
+  /// minutes are replaced, by one thread; the others go on with them while they are good. They are also used
+  /// on where that fails. Throws Error.
   [[nodiscard]] std::shared_ptr<const Credentials> current();
 
   /// Says that a server did not take `used` any more. True if others are to be tried: those that
@@ -37,10 +39,16 @@ class CredentialProvider {
   [[nodiscard]] const std::string& source() const { return source_.name; }
 
  private:
-  void fetch();
+  // Under the lock:
+  /// Asks the source, without the lock meanwhile; only where no other thread does.
+  void fetch(std::unique_lock<std::mutex>& lock);
+  [[nodiscard]] UnixSeconds seconds_left() const;
+  [[nodiscard]] bool is_renewal_due() const;
 
   CredentialSource source_;
   std::mutex mutex_;
+  std::condition_variable changed_;  ///< a fetch has ended
+  bool fetching_ = false;
   bool fetched_ = false;
   std::shared_ptr<const Credentials> credentials_;
   std::chrono::steady_clock::time_point next_fetch_;  ///< not before, where the last one failed
