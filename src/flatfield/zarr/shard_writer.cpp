@@ -86,12 +86,32 @@ void ShardWriter::add(std::size_t number, const std::span<const std::byte>* enco
   }
   throw_if_failed();
   if (is_next()) return drain(lock, encoded);
-  std::optional<Bytes>& kept = waiting_[rank];
-  if (encoded != nullptr) kept = buffer_->keep(*encoded);
+  try {
+    // The copy first: another thread may complete the shard with what it finds here.
+    std::optional<Bytes> kept;
+    if (encoded != nullptr) kept = buffer_->keep(*encoded);
+    waiting_.emplace(rank, std::move(kept));
+  } catch (...) {
+    note_failure();
+    throw;
+  }
 }
 
 void ShardWriter::drain(Lock& lock, const std::span<const std::byte>* encoded) {
   writing_ = true;
+  try {
+    drain_waiting(lock, encoded);
+  } catch (...) {
+    if (!lock.owns_lock()) lock.lock();
+    writing_ = false;
+    note_failure();
+    throw;
+  }
+  writing_ = false;
+  buffer_->changed_.notify_all();
+}
+
+void ShardWriter::drain_waiting(Lock& lock, const std::span<const std::byte>* encoded) {
   if (encoded != nullptr) write_next(lock, *encoded);
   ++next_;
   for (auto it = waiting_.find(next_); it != waiting_.end(); it = waiting_.find(next_)) {
@@ -106,8 +126,6 @@ void ShardWriter::drain(Lock& lock, const std::span<const std::byte>* encoded) {
   }
   // At once: what is behind the writer (a file, parts of an upload) is not held longer than needed.
   if (next_ == order_.size() && writer_) unlocked(lock, [this] { complete(); });
-  writing_ = false;
-  buffer_->changed_.notify_all();
 }
 
 void ShardWriter::write_next(Lock& lock, std::span<const std::byte> encoded) {
@@ -117,15 +135,7 @@ void ShardWriter::write_next(Lock& lock, std::span<const std::byte> encoded) {
 template <class Work>
 void ShardWriter::unlocked(Lock& lock, Work work) {
   lock.unlock();
-  try {
-    work();
-  } catch (const Error& error) {
-    lock.lock();
-    writing_ = false;
-    if (!failure_) failure_.emplace(error);
-    buffer_->changed_.notify_all();
-    throw;
-  }
+  work();
   lock.lock();
 }
 
@@ -163,12 +173,18 @@ void ShardWriter::complete() {
 void ShardWriter::abandon() {
   const Lock lock(buffer_->mutex_);
   if (!failure_)
-    failure_.emplace(ErrorCode::kWriteFailed, "the shard was given up", store_->describe(key_));
+    failure_ = std::make_exception_ptr(
+        Error(ErrorCode::kWriteFailed, "the shard was given up", store_->describe(key_)));
+  buffer_->changed_.notify_all();
+}
+
+void ShardWriter::note_failure() noexcept {
+  if (!failure_) failure_ = std::current_exception();
   buffer_->changed_.notify_all();
 }
 
 void ShardWriter::throw_if_failed() const {
-  if (failure_) throw Error(*failure_);
+  if (failure_) std::rethrow_exception(failure_);
 }
 
 }  // namespace flatfield::zarr

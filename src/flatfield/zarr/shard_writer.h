@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -71,14 +72,14 @@ class ShardWriter {
               std::shared_ptr<ReorderBuffer> buffer);
   ~ShardWriter();
 
-  /// Adds the encoded bytes of the chunk at `number` (each once). Throws Error(kWriteFailed), also
-  /// for a failure of another thread; Error(kInternal) for a chunk that is not in the order.
+  /// Adds the encoded bytes of the chunk at `number` (each once). Throws Error(kWriteFailed), and what
+  /// another thread has failed with; Error(kInternal) for a chunk that is not in the order.
   void put(std::size_t number, std::span<const std::byte> encoded);
   /// Leaves out a chunk that is in the order: it reads as the fill value.
   void skip(std::size_t number);
   /// To be called after all chunks have come: whoever put the last of them has completed the shard,
-  /// unless all were left out. Throws Error(kWriteFailed) for the failure of another thread,
-  /// Error(kInternal) if chunks are missing. Returns what was written.
+  /// unless all were left out. Throws what another thread has failed with, Error(kInternal) if chunks
+  /// are missing. Returns what was written.
   std::optional<WrittenShard> finish();
   /// Gives up the shard: threads that wait get Error(kWriteFailed), and so do later calls.
   void abandon();
@@ -91,7 +92,10 @@ class ShardWriter {
   void add(std::size_t number, const std::span<const std::byte>* encoded);
   /// Writes the next chunk, and then those that wait for it. Unlocks while it writes.
   void drain(Lock& lock, const std::span<const std::byte>* encoded);
-  /// Does `work` without the lock; only the thread that has set writing_ may.
+  void drain_waiting(Lock& lock, const std::span<const std::byte>* encoded);
+  /// Makes the exception that is being handled that of all threads.
+  void note_failure() noexcept;
+  /// Does `work` without the lock, which is not held if it throws; only the thread that has set writing_ may.
   template <class Work>
   void unlocked(Lock& lock, Work work);
   /// Writes chunk next_.
@@ -118,7 +122,7 @@ class ShardWriter {
   std::size_t next_ = 0;                                 ///< rank of the chunk that is written next
   bool writing_ = false;                                 ///< a thread is writing chunk next_
   std::map<std::size_t, std::optional<Bytes>> waiting_;  ///< by rank; none = left out
-  std::optional<Error> failure_;
+  std::exception_ptr failure_;                           ///< the first, of whichever thread
 };
 
 }  // namespace flatfield::zarr

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
+#include <new>
 #include <numeric>
 #include <random>
 #include <thread>
@@ -223,6 +225,37 @@ TEST_F(ShardWriterTest, a_shard_that_is_given_up_wakes_who_waits_and_leaves_noth
     EXPECT_EQ(code_of([&] { writer.finish(); }), ErrorCode::kWriteFailed);
   }
   EXPECT_EQ(store_->list("a"), std::vector<std::string>{"zarr.json"});
+}
+
+TEST_F(ShardWriterTest, a_chunk_that_cannot_be_kept_is_not_left_out_and_fails_the_shard) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "a sanitizer refuses such a span itself";
+#endif
+  const Array array = make_array("a");
+  ShardWriter writer(array, {0, 0}, {0, 1}, buffer_of(std::numeric_limits<std::size_t>::max()));
+  const std::byte byte{1};
+  // More than any vector can hold, so that copying fails before a byte of it is read.
+  const std::span<const std::byte> endless(&byte, std::numeric_limits<std::size_t>::max() / 2 + 1);
+  EXPECT_THROW(writer.put(1, endless), std::exception);
+  EXPECT_ANY_THROW(writer.put(0, encoded(array, 0)));
+  EXPECT_ANY_THROW(writer.finish());
+  EXPECT_EQ(object("a/c/0/0"), "none");
+}
+
+/// A store whose writers run out of memory, as those of remote stores may, which hold what they send.
+class ExhaustedStore final : public storage::MemoryStore {
+ public:
+  std::unique_ptr<storage::ObjectWriter> create(std::string_view /*key*/) override { throw std::bad_alloc(); }
+};
+
+TEST_F(ShardWriterTest, the_failure_of_one_thread_is_that_of_all_whatever_it_is) {
+  store_ = std::make_shared<ExhaustedStore>();
+  const Array array = make_array("a");
+  ShardWriter writer(array, {0, 0}, {0, 1, 2, 3}, buffer_of(0));
+  std::thread waiting([&] { EXPECT_ANY_THROW(writer.put(1, std::vector<std::byte>(5))); });
+  EXPECT_THROW(writer.put(0, std::vector<std::byte>(5)), std::bad_alloc);
+  waiting.join();
+  EXPECT_ANY_THROW(writer.finish());
 }
 
 TEST_F(ShardWriterTest, chunks_of_shards_are_not_written_by_themselves) {
