@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace flatfield::storage {
@@ -26,6 +27,7 @@ void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes) 
     return failure_ || (has_room && !keys_.contains(key));
   });
   rethrow_failure();
+  if (waiting_.size() >= idle_ && threads_.size() < most_threads_) start_thread();
   Object object;
   object.key = key;
   object.number = next_number_++;
@@ -36,9 +38,16 @@ void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes) 
   waiting_.push_back(std::move(object));
   objects_ = keys_.size();
   bytes_ += bytes.size() + kObjectBytes;
-  if (waiting_.size() > idle_ && threads_.size() < most_threads_)
-    threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
   changed_.notify_all();
+}
+
+void WriteQueue::start_thread() {
+  try {
+    threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
+  } catch (const std::system_error&) {
+    // Those that there are do the work; without any, an object in the queue would be waited for in vain.
+    if (threads_.empty()) throw;
+  }
 }
 
 void WriteQueue::flush() {

@@ -32,7 +32,8 @@ class WriteQueue {
   WriteQueue& operator=(const WriteQueue&) = delete;
 
   /// Takes a copy of an object; waits while there is no room for it. An object larger than the
-  /// queue is taken when the queue is empty. Throws what an earlier write threw.
+  /// queue is taken when the queue is empty. Throws what an earlier write threw, and std::system_error
+  /// where there is no thread to write it.
   void push(const std::string& key, std::span<const std::byte> bytes);
   /// Waits until all that was pushed before this call is written. Throws what a write threw.
   void flush();
@@ -46,6 +47,8 @@ class WriteQueue {
   /// Key, number and place in the queue of an object, about.
   static constexpr std::size_t kObjectBytes = 512;
 
+  /// Throws std::system_error where there would be none.
+  void start_thread();
   void work(const std::stop_token& stop);
   void rethrow_failure() const;
 
