@@ -381,8 +381,10 @@ class LocalStore final : public Store {
     const fs::path parts(prefix);
     for (auto part = parts.begin(); part != parts.end(); ++part) {
       path /= *part;
-      std::error_code ignored;
-      const fs::file_type type = fs::symlink_status(path, ignored).type();
+      std::error_code failure;
+      const fs::file_type type = fs::symlink_status(path, failure).type();
+      if (type == fs::file_type::none)  // what is absent has a type of its own
+        throw_file_error(ErrorCode::kWriteFailed, "look at", path.string(), failure.value());
       if (type == fs::file_type::symlink && std::next(part) == parts.end()) return true;
       if (type == fs::file_type::symlink)
         throw Error(

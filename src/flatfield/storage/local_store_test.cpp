@@ -218,6 +218,15 @@ TEST_F(LocalStore, reads_over_symbolic_links_but_never_erases_behind_them) {
   EXPECT_EQ(store_->list(""), Names{});
 }
 
+TEST_F(LocalStore, what_cannot_be_looked_at_does_not_pass_for_removed) {
+  const std::string too_long(300, 'x');
+  EXPECT_EQ(error_code_of([&] { store_->erase_prefix(too_long + "/t"); }), ErrorCode::kWriteFailed);
+  EXPECT_EQ(error_code_of([&] { store_->erase_prefix(too_long); }), ErrorCode::kWriteFailed);
+  put_text(*store_, "file", "x");
+  store_->erase_prefix("file/t");  // there is nothing
+  store_->erase_prefix("none/t");
+}
+
 TEST_F(LocalStore, a_link_that_leads_nowhere_is_absent) {
   fs::create_symlink("nowhere", path("dangling"));
   Buffer into;
