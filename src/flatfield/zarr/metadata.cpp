@@ -20,6 +20,14 @@ std::int64_t product_of(std::int64_t size, const Shape& shape) {
   return size;
 }
 
+/// How many pieces of `piece` there are along each axis of `shape`.
+Shape grid_of(const Shape& shape, const Shape& piece) {
+  Shape grid(shape.size());
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    grid[i] = shape[i] / piece[i] + (shape[i] % piece[i] != 0 ? 1 : 0);
+  return grid;
+}
+
 }  // namespace
 
 bool operator==(const CodecChain& a, const CodecChain& b) {
@@ -39,12 +47,7 @@ std::size_t ArrayMetadata::chunk_bytes() const {
   return static_cast<std::size_t>(chunk_elements()) * size_of(dtype);
 }
 
-Shape ArrayMetadata::grid_shape() const {
-  Shape grid(shape.size());
-  for (std::size_t i = 0; i < shape.size(); ++i)
-    grid[i] = shape[i] / chunk_shape[i] + (shape[i] % chunk_shape[i] != 0 ? 1 : 0);
-  return grid;
-}
+Shape ArrayMetadata::grid_shape() const { return grid_of(shape, chunk_shape); }
 
 Shape ArrayMetadata::chunks_per_object() const {
   Shape count(shape.size(), 1);
@@ -132,10 +135,7 @@ std::string object_key(const ArrayMetadata& metadata, std::span<const std::int64
 }
 
 Shape object_grid(const ArrayMetadata& metadata) {
-  Shape grid(metadata.shape.size());
-  for (std::size_t i = 0; i < grid.size(); ++i)
-    grid[i] = (metadata.shape[i] + metadata.object_shape()[i] - 1) / metadata.object_shape()[i];
-  return grid;
+  return grid_of(metadata.shape, metadata.object_shape());
 }
 
 std::int64_t object_count(const ArrayMetadata& metadata) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace flatfield::zarr {
 namespace {
 
@@ -76,6 +78,14 @@ TEST(CheckShapes, refuses_shards_that_are_no_multiples_of_their_chunks) {
   }
   metadata.shard_shape = {std::int64_t{1} << 29, 3};
   EXPECT_EQ(refusal(metadata), ErrorCode::kUnsupported);
+}
+
+TEST(ObjectGrid, of_the_longest_axis_that_there_can_be_does_not_overflow) {
+  constexpr std::int64_t kLongest = std::numeric_limits<std::int64_t>::max();
+  ArrayMetadata metadata = shaped({kLongest, 5}, {2, 2});
+  EXPECT_EQ(object_grid(metadata), (Shape{kLongest / 2 + 1, 3}));
+  metadata.shard_shape = {4, 6};
+  EXPECT_EQ(object_grid(metadata), (Shape{kLongest / 4 + 1, 1}));
 }
 
 TEST(CheckOrder, names_each_axis_once) {
