@@ -89,16 +89,24 @@ const char* phrase(int status) {
   }
 }
 
-/// Sends an answer; false when the connection cannot be used any more.
+/// Sends an answer; false when the connection cannot be used any more. Throws what reading the content throws, but
+/// only before anything was sent.
 bool send_answer(const Connection& connection, const ServedAnswer& answer, bool with_body) {
+  Buffer piece;
+  const auto read = [&](std::uint64_t at) { answer.body(at, std::min(kPieceBytes, answer.length - at), piece); };
+  const bool has_content = with_body && answer.body && answer.length > 0;
+  if (has_content) read(0);
   std::string head = fmt::format("HTTP/1.1 {} {}\r\n", answer.status, phrase(answer.status));
   for (const auto& [name, value] : answer.headers) head += name + ": " + value + "\r\n";
   if (answer.status != 204) head += fmt::format("Content-Length: {}\r\n", answer.length);
   if (!connection.send(head + "\r\n")) return false;
-  if (!with_body || !answer.body) return true;
-  Buffer piece;
+  if (!has_content) return true;
   for (std::uint64_t at = 0; at < answer.length; at += kPieceBytes) {
-    answer.body(at, std::min(kPieceBytes, answer.length - at), piece);
+    try {
+      if (at > 0) read(at);
+    } catch (const std::exception&) {
+      return false;  // whatever came now would be taken for content
+    }
     const auto bytes = piece.span();
     if (!connection.send({reinterpret_cast<const char*>(bytes.data()), bytes.size()})) return false;
   }
@@ -117,7 +125,6 @@ void converse(int socket, const LoopbackServer::Handler& handler, const std::fun
     try {
       if (!send_answer(connection, handler(*request), request->method != "HEAD")) return;
     } catch (const std::exception&) {
-      // Perhaps in the middle of an answer, so there can be no other on this connection.
       static_cast<void>(send_answer(connection, {500, {{"Connection", "close"}}, 0, {}}, false));
       return;
     }

@@ -2,7 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <thread>
+
 #include "flatfield/core/error.h"
+#include "flatfield/storage/http_client.h"
 
 namespace flatfield::storage {
 namespace {
@@ -47,6 +53,41 @@ TEST(LoopbackServer, TakesAnyFreePortAndRefusesOneThatIsTaken) {
   const LoopbackServer first(0);
   EXPECT_GT(first.port(), 0);
   EXPECT_THROW(LoopbackServer second(first.port()), Error);
+}
+
+/// The answer to a request for `length` bytes of which only the first `readable` can be read.
+HttpAnswer served(std::uint64_t length, std::uint64_t readable) {
+  const LoopbackServer server(0);
+  std::atomic<bool> done{false};
+  std::jthread serving([&] {
+    server.serve(
+        [&](const ServedRequest&) {
+          return ServedAnswer{200, {}, length, [=](std::uint64_t offset, std::uint64_t bytes, Buffer& into) {
+                                if (offset + bytes > readable) throw Error(ErrorCode::kReadFailed, "gone");
+                                std::ranges::fill(into.resize(bytes), std::byte{'x'});
+                              }};
+        },
+        [&] { return done.load(); });
+  });
+  HttpRequest request;
+  request.url = "http://127.0.0.1:" + std::to_string(server.port()) + "/a";
+  HttpAnswer answer = HttpClient({.certificate_bundle = "", .use_proxy = false}).exchange(request);
+  done = true;
+  return answer;
+}
+
+TEST(LoopbackServer, WhatCannotBeReadIsAnErrorAndNoBody) {
+  constexpr std::uint64_t kLength = (std::uint64_t{1} << 20U) + 1000;
+  const HttpAnswer whole = served(kLength, kLength);
+  EXPECT_EQ(whole.status, 200);
+  EXPECT_EQ(whole.text, std::string(kLength, 'x'));
+  EXPECT_EQ(served(0, 0).status, 200);
+  const HttpAnswer nothing = served(kLength, 0);
+  EXPECT_EQ(nothing.failure, TransportFailure::kNone);
+  EXPECT_EQ(nothing.status, 500);
+  const HttpAnswer half = served(kLength, std::uint64_t{1} << 20U);
+  EXPECT_EQ(half.failure, TransportFailure::kBroken);
+  EXPECT_EQ(half.text.find_first_not_of('x'), std::string::npos) << "the head of another answer is no content";
 }
 
 }  // namespace
