@@ -44,9 +44,16 @@ ContentRange checked_range(const RemoteObject& object, const HttpAnswer& answer,
   return *range;
 }
 
-/// Reads bytes [first, first + into.size()) of the version `etag` ("" = any), in pieces.
+/// Of an object, as far as an answer tells.
+struct Version {
+  std::string etag;  ///< "" if it is not said
+  std::uint64_t total = 0;
+};
+
+/// Reads bytes [first, first + into.size()) of `version`, in pieces.
 void read_pieces(const RemoteObject& object, std::uint64_t first, std::span<std::byte> into,
-                 const std::string& etag) {
+                 const Version& version) {
+  const std::string& etag = version.etag;
   const std::size_t piece = object.piece_bytes;
   const auto count = static_cast<std::int64_t>((into.size() + piece - 1) / piece);
   fan_out(count, object.pieces_at_once, [&](std::int64_t i) {
@@ -59,11 +66,14 @@ void read_pieces(const RemoteObject& object, std::uint64_t first, std::span<std:
     const auto answer =
         object.ask("GET", headers, [&](const HttpAnswer& head, std::uint64_t length) {
           const ContentRange range = checked_range(object, head, first + offset, target.size());
+          if (range.total != version.total) throw Replaced();
           if (length != target.size() || range.length() != length) fail_odd(object, head);
           return target;
         });
     if (!answer || answer->status == 412 || answer->status == 416) throw Replaced();
-    if (is_weak && answer->header("etag") != etag) throw Replaced();
+    // Not every server, or what is on the way to it, heeds If-Match.
+    const std::string_view found = answer->header("etag");
+    if (found != etag && (is_weak || !found.empty())) throw Replaced();
   });
 }
 
@@ -106,7 +116,7 @@ bool read_object(const RemoteObject& object, Buffer& into) {
     }
     if (!answer->success()) fail_odd(object, *answer);
     if (read < into.size())
-      read_pieces(object, read, into.span().subspan(read), std::string(answer->header("etag")));
+      read_pieces(object, read, into.span().subspan(read), {std::string(answer->header("etag")), into.size()});
     return true;
   });
 }
@@ -123,10 +133,12 @@ bool read_object_range(const RemoteObject& object, ByteRange range, Buffer& into
     const std::uint64_t first_piece = std::min<std::uint64_t>(range.length, object.piece_bytes);
     Buffer whole;
     bool is_whole = false;
+    std::uint64_t total = 0;
     const auto room = [&](const HttpAnswer& head, std::uint64_t length) {
       is_whole = head.status == 200;
       if (is_whole) return whole.resize(length);
       const ContentRange got = checked_range(object, head, range.offset, first_piece);
+      total = got.total;
       if (got.length() != length) fail_odd(object, head);
       if (length < first_piece || got.total < range.offset + range.length)
         fail_short(object, range.offset + range.length, got.total);
@@ -146,7 +158,7 @@ bool read_object_range(const RemoteObject& object, ByteRange range, Buffer& into
       std::memcpy(into.resize(range.length).data(), whole.data() + range.offset, range.length);
     } else if (first_piece < range.length) {
       read_pieces(object, range.offset + first_piece, into.span().subspan(first_piece),
-                  std::string(answer->header("etag")));
+                  {std::string(answer->header("etag")), total});
     }
     return true;
   });

@@ -25,7 +25,7 @@ struct RemoteObject {
 };
 
 // `get`, `get_range`, `get_tail`, `size` and `stamp` of a Store (store.h), by ranges (RFC 9110, section 14).
-// The pieces of one reading are of one version of the object (If-Match): an object that is replaced
+// The pieces of one reading are of one version of the object (If-Match; ETag and size of each answer): one that is replaced
 // meanwhile is read again, three times at most. Servers that know no ranges are read in whole.
 
 [[nodiscard]] bool read_object(const RemoteObject& object, Buffer& into);
