@@ -44,9 +44,15 @@ Json read_consolidated(const Store& store, std::string_view path, int zarr_forma
   if (zarr_format == 3) return Json();
   const auto text = read_metadata_text(store, path, kConsolidatedFileV2);
   if (!text) return Json();
-  const Json document = Json::parse(*text, store.describe(join_key(path, kConsolidatedFileV2)));
-  const Json* nodes = document.find("metadata");
-  return nodes != nullptr && nodes->is_object() ? *nodes : Json();
+  try {
+    const Json document = Json::parse(*text, store.describe(join_key(path, kConsolidatedFileV2)));
+    const Json* nodes = document.find("metadata");
+    return nodes != nullptr && nodes->is_object() ? *nodes : Json();
+  } catch (const Error& error) {
+    // What it copies is there itself.
+    if (error.code() != ErrorCode::kBadInput) throw;
+    return Json();
+  }
 }
 
 void check_format(int zarr_format, const std::string& where) {

@@ -96,6 +96,13 @@ TEST_F(GroupTest, consolidated_metadata_tell_what_is_below) {
   EXPECT_EQ(consolidated_children(*store_, "g3", 2), Names{});
 }
 
+TEST_F(GroupTest, consolidated_metadata_that_are_damaged_tell_nothing) {
+  for (const char* text : {"", "{", R"({"metadata": )", "[]"}) {
+    put_text(*store_, "g/.zmetadata", text);
+    EXPECT_EQ(consolidated_children(*store_, "g"), Names{}) << text;
+  }
+}
+
 TEST_F(GroupTest, a_file_that_describes_no_node_is_refused) {
   put_text(*store_, "v/zarr.json", "{}");
   EXPECT_EQ(code_of([&] { (void)read_group_attributes(*store_, "v"); }), ErrorCode::kBadInput);
