@@ -1,11 +1,25 @@
 #include "flatfield/storage/write_queue.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <system_error>
 #include <utility>
 
 namespace flatfield::storage {
+namespace {
+
+/// Below this the allocator is quick; above it, fresh memory costs more than the copy into it.
+constexpr std::size_t kWorthKeeping = std::size_t{64} << 10U;
+
+/// Memory for an object of `bytes` bytes: of a few sizes, so that what one leaves suits the next.
+std::size_t room_for(std::size_t bytes) {
+  if (bytes < kWorthKeeping) return bytes;
+  const std::size_t step = std::bit_floor(bytes) / 8;
+  return (bytes + step - 1) / step * step;
+}
+
+}  // namespace
 
 WriteQueue::WriteQueue(Write write, int threads, std::size_t most_bytes)
     : write_(std::move(write)),
@@ -13,41 +27,54 @@ WriteQueue::WriteQueue(Write write, int threads, std::size_t most_bytes)
       most_bytes_(most_bytes) {}
 
 WriteQueue::~WriteQueue() {
+  Objects dropped;
   {
     const std::scoped_lock lock(mutex_);
-    waiting_.clear();
+    waiting_.swap(dropped);
   }
   for (std::jthread& thread : threads_) thread.request_stop();
 }
 
 void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes) {
+  const std::size_t room = room_for(bytes.size());
+  Objects made;
+  Objects dropped;  // freed when the lock is not held any more
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] {
-    const bool has_room = keys_.empty() || bytes_ + bytes.size() + kObjectBytes <= most_bytes_;
+    const bool has_room = keys_.empty() || bytes_ + room + kObjectBytes <= most_bytes_;
     return failure_ || (has_room && !keys_.contains(key));
   });
   rethrow_failure();
-  if (waiting_.size() >= idle_ && threads_.size() < most_threads_) start_thread();
-  Object object;
-  object.key = key;
-  object.number = next_number_++;
-  const std::span<std::byte> copy = object.bytes.resize(bytes.size());
-  if (!bytes.empty()) std::memcpy(copy.data(), bytes.data(), bytes.size());
-  keys_.insert(key);
-  numbers_.insert(object.number);
-  waiting_.push_back(std::move(object));
-  objects_ = keys_.size();
-  bytes_ += bytes.size() + kObjectBytes;
-  changed_.notify_all();
-}
-
-void WriteQueue::start_thread() {
+  if (unbegun_ >= idle_ && threads_.size() < most_threads_) start_thread();
+  // From here on the object counts: `flush` waits for it, and another one of its key must.
+  const std::uint64_t number = next_number_++;
+  bytes_ += room + kObjectBytes;
+  ++unbegun_;
   try {
-    threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
-  } catch (const std::system_error&) {
-    // Those that there are do the work; without any, an object in the queue would be waited for in vain.
-    if (threads_.empty()) throw;
+    keys_.insert(key);
+    numbers_.insert(number);
+    objects_ = keys_.size();
+    take_spare(room, made);
+    trim_spare(dropped);
+    lock.unlock();
+    // Without the lock, which all who write and all who read need.
+    if (made.empty()) made.emplace_back();
+    Object& object = made.front();
+    object.key = key;
+    object.number = number;
+    object.room = room;
+    const std::span<std::byte> copy = object.bytes.resize(room);
+    if (!bytes.empty()) std::memcpy(copy.data(), bytes.data(), bytes.size());
+    object.bytes.truncate(bytes.size());
+  } catch (...) {
+    if (!lock.owns_lock()) lock.lock();
+    --unbegun_;
+    release(key, number, room);
+    throw;
   }
+  lock.lock();
+  waiting_.splice(waiting_.end(), made);
+  changed_.notify_all();
 }
 
 void WriteQueue::flush() {
@@ -59,15 +86,26 @@ void WriteQueue::flush() {
   rethrow_failure();
 }
 
+void WriteQueue::start_thread() {
+  try {
+    threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
+  } catch (const std::system_error&) {
+    // Those that there are do the work; without any, an object in the queue would be waited for in vain.
+    if (threads_.empty()) throw;
+  }
+}
+
 void WriteQueue::work(const std::stop_token& stop) {
-  std::unique_lock lock(mutex_);
   for (;;) {
+    Objects taken;  // freed when the lock is not held any more
+    std::unique_lock lock(mutex_);
     ++idle_;
     changed_.wait(lock, stop, [this] { return !waiting_.empty(); });
     --idle_;
     if (stop.stop_requested()) return;
-    Object object = std::move(waiting_.front());
-    waiting_.pop_front();
+    taken.splice(taken.end(), waiting_, waiting_.begin());
+    --unbegun_;
+    const Object& object = taken.front();
     std::exception_ptr failure;
     lock.unlock();
     try {
@@ -77,12 +115,37 @@ void WriteQueue::work(const std::stop_token& stop) {
     }
     lock.lock();
     if (failure && !failure_) failure_ = failure;
-    keys_.erase(object.key);
-    numbers_.erase(object.number);
-    // Once a write has failed, `flush` must not pass for want of objects.
-    objects_ = failure_ ? 1 : keys_.size();
-    bytes_ -= object.bytes.size() + kObjectBytes;
-    changed_.notify_all();
+    release(object.key, object.number, object.room);
+    if (object.room >= kWorthKeeping) {
+      spare_bytes_ += object.room + kObjectBytes;
+      spare_.splice(spare_.end(), taken);
+      trim_spare(taken);
+    }
+  }
+}
+
+void WriteQueue::release(const std::string& key, std::uint64_t number, std::size_t room) {
+  keys_.erase(key);
+  numbers_.erase(number);
+  // Once a write has failed, `flush` must not pass for want of objects.
+  objects_ = failure_ ? 1 : keys_.size();
+  bytes_ -= room + kObjectBytes;
+  changed_.notify_all();
+}
+
+void WriteQueue::take_spare(std::size_t room, Objects& into) {
+  const auto found = std::find_if(spare_.begin(), spare_.end(),
+                                  [&](const Object& spare) { return spare.room == room; });
+  if (found == spare_.end()) return;
+  spare_bytes_ -= room + kObjectBytes;
+  into.splice(into.end(), spare_, found);
+}
+
+void WriteQueue::trim_spare(Objects& dropped) {
+  // The oldest first. No more than threads that may give back at the same moment: they are searched under the lock.
+  while (!spare_.empty() && (bytes_ + spare_bytes_ > most_bytes_ || spare_.size() > most_threads_)) {
+    spare_bytes_ -= spare_.front().room + kObjectBytes;
+    dropped.splice(dropped.end(), spare_, spare_.begin());
   }
 }
 

@@ -3,9 +3,10 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
+#include <cstdint>
 #include <exception>
 #include <functional>
+#include <list>
 #include <mutex>
 #include <set>
 #include <span>
@@ -43,13 +44,23 @@ class WriteQueue {
     std::string key;
     std::uint64_t number = 0;  ///< in the order of pushing
     Buffer bytes;
+    std::size_t room = 0;  ///< that `bytes` takes
   };
+  using Objects = std::list<Object>;  ///< which pass from one to another without being allocated
   /// Key, number and place in the queue of an object, about.
   static constexpr std::size_t kObjectBytes = 512;
 
   /// Throws std::system_error where there would be none.
   void start_thread();
   void work(const std::stop_token& stop);
+
+  // Under the lock:
+  /// Ends what `push` began for an object.
+  void release(const std::string& key, std::uint64_t number, std::size_t room);
+  /// Takes memory of this size, if there is any.
+  void take_spare(std::size_t room, Objects& into);
+  /// Drops memory that would be more than the bound, together with the objects.
+  void trim_spare(Objects& dropped);
   void rethrow_failure() const;
 
   Write write_;
@@ -57,8 +68,11 @@ class WriteQueue {
   const std::size_t most_bytes_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::deque<Object> waiting_;
-  std::set<std::string> keys_;           ///< of the objects that wait or are being written
+  Objects waiting_;
+  std::size_t unbegun_ = 0;              ///< objects that wait, or are still being copied
+  Objects spare_;                        ///< memory of objects that were written, for those to come
+  std::size_t spare_bytes_ = 0;
+  std::set<std::string> keys_;           ///< of the objects that are copied, wait or are being written
   std::set<std::uint64_t> numbers_;      ///< of the same
   std::uint64_t next_number_ = 0;
   std::atomic<std::size_t> objects_{0};  ///< as many as there are keys

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <map>
+#include <new>
 #include <system_error>
 
 #include "flatfield/core/error.h"
@@ -37,6 +38,49 @@ TEST(WriteQueue, writes_everything_and_holds_no_more_bytes_than_it_may) {
   EXPECT_EQ(written.size(), 300U);
   EXPECT_EQ(written["27"], std::string(100, 'b'));
   EXPECT_LE(held, 1000U) << "small objects count as more than their bytes";
+}
+
+TEST(WriteQueue, objects_of_all_sizes_are_what_they_were_while_others_come_and_go) {
+  std::mutex mutex;
+  std::map<std::string, std::string> written;
+  WriteQueue queue(
+      [&](const std::string& key, std::span<const std::byte> bytes) {
+        const std::scoped_lock lock(mutex);
+        written[key] = std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      },
+      3, 1 << 20);
+  const auto text_of = [](int thread, int i) {
+    constexpr std::size_t kSizes[] = {0, 100, 65'536, 70'000, 71'000, 200'000, 2'000'000};
+    return std::string(kSizes[(i * 5 + thread) % 7], static_cast<char>('a' + (i + 7 * thread) % 26));
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t)
+      threads.emplace_back([&, t] {
+        // A key is written twice, and the second one stays.
+        for (int i = 0; i < 200; ++i) queue.push(std::to_string(t) + "/" + std::to_string(i / 2), as_bytes(text_of(t, i)));
+      });
+  }
+  queue.flush();
+  EXPECT_EQ(written.size(), 400U);
+  for (int t = 0; t < 4; ++t)
+    for (int i = 1; i < 200; i += 2)
+      EXPECT_TRUE(written[std::to_string(t) + "/" + std::to_string(i / 2)] == text_of(t, i)) << t << " " << i;
+}
+
+TEST(WriteQueue, an_object_that_cannot_be_copied_is_forgotten) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer ends the program where memory cannot be had";
+#endif
+  std::atomic<int> count{0};
+  WriteQueue queue([&](const std::string&, std::span<const std::byte>) { ++count; }, 2, 100);
+  const std::byte byte{1};
+  // More than there can be, so that room for it cannot be had.
+  EXPECT_THROW(queue.push("a", {&byte, std::size_t{1} << 50U}), std::bad_alloc);
+  queue.flush();
+  queue.push("a", {});
+  queue.flush();
+  EXPECT_EQ(count, 1);
 }
 
 TEST(WriteQueue, keeps_the_order_of_one_key) {
