@@ -86,6 +86,12 @@ def test_a_region_that_is_none_is_refused(tile, tmp_path, roi):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_preview_has_no_plan(tile, tmp_path):
+    result = preview(tile, tmp_path, "--is-binned", "--dry-run")
+    assert result.code == USAGE and "--dry-run is not for preview" in result.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_level_that_the_tile_does_not_have_is_refused(tile, tmp_path):
     assert preview(tile, tmp_path, "--is-binned", "--level", "7").code == NOT_FOUND
 

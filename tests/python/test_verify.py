@@ -7,7 +7,7 @@ import pytest
 import zarr
 from numcodecs import Blosc, Zlib
 
-from support.program import BAD_INPUT, NOT_FOUND, call, correct, files_below
+from support.program import BAD_INPUT, NOT_FOUND, USAGE, call, correct, files_below
 from support.tiles import phantom_tile, write_tile
 from test_invariance import NAME
 
@@ -54,6 +54,11 @@ def test_every_object_with_a_flipped_bit_is_named(copy):
         assert str(copy / path) in result.err, (path, place, result.err)
         (copy / path).write_bytes(files[path])
     assert verify(copy).code == 0
+
+
+def test_verify_looks_at_all_or_quickly(copy):
+    result = verify(copy, "--all", "--quick")
+    assert result.code == USAGE and "--quick" in result.err and "--all" in result.err
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated"])

@@ -67,6 +67,7 @@ int run_command(const CommandOptions<config::RunConfig>& options, config::RunSte
 }
 
 int preview_command(const config::RunConfig& config, const pipeline::PreviewOptions& options) {
+  if (config.dry_run) throw Error(ErrorCode::kUsage, "--dry-run is not for preview", "", "plan says what a run would take");
   catch_interruptions();
   report::Log log(report::log_level_from_name(config.log_level), config.log_format == "json");
   return pipeline::preview(config, options, log);
@@ -233,8 +234,8 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
   pipeline::VerifyOptions verify_options;
   int verify_workers = 1;
   verify->add_option("image", images, "OME-Zarr images: corrected tiles, masks, probabilities.")->required();
-  verify->add_flag("--all", verify_options.all, "Hold all of every level against the level below, not a sample.");
-  verify->add_flag("--quick", verify_options.quick, "Look at metadata and sizes only.");
+  CLI::Option* all = verify->add_flag("--all", verify_options.all, "Hold all of every level against the level below, not a sample.");
+  verify->add_flag("--quick", verify_options.quick, "Look at metadata and sizes only.")->excludes(all);
   verify->add_option("--num-workers", verify_workers, "Number of worker threads (default 1).")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");

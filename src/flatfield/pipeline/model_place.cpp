@@ -57,7 +57,8 @@ void check_options(const TileModel& model, const Json& options, RunContext& cont
       throw Error(ErrorCode::kUsage, fmt::format("{}: the model of --model does that, and is applied whole", contradiction),
                   config.model, "leave the option out, or estimate a model with it");
   }
-  const Json defaults = config::resolved_config({});
+  const config::RunConfig unchanged;
+  const Json defaults = config::resolved_config(unchanged);
   std::string without_effect;
   for (const char* key : kLearningOptions) {
     const Json* given = options.find(key);
