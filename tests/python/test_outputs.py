@@ -120,8 +120,13 @@ def test_attributes_of_the_input_are_kept_in_the_corrected_group(run):
     attributes = read_json(run.corrected / ".zattrs")
     assert {key: attributes[key] for key in EXTRA} == EXTRA
     assert attributes["omero"] == OMERO
-    assert set(attributes) == {*EXTRA, "omero", "multiscales", "exaspim_flatfield"}
+    assert set(attributes) == {*EXTRA, "omero", "multiscales", "exaspim_flatfield", "exaspim_flatfield_outcome"}
     assert set(read_json(run.mask / ".zattrs")) == {"omero", "multiscales", "exaspim_flatfield"}
+
+
+def test_what_came_out_is_an_attribute_of_the_corrected_group(run):
+    outcome = read_json(run.corrected / ".zattrs")["exaspim_flatfield_outcome"]
+    assert outcome == {"status": run.report["status"], "reason": None, "qc": run.report["qc"]} and outcome["status"] == "corrected"
 
 
 def test_attributes_beyond_ascii_stay_readable_for_zarr_python(tmp_path):

@@ -228,6 +228,21 @@ def test_a_model_is_applied_whole_or_refused(tile, model, tmp_path, command, opt
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("command", ["plan", "preview"])
+def test_what_a_run_would_refuse_of_a_model_is_refused_before(tile, model, tmp_path, command):
+    result = call(command, "--zarr", tile, "--output", "out", "--model", model, "--skip-flat-field", cwd=tmp_path)
+    assert result.code == USAGE and "--skip-flat-field" in result.err, result.err
+
+
+def test_a_model_with_a_pedestal_takes_the_options_that_it_was_learnt_with(tile, tmp_path):
+    (tmp_path / "basic.json").write_text(json.dumps({"working_size": 16, "max_reweight_iterations": 2}))
+    options = ["--zarr", tile, "--method", "basicpy", "--basic-config", "basic.json", "--skip-bkg-sub", "--pedestal", 20,
+               "--output", "out", "--model", "m.npz"]
+    results = [call(command, *options, cwd=tmp_path) for command in ("estimate", "apply", "finalize")]
+    assert_good(*results)
+    assert not [line for result in results for line in result.warnings if "no effect" in line]
+
+
 def test_options_that_a_model_does_not_follow_are_warned_of(tile, model, tmp_path):
     (tmp_path / "fitting.json").write_text('{"spline_smoothing": 0.5}')
     result = call("run", "--zarr", tile, "--output", "out", "--model", model, "--use-reference-bkg", "--fitting-config",
@@ -237,13 +252,13 @@ def test_options_that_a_model_does_not_follow_are_warned_of(tile, model, tmp_pat
     assert warning.endswith("fitting, use_reference_bkg")
 
 
-def test_the_provenance_names_the_method_of_the_model(tile, tmp_path):
+def test_the_provenance_has_the_options_that_the_model_was_learnt_with(tile, tmp_path):
     (tmp_path / "basic.json").write_text(json.dumps({"working_size": 16, "max_reweight_iterations": 2}))
     assert_good(call("estimate", "--zarr", tile, "--method", "basicpy", "--basic-config", "basic.json", "--model", "m.npz",
                      cwd=tmp_path),
                 call("run", "--zarr", tile, "--output", "out", "--model", "m.npz", "--report", cwd=tmp_path))
-    record = read_json(tmp_path / f"results/flatfield_data_process_{NAME}.json")
-    assert '"method": "basicpy"' in json.dumps(record)
+    record = json.dumps(read_json(tmp_path / f"results/flatfield_data_process_{NAME}.json"))
+    assert '"method": "basicpy"' in record and '"working_size": 16' in record
     assert '"method":"basicpy"' in (tmp_path / f"results/{NAME}_report.html").read_text().replace(": ", ":")
 
 

@@ -113,7 +113,7 @@ def schema_validator(name):
 def test_outputs_are_ngff_0_5(runs, layout, kind, schema):
     attributes = read_json(getattr(runs[layout], kind) / "zarr.json")["attributes"]
     assert attributes["ome"]["version"] == "0.5"
-    assert list(attributes) == ["ome", "exaspim_flatfield"]
+    assert list(attributes) == ["ome", "exaspim_flatfield", *(["exaspim_flatfield_outcome"] if kind == "corrected" else [])]
     schema_validator(schema).validate(attributes)
 
 

@@ -307,7 +307,7 @@ class Measurement {
   }
 
   static constexpr float kMost = 65536.0F;
-  /// Where nothing is known: bins of four counts, fine enough for a dim tile. What is brighter takes one pass more.
+  /// Where nothing is known: bins of a few counts, fine enough for a dim tile. What is brighter takes more passes.
   static constexpr float kMostUnknown = 4096.0F;
   static constexpr float kTypicalMost = 1024.0F;
 

@@ -11,8 +11,11 @@ namespace {
 
 /// Rows of y that one task erodes.
 constexpr std::int64_t kRowsPerTask = 16;
-/// Planes of these rows that it has in memory at the same time, and those within reach of them.
-constexpr std::int64_t kPlanesAtOnce = 64;
+/// Planes of these rows that it erodes at the same time, beside which those within reach are in memory: not many fewer
+/// than these, which are gone through again for the next ones.
+std::int64_t planes_at_once(const Extent3& shape, std::int64_t radius) {
+  return std::max<std::int64_t>(64, 2 * std::min(radius, shape.z));
+}
 
 /// A ball, and what surrounds the volume that it is fitted into.
 struct Ball {
@@ -140,14 +143,15 @@ BitVolume erode_by_ball(BitView mask, std::int64_t radius_voxels,
   const Ball ball{static_cast<std::int32_t>(radius_voxels), beyond};
   parallel_for(ceil_div(shape.y, kRowsPerTask), [&](std::int64_t task) {
     const std::int64_t first = task * kRowsPerTask;
-    for (std::int64_t z = 0; z < shape.z; z += kPlanesAtOnce)
-      erode_band(mask, {z, std::min(z + kPlanesAtOnce, shape.z), first, std::min(first + kRowsPerTask, shape.y)}, ball, out);
+    const std::int64_t planes = planes_at_once(shape, radius_voxels);
+    for (std::int64_t z = 0; z < shape.z; z += planes)
+      erode_band(mask, {z, std::min(z + planes, shape.z), first, std::min(first + kRowsPerTask, shape.y)}, ball, out);
   });
   return out;
 }
 
 std::int64_t erosion_bytes(const Extent3& shape, std::int64_t radius_voxels) {
-  const std::int64_t planes = std::min(kPlanesAtOnce + 2 * std::min(radius_voxels, shape.z), shape.z);
+  const std::int64_t planes = std::min(planes_at_once(shape, radius_voxels) + 2 * std::min(radius_voxels, shape.z), shape.z);
   const std::int64_t rows = 2 * kRowsPerTask + 2 * std::min(radius_voxels, shape.y) + 1;
   return planes * rows * shape.x * static_cast<std::int64_t>(sizeof(std::int32_t));
 }

@@ -55,6 +55,18 @@ TEST(ErodeByBall, equals_the_naive_search) {
   }
 }
 
+TEST(ErodeByBall, of_a_ball_that_is_wider_than_what_is_eroded_at_once_equals_the_naive_search) {
+  std::mt19937 random(5);
+  const Block<std::uint8_t> mask = random_mask({300, 3, 2}, 290, random);
+  for (const std::int64_t radius : {70, 149}) {
+    const BitVolume eroded = erode_by_ball(BitVolume(mask.view()).view(), radius, serial_for, BeyondBorder::kForeground);
+    for (std::int64_t i = 0; i < mask.size(); ++i) {
+      const Extent3 p = unravel(i, mask.shape());
+      ASSERT_EQ(eroded.at(p.z, p.y, p.x), ball_fits(mask, p, radius, BeyondBorder::kForeground)) << to_string(p) << ' ' << radius;
+    }
+  }
+}
+
 TEST(ErodeByBall, takes_what_lies_beyond_the_border_for_background) {
   const BitVolume eroded = erode_by_ball(BitVolume({7, 7, 7}, true).view(), 3, serial_for);
   EXPECT_TRUE(eroded.at(3, 3, 3));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "flatfield/core/error.h"
+#include "flatfield/pipeline/spilled_plane.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/storage/file_error.h"
 
@@ -22,6 +23,9 @@ std::vector<std::string> files_below(const std::string& folder) {
   for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error)) {
     std::error_code unknown;  // a file that vanishes meanwhile
+    // What is removed as soon as it is closed (a file of this run, and as NFS calls it) is no result.
+    const std::string own = entry->path().filename().string();
+    if (own.starts_with(".nfs") || own.starts_with(kSpillPrefix)) continue;
     if (entry->is_regular_file(unknown))
       names.push_back(entry->path().lexically_relative(folder).generic_string());
   }

@@ -87,8 +87,9 @@ std::int64_t most_of_passes(const LearnFacts& facts, std::int64_t (*needs)(const
 std::int64_t beside_bytes(const LearnFacts& facts) {
   const config::RunConfig& config = facts.config;
   if (!config.skip_flat_field && config.method == "basicpy")
-    return basic_fit_bytes(facts.shape, config.basic, !config.mask_dir.empty()) +
-           (config.mask_dir.empty() ? 0 : BitVolume::bytes_of(facts.shape) + facts.mask_file_bytes);
+    return config.mask_dir.empty() ? basic_fit_bytes(facts.shape, config.basic, false)
+                                   : BitVolume::bytes_of(facts.shape) +
+                                         std::max(facts.mask_file_bytes, basic_fit_bytes(facts.shape, config.basic, true));
   const bool mixes = facts.fits && config.fitting.enable_gmm_refinement &&
                      config.fitting.probability_model == methods::ProbabilityModel::kGaussianMixture;
   return mixes ? mixture_bytes(facts.shape, config.fitting, facts.workers) : 0;
@@ -139,7 +140,8 @@ LearnPlan plan_learning(const LearnFacts& facts, std::int64_t free_bytes) {
                                    always + most_of_passes(facts, thrifty_stream_bytes)));
   const std::int64_t if_resident = always + level_bytes + visitors_bytes(facts);
   const std::int64_t more_search = most_search_bytes(facts) - least_search_bytes(facts);
-  plan.resident = if_resident <= room && level_bytes + facts.mask_file_bytes <= free_for_level;
+  const std::int64_t beside_level = facts.fits ? facts.mask_file_bytes : 0;
+  plan.resident = if_resident <= room && level_bytes + beside_level <= free_for_level;
   plan.bytes = plan.resident ? std::min(room, if_resident + more_search) : std::max(room, plan.least_bytes);
   return plan;
 }

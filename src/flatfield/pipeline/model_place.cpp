@@ -48,11 +48,14 @@ TileModel load_model(const ModelPlace& from, const ModelTarget& target, RunConte
 
 void check_options(const TileModel& model, const Json& options, RunContext& context) {
   const config::RunConfig& config = context.config;
+  // A pedestal, too, is a background of the model.
+  const Json* skipped = model.configuration.is_object() ? model.configuration.find("skip_bkg_sub") : nullptr;
+  const bool has_image = skipped == nullptr || !skipped->is_bool() || !skipped->as_bool();
   for (const ModelVolume& volume : model.volumes) {
     const methods::Correction& correction = volume.learned.correction;
     const char* contradiction = nullptr;
-    if (config.skip_flat_field && (correction.image || correction.curves)) contradiction = "--skip-flat-field";
-    if (config.skip_bkg_sub && correction.background) contradiction = "--skip-bkg-sub";
+    if (config.skip_flat_field && !volume.gated && (correction.image || correction.curves)) contradiction = "--skip-flat-field";
+    if (config.skip_bkg_sub && has_image && correction.background) contradiction = "--skip-bkg-sub";
     if (contradiction != nullptr)
       throw Error(ErrorCode::kUsage, fmt::format("{}: the model of --model does that, and is applied whole", contradiction),
                   config.model, "leave the option out, or estimate a model with it");
@@ -62,12 +65,21 @@ void check_options(const TileModel& model, const Json& options, RunContext& cont
   std::string without_effect;
   for (const char* key : kLearningOptions) {
     const Json* given = options.find(key);
-    const Json* learnt = model.configuration.find(key);
+    const Json* learnt = model.configuration.is_object() ? model.configuration.find(key) : nullptr;
     if (given == nullptr || learnt == nullptr || *given == *learnt || *given == *defaults.find(key)) continue;
     without_effect += (without_effect.empty() ? "" : ", ") + std::string(key);
   }
   if (!without_effect.empty())
     context.log.warning("the model was learnt with other options, and these have no effect: " + without_effect);
+}
+
+void take_learning_options(const TileModel& model, Json& options) {
+  const auto take = [&](const char* key) {
+    const Json* learnt = model.configuration.is_object() ? model.configuration.find(key) : nullptr;
+    if (learnt != nullptr) options[key] = *learnt;
+  };
+  for (const char* key : kLearningOptions) take(key);
+  for (const char* key : {"skip_flat_field", "skip_bkg_sub"}) take(key);
 }
 
 Json model_identity(const ModelPlace& place) {

@@ -37,6 +37,8 @@ struct ModelTarget {
 /// A model says itself how its tile was learnt from. Throws Error(kUsage) where the options leave out a correction that it
 /// has; of others that would have it otherwise, `options` being those of this run, the log says that they have no effect.
 void check_options(const TileModel& model, const Json& options, RunContext& context);
+/// Puts the options that the model was learnt with into those of a run, as its provenance has them.
+void take_learning_options(const TileModel& model, Json& options);
 /// What a model is known by in the fingerprint of an output that is corrected with it.
 [[nodiscard]] Json model_identity(const ModelPlace& place);
 

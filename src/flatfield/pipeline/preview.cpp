@@ -14,6 +14,7 @@
 #include "flatfield/pipeline/correct_stage.h"
 #include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/pipeline/learn_quality.h"
+#include "flatfield/pipeline/model_place.h"
 #include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/report_pages.h"
 #include "flatfield/pipeline/run_setup.h"
@@ -143,6 +144,7 @@ class Preview {
       throw Error(ErrorCode::kUsage, fmt::format("the model is for {} volumes, the tile has {}", model.volumes.size(), counts.t * counts.c),
                   store->describe(key), "choose another --model");
     context_.log.info("model: " + store->describe(key));
+    check_options(model, config::resolved_config(config_), context_);
     return model;
   }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -109,6 +110,8 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
   if (uploads) processes.first_only([&] { storage::prove_writable(*context.stores.open(artifacts)); });
   FolderUpload upload(config.results_dir, artifacts);
   RunReport report(config.results_dir + "/run_report.json", log.take_warnings());
+
+  if (tiles.size() > 1 && processes.is_first()) context.spill = std::make_shared<SpillFile>(config.results_dir);
 
   int exit = 0;
   bool interrupted = false;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct RunContext {
   std::optional<Json> median_summary = {};   ///< the document that `medians` are from
   config::RunStep step = config::RunStep::kRun;
   Share share = {};                          ///< of the items, for apply
+  std::shared_ptr<SpillFile> spill = {};     ///< holds the backgrounds of `placed`; none where no overlaps are measured
 };
 
 }  // namespace flatfield::pipeline

@@ -4,35 +4,47 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <utility>
 
 #include "flatfield/core/error.h"
 #include "flatfield/storage/file_error.h"
 
 namespace flatfield::pipeline {
 
-SpilledPlane::SpilledPlane(const std::string& folder, BlockView<const float> plane) : folder_(folder), shape_(plane.shape) {
-  std::string name = folder + "/.flatfield_plane_XXXXXX";
+SpillFile::SpillFile(std::string folder) : folder_(std::move(folder)) {
+  std::string name = folder_ + "/" + kSpillPrefix + "XXXXXX";
   const int number = ::mkstemp(name.data());
   if (number < 0) storage::throw_file_error(ErrorCode::kWriteFailed, "create", name, errno);
   ::unlink(name.c_str());
   file_.reset(::fdopen(number, "w+b"));
-  if (!file_) {
-    const int reason = errno;
-    ::close(number);
-    storage::throw_file_error(ErrorCode::kWriteFailed, "open", name, reason);
-  }
-  for (std::int64_t y = 0; y < shape_.y; ++y)
-    if (const auto count = static_cast<std::size_t>(shape_.x); std::fwrite(plane.row(0, y), sizeof(float), count, file_.get()) != count)
-      storage::throw_file_error(ErrorCode::kWriteFailed, "write", name, errno);
-  if (std::fflush(file_.get()) != 0) storage::throw_file_error(ErrorCode::kWriteFailed, "write", name, errno);
+  if (file_) return;
+  const int reason = errno;
+  ::close(number);
+  storage::throw_file_error(ErrorCode::kWriteFailed, "open", name, reason);
 }
+
+std::int64_t SpillFile::append(std::span<const float> values) {
+  std::int64_t begin = -1;
+  if (::fseeko(file_.get(), 0, SEEK_END) == 0) begin = ::ftello(file_.get());
+  if (begin < 0 || std::fwrite(values.data(), sizeof(float), values.size(), file_.get()) != values.size() ||
+      std::fflush(file_.get()) != 0)
+    storage::throw_file_error(ErrorCode::kWriteFailed, "write a file in", folder_, errno);
+  return begin;
+}
+
+void SpillFile::read(std::int64_t begin, std::span<float> values) const {
+  errno = EIO;  // of a file that is too short
+  if (::fseeko(file_.get(), begin, SEEK_SET) != 0 ||
+      std::fread(values.data(), sizeof(float), values.size(), file_.get()) != values.size())
+    storage::throw_file_error(ErrorCode::kReadFailed, "read a file in", folder_, errno);
+}
+
+SpilledPlane::SpilledPlane(std::shared_ptr<SpillFile> file, BlockView<const float> plane)
+    : file_(std::move(file)), shape_(plane.shape), begin_(file_->append(plane.span())) {}
 
 Block<float> SpilledPlane::read() const {
   Block<float> plane(shape_);
-  const auto count = static_cast<std::size_t>(shape_.volume());
-  std::rewind(file_.get());
-  if (std::fread(plane.data(), sizeof(float), count, file_.get()) != count)
-    storage::throw_file_error(ErrorCode::kReadFailed, "read", folder_, errno);
+  file_->read(begin_, plane.span());
   return plane;
 }
 

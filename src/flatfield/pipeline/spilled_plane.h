@@ -1,29 +1,50 @@
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "flatfield/core/block.h"
 
 namespace flatfield::pipeline {
 
-/// A plane of float32 that waits for its use in a file without a name, which vanishes with it, also when the process is killed.
-class SpilledPlane {
+/// What the name of the file begins with, where it has one.
+inline constexpr const char* kSpillPrefix = ".flatfield_planes_";
+
+/// A file without a name, which vanishes with it, also when the process is killed. To be used from one thread.
+class SpillFile {
  public:
   /// The file is in `folder`, of this machine. Throws Error(kWriteFailed).
-  SpilledPlane(const std::string& folder, BlockView<const float> plane);
+  explicit SpillFile(std::string folder);
 
-  /// The plane, (1, y, x). Throws Error(kReadFailed).
-  [[nodiscard]] Block<float> read() const;
+  /// Puts values behind those that are there; returns where they begin. Throws Error(kWriteFailed).
+  [[nodiscard]] std::int64_t append(std::span<const float> values);
+  /// Throws Error(kReadFailed).
+  void read(std::int64_t begin, std::span<float> values) const;
 
  private:
   struct Close {
     void operator()(std::FILE* file) const noexcept { std::fclose(file); }
   };
   std::string folder_;
-  Extent3 shape_;
   std::unique_ptr<std::FILE, Close> file_;
+};
+
+/// A plane of float32 that waits for its use in a file.
+class SpilledPlane {
+ public:
+  /// Throws Error(kWriteFailed).
+  SpilledPlane(std::shared_ptr<SpillFile> file, BlockView<const float> plane);
+
+  /// The plane, (1, y, x). Throws Error(kReadFailed).
+  [[nodiscard]] Block<float> read() const;
+
+ private:
+  std::shared_ptr<SpillFile> file_;
+  Extent3 shape_;
+  std::int64_t begin_;
 };
 
 }  // namespace flatfield::pipeline

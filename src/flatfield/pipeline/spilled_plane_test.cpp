@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <numeric>
+#include <vector>
 
 #include "flatfield/core/error.h"
 #include "support/temporary_folder.h"
@@ -19,24 +21,29 @@ Block<float> some_plane() {
 
 TEST(SpilledPlane, is_read_as_it_was_as_often_as_it_is_asked_for) {
   const TemporaryFolder folder;
-  SpilledPlane first(folder.path().string(), some_plane().view());
-  const SpilledPlane plane = std::move(first);
+  const auto file = std::make_shared<SpillFile>(folder.path().string());
+  const Block<float> other({1, 2, 7}, 9.0F);
+  std::vector<SpilledPlane> planes;
+  planes.emplace_back(file, some_plane().view());
+  planes.emplace_back(file, other.view());
   for (int time = 0; time < 2; ++time) {
-    const Block<float> found = plane.read();
+    const Block<float> found = planes[0].read();
     EXPECT_EQ(found.shape(), (Extent3{1, 3, 5}));
     EXPECT_TRUE(std::ranges::equal(found.span(), some_plane().span()));
+    EXPECT_EQ(planes[1].read().shape(), other.shape());
+    EXPECT_TRUE(std::ranges::equal(planes[1].read().span(), other.span()));
   }
 }
 
 TEST(SpilledPlane, leaves_nothing_in_its_folder_that_has_a_name) {
   const TemporaryFolder folder;
-  const SpilledPlane plane(folder.path().string(), some_plane().view());
+  const SpilledPlane plane(std::make_shared<SpillFile>(folder.path().string()), some_plane().view());
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 TEST(SpilledPlane, says_where_it_cannot_be_written) {
   try {
-    const SpilledPlane plane("/nowhere", some_plane().view());
+    const SpillFile file("/nowhere");
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kWriteFailed);

@@ -148,7 +148,7 @@ class Job {
     if (!config_.model.empty()) {
       given_identity_ = model_identity(place);
       check_options(*model_, parameters_, context_);
-      if (const Json* method = model_->configuration.find("method")) parameters_["method"] = *method;
+      take_learning_options(*model_, parameters_);
       judge_model(*model_, context_);
     }
     note_model();
@@ -373,11 +373,11 @@ class Job {
     corrected().finish(input_.tile().attributes(), record, outcome());
     places_.release();
     // A tile of several volumes lies beside itself: overlaps are those of tiles of one.
-    if (model_->volumes.size() == 1) {
+    if (context_.spill && model_->volumes.size() == 1) {
       make_applicable(model_->volumes.front(), input_.shape(), context_.pool.as_parallel_for());
       write_diagnostic("the background for the overlap with other tiles", context_.log, [&] {
         context_.placed.push_back(placed_tile(input_, outputs_.corrected,
-                                              model_->volumes.front().learned.correction.background, config_.results_dir,
+                                              model_->volumes.front().learned.correction.background, context_.spill,
                                               context_.pool.as_parallel_for()));
       });
     }

@@ -36,7 +36,7 @@ struct TileResult {
 };
 
 /// Corrects one tile, or does one step of that: learns and judges first, then streams, and writes the metadata last.
-/// `parameters` is the resolved configuration, for the provenance; with a model its method becomes that of the model. Throws Error; an output that was begun is then
+/// `parameters` is the resolved configuration, for the provenance; with a model those of learning become its own. Throws Error; an output that was begun is then
 /// unfinished and recognised as such, and `result` holds what was measured until then. Called again, it goes on where it
 /// was.
 void correct_tile(RunContext& context, const std::string& tile_location, Json& parameters, TileResult& result);

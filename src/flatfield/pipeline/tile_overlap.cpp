@@ -51,9 +51,13 @@ std::optional<Block<float>> after(const PlacedTile& tile, const Box3& box, stora
 /// Of a pair at a time: its two boxes and their ratios, a background plane, and the chunks that are decoded.
 std::int64_t overlap_bytes(const PlacedTile& tile, const TileOverlap& overlap, storage::StoreOpener& stores, int workers) {
   const zarr::ArrayMetadata level = ome::Tile::open(stores.open(tile.input)).open_array(tile.level).metadata();
-  const std::int64_t voxels = overlap.box_of_first.shape.volume();
+  const Extent3& box = overlap.box_of_first.shape;
   const std::int64_t plane = tile.background ? tile.shape.y * tile.shape.x : 0;
-  return (3 * voxels + plane) * static_cast<std::int64_t>(sizeof(float)) + 2 * workers * static_cast<std::int64_t>(level.chunk_bytes());
+  std::int64_t chunks = 1;  // that a box can touch
+  for (int axis = 0; axis < 3; ++axis)
+    chunks *= ceil_div(box[axis], level.chunk_shape[level.chunk_shape.size() - 3 + static_cast<std::size_t>(axis)]) + 1;
+  return (3 * box.volume() + plane) * static_cast<std::int64_t>(sizeof(float)) +
+         2 * std::min<std::int64_t>(workers, chunks) * static_cast<std::int64_t>(level.chunk_bytes());
 }
 
 /// The middle of a box along z, of at most kMostVoxels.
@@ -73,7 +77,7 @@ Json median_or_null(std::vector<double> values) {
 }  // namespace
 
 PlacedTile placed_tile(const InputTile& input, const std::string& output, const std::optional<Block<float>>& background,
-                       const std::string& folder, const ParallelFor& parallel_for) {
+                       std::shared_ptr<SpillFile> spill, const ParallelFor& parallel_for) {
   const ome::Tile& tile = input.tile();
   const ome::Level& level = tile.level(input.levels().estimation);
   const std::vector<double> scale = tile.output_scale(level);
@@ -89,7 +93,7 @@ PlacedTile placed_tile(const InputTile& input, const std::string& output, const 
   placed.shape = tile.spatial_shape(placed.level);
   if (background) {
     const numerics::PlaneOfSize plane(background->view(), placed.shape.y, placed.shape.x, parallel_for);
-    placed.background.emplace(folder, plane.view());
+    placed.background.emplace(std::move(spill), plane.view());
   }
   return placed;
 }

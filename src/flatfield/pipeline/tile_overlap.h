@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,9 +32,9 @@ struct PlacedTile {
 };
 
 /// A tile that was corrected into `output`: overlaps are measured on the level that was learnt from, and `background`, of
-/// any size, was subtracted; it waits in `folder`. Throws Error(kWriteFailed).
+/// any size, was subtracted; it waits in `spill`. Throws Error(kWriteFailed).
 [[nodiscard]] PlacedTile placed_tile(const InputTile& input, const std::string& output,
-                                     const std::optional<Block<float>>& background, const std::string& folder,
+                                     const std::optional<Block<float>>& background, std::shared_ptr<SpillFile> spill,
                                      const ParallelFor& parallel_for);
 
 /// Where two tiles of a channel overlap: the same box of the one and of the other, in voxels of their level.

@@ -110,8 +110,10 @@ class Planner {
   [[nodiscard]] std::optional<TileModel> given_model() const {
     if (config_.model.empty()) return std::nullopt;
     const Extent3 shape = spatial(input_.metadata().shape);
-    return load_model(given_model_place(context_, name_),
-                      {location_, name_, places_.corrected, shape, tile_.volume_counts(input_)}, context_);
+    TileModel model = load_model(given_model_place(context_, name_),
+                                 {location_, name_, places_.corrected, shape, tile_.volume_counts(input_)}, context_);
+    check_options(model, config::resolved_config(config_), context_);
+    return model;
   }
 
   [[nodiscard]] bool is_large() const {

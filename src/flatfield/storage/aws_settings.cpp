@@ -1,5 +1,9 @@
 #include "flatfield/storage/aws_settings.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+
 #include "flatfield/core/error.h"
 #include "flatfield/storage/local_store.h"
 
@@ -25,7 +29,12 @@ std::string profile_of(std::string_view heading, bool is_credentials_file) {
   return std::string(trimmed(name.substr(kWord.size())));
 }
 
-/// The text of a file; "" if there is none. Where nobody has named it, a file that cannot be read is
+/// Whether a file will not be readable later either. What fails for a moment must not pass for settings that nobody made.
+bool is_never_readable(const std::string& path) {
+  return ::access(path.c_str(), R_OK) != 0 && (errno == EACCES || errno == EPERM || errno == ELOOP);
+}
+
+/// The text of a file; "" if there is none. Where nobody has named it, a file that may not be read is
 /// none either: the home folder may be that of another user, and nothing in it be meant.
 std::string read_file(const std::string& path, bool is_named) {
   const std::size_t slash = path.rfind('/');
@@ -35,7 +44,7 @@ std::string read_file(const std::string& path, bool is_named) {
   try {
     return get_text(*open_local_store(folder), name).value_or("");
   } catch (const Error& error) {
-    if (is_named || error.code() != ErrorCode::kReadFailed) throw;
+    if (is_named || error.code() != ErrorCode::kReadFailed || !is_never_readable(path)) throw;
     return {};
   }
 }

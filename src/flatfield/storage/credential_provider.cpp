@@ -30,7 +30,11 @@ CredentialProvider::CredentialProvider(CredentialSource source) : source_(std::m
 std::shared_ptr<const Credentials> CredentialProvider::current() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    if (fetched_ && !is_renewal_due()) return credentials_;
+    if (fetched_ && !is_renewal_due()) {
+      // All are told why there are no others, and not only the one who asked.
+      if (failure_ && seconds_left() <= 0) std::rethrow_exception(failure_);
+      return credentials_;
+    }
     if (!fetching_) break;
     if (fetched_ && seconds_left() > 0) return credentials_;
     changed_.wait(lock);
@@ -79,6 +83,7 @@ void CredentialProvider::fetch(std::unique_lock<std::mutex>& lock) {
   lock.lock();
   fetching_ = false;
   changed_.notify_all();
+  failure_ = failure;
   if (failure) std::rethrow_exception(failure);
   credentials_ = std::move(fresh);
   fetched_ = true;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -50,6 +51,7 @@ class CredentialProvider {
   std::condition_variable changed_;  ///< a fetch has ended
   bool fetching_ = false;
   bool fetched_ = false;
+  std::exception_ptr failure_;  ///< of the last fetch; null where it went well
   std::shared_ptr<const Credentials> credentials_;
   std::chrono::steady_clock::time_point next_fetch_;  ///< not before, where the last one failed
 };

@@ -50,6 +50,9 @@ struct Version {
   std::uint64_t total = 0;
 };
 
+/// An ETag without the mark of a weak one, which a cache may add to some answers.
+std::string_view opaque_tag(std::string_view etag) { return etag.substr(etag.starts_with("W/") ? 2 : 0); }
+
 /// Reads bytes [first, first + into.size()) of `version`, in pieces.
 void read_pieces(const RemoteObject& object, std::uint64_t first, std::span<std::byte> into,
                  const Version& version) {
@@ -73,7 +76,7 @@ void read_pieces(const RemoteObject& object, std::uint64_t first, std::span<std:
     if (!answer || answer->status == 412 || answer->status == 416) throw Replaced();
     // Not every server, or what is on the way to it, heeds If-Match.
     const std::string_view found = answer->header("etag");
-    if (found != etag && (is_weak || !found.empty())) throw Replaced();
+    if (found.empty() ? is_weak : !etag.empty() && opaque_tag(found) != opaque_tag(etag)) throw Replaced();
   });
 }
 

@@ -57,7 +57,8 @@ void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes) 
     take_spare(room, made);
     trim_spare(dropped);
     lock.unlock();
-    // Without the lock, which all who write and all who read need.
+    // Without the lock, which all who write and all who read need; before there is more memory, what made room for it goes.
+    dropped.clear();
     if (made.empty()) made.emplace_back();
     Object& object = made.front();
     object.key = key;

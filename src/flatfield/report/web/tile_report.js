@@ -400,7 +400,7 @@ function show(data) {
   for (const volume of data.volumes) {
     // The pictures show what was judged, also where --on-qc-fail left it out.
     const block = (record.qc || {})[volume.label];
-    const rejected = record.status === "background_only" && block !== undefined && block.verdict === "fail";
+    const rejected = data.configuration.on_qc_fail === "background-only" && block !== undefined && block.verdict === "fail";
     volumeNode({ ...volume, rejected }, data.volumes.length > 1);
   }
   content("cost").append(costNode(record));
