@@ -78,26 +78,8 @@ class Job {
     context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
     result_.status = TileStatus::kSkipped;
     result_.reason = "the output was finished already";
-    if (is_first()) take_outcome(places_.finished_outcome());
+    if (is_first()) take_outcome(places_.finished_outcome(), result_);
     return true;
-  }
-
-  /// What came out when the tile was corrected, so that the report of a run that goes on with a batch speaks of all tiles.
-  void take_outcome(const Json& outcome) {
-    if (outcome.is_null()) return;
-    for (const char* key : {"status", "reason"}) {
-      const Json* value = outcome.find(key);
-      result_.finished_as[key] = value != nullptr && value->is_string() ? *value : Json();
-    }
-    if (const Json* quality = outcome.find("qc"); quality != nullptr && quality->is_object()) result_.quality = *quality;
-  }
-
-  [[nodiscard]] Json outcome() const {
-    Json outcome;
-    outcome["status"] = status_name(result_.status);
-    outcome["reason"] = result_.reason.empty() ? Json() : Json(result_.reason);
-    outcome["qc"] = result_.quality;
-    return outcome;
   }
 
   /// Every place that this run may write to, so that all are known to be free before anything is written.
@@ -370,7 +352,7 @@ class Job {
     const Json record = write_provenance(context_, input_.location(), start, parameters_);
     if (has_mask) mask().finish(Json(), record);
     if (has_probability) probability().finish(Json(), record);
-    corrected().finish(input_.tile().attributes(), record, outcome());
+    corrected().finish(input_.tile().attributes(), record, outcome_json(result_));
     places_.release();
     // A tile of several volumes lies beside itself: overlaps are those of tiles of one.
     if (context_.spill && model_->volumes.size() == 1) {
