@@ -392,8 +392,15 @@ def test_a_correction_that_is_rejected_is_shown_as_such(browser, tmp_path):
     made = correct(tile, tmp_path, "--is-binned", "--report", "--on-qc-fail", "background-only", masks=tmp_path / "masks")
     assert made.report["status"] == "background_only"
     browser.open(page_of(made), 1280)
-    captions = browser.run("return [...document.querySelectorAll('.cuts figcaption')].map((c) => c.textContent)")
-    assert [caption for caption in captions if "rejected, not written" in caption]
+    captions = "return [...document.querySelectorAll('.cuts figcaption')].map((c) => c.textContent)"
+    assert [caption for caption in browser.run(captions) if "rejected, not written" in caption]
+    # A preview writes what it shows.
+    shown = call("preview", "--zarr", tile, "--output", "out", "--mask-dir", tmp_path / "masks", "--is-binned", "--on-qc-fail",
+                 "background-only", "--results-dir", "preview", cwd=tmp_path)
+    assert shown.code == 0, shown.err
+    (page,) = (tmp_path / "preview").glob("*.html")
+    browser.open(page, 1280)
+    assert not [caption for caption in browser.run(captions) if "rejected" in caption]
 
 
 # ---------------------------------------------------------------------------------------------

@@ -234,6 +234,13 @@ def test_what_a_run_would_refuse_of_a_model_is_refused_before(tile, model, tmp_p
     assert result.code == USAGE and "--skip-flat-field" in result.err, result.err
 
 
+def test_the_plan_of_an_estimate_does_not_read_the_model_that_it_would_write(tile, tmp_path):
+    options = ["--zarr", tile, "--output", "out", "--mask-dir", tile.parent / "masks", "--model", "m.npz", "--dry-run"]
+    result = call("estimate", *options, cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert not (tmp_path / "m.npz").exists() and not (tmp_path / "out").exists()
+
+
 def test_a_model_with_a_pedestal_takes_the_options_that_it_was_learnt_with(tile, tmp_path):
     (tmp_path / "basic.json").write_text(json.dumps({"working_size": 16, "max_reweight_iterations": 2}))
     options = ["--zarr", tile, "--method", "basicpy", "--basic-config", "basic.json", "--skip-bkg-sub", "--pedestal", 20,

@@ -58,7 +58,8 @@ config::RunConfig resolved(const CommandOptions<config::RunConfig>& options) {
 int run_command(const CommandOptions<config::RunConfig>& options, config::RunStep step,
                 execution::ProcessGroup& processes) {
   catch_interruptions();
-  const config::RunConfig config = resolved(options);
+  config::RunConfig config = resolved(options);
+  if (config.dry_run && step == config::RunStep::kEstimate) config.model.clear();  // which is written, and not read
   if (config.dry_run) return processes.is_first() ? plan_command(config, config.log_format == "json") : 0;
   // Of several processes one speaks for all.
   report::Log log(processes.is_first() ? report::log_level_from_name(config.log_level) : report::LogLevel::kCritical,

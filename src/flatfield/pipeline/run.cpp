@@ -16,6 +16,7 @@
 #include "flatfield/pipeline/item_share.h"
 #include "flatfield/pipeline/local_copy.h"
 #include "flatfield/pipeline/report_pages.h"
+#include "flatfield/pipeline/results.h"
 #include "flatfield/pipeline/run_report.h"
 #include "flatfield/pipeline/run_setup.h"
 #include "flatfield/pipeline/tile_paths.h"
@@ -111,7 +112,10 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
   FolderUpload upload(config.results_dir, artifacts);
   RunReport report(config.results_dir + "/run_report.json", log.take_warnings());
 
-  if (tiles.size() > 1 && processes.is_first()) context.spill = std::make_shared<SpillFile>(config.results_dir);
+  const bool finishes = step == config::RunStep::kRun || step == config::RunStep::kFinalize;
+  if (finishes && tiles.size() > 1 && processes.is_first())
+    write_diagnostic("a file for the overlaps of the tiles", log,
+                     [&] { context.spill = std::make_shared<SpillFile>(config.results_dir); });
 
   int exit = 0;
   bool interrupted = false;

@@ -24,19 +24,26 @@ SpillFile::SpillFile(std::string folder) : folder_(std::move(folder)) {
 }
 
 std::int64_t SpillFile::append(std::span<const float> values) {
-  std::int64_t begin = -1;
-  if (::fseeko(file_.get(), 0, SEEK_END) == 0) begin = ::ftello(file_.get());
-  if (begin < 0 || std::fwrite(values.data(), sizeof(float), values.size(), file_.get()) != values.size() ||
-      std::fflush(file_.get()) != 0)
-    storage::throw_file_error(ErrorCode::kWriteFailed, "write a file in", folder_, errno);
+  const std::int64_t begin = end_;
+  for (std::span<const std::byte> left = std::as_bytes(values); !left.empty();) {
+    const auto at = begin + static_cast<std::int64_t>(values.size_bytes() - left.size());
+    const ssize_t count = ::pwrite(::fileno(file_.get()), left.data(), left.size(), static_cast<off_t>(at));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) storage::throw_file_error(ErrorCode::kWriteFailed, "write a file in", folder_, count < 0 ? errno : EIO);
+    left = left.subspan(static_cast<std::size_t>(count));
+  }
+  end_ += static_cast<std::int64_t>(values.size_bytes());
   return begin;
 }
 
 void SpillFile::read(std::int64_t begin, std::span<float> values) const {
-  errno = EIO;  // of a file that is too short
-  if (::fseeko(file_.get(), begin, SEEK_SET) != 0 ||
-      std::fread(values.data(), sizeof(float), values.size(), file_.get()) != values.size())
-    storage::throw_file_error(ErrorCode::kReadFailed, "read a file in", folder_, errno);
+  for (std::span<std::byte> left = std::as_writable_bytes(values); !left.empty();) {
+    const auto at = begin + static_cast<std::int64_t>(values.size_bytes() - left.size());
+    const ssize_t count = ::pread(::fileno(file_.get()), left.data(), left.size(), static_cast<off_t>(at));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) storage::throw_file_error(ErrorCode::kReadFailed, "read a file in", folder_, count < 0 ? errno : EIO);
+    left = left.subspan(static_cast<std::size_t>(count));
+  }
 }
 
 SpilledPlane::SpilledPlane(std::shared_ptr<SpillFile> file, BlockView<const float> plane)

@@ -30,6 +30,7 @@ class SpillFile {
   };
   std::string folder_;
   std::unique_ptr<std::FILE, Close> file_;
+  std::int64_t end_ = 0;
 };
 
 /// A plane of float32 that waits for its use in a file.

@@ -135,6 +135,7 @@ class Job {
     }
     note_model();
     for (const ModelVolume& volume : model_->volumes) picture(volume);
+    mark_rejected();
   }
 
   void note_model() {
@@ -224,6 +225,7 @@ class Job {
       learned_results_.dump(volume);
       picture(volume);
     });
+    mark_rejected();
     note_model();
   }
 
@@ -231,6 +233,13 @@ class Job {
   void picture(const ModelVolume& volume) {
     if (context_.step == RunStep::kApply) return;  // finalize writes the report
     if (auto pictures = learned_results_.pictures(volume)) result_.pictures.push_back(std::move(*pictures));
+  }
+
+  /// Pictures are of what was judged, also where --on-qc-fail leaves it out.
+  void mark_rejected() {
+    for (report::VolumePictures& pictures : result_.pictures)
+      for (const ModelVolume& volume : model_->volumes)
+        if (volume.gated && *pictures.portrait.find("label") == Json(input_.label(volume.id))) pictures.portrait["rejected"] = true;
   }
 
   /// The probability is made of what was learnt and is not in the model, so it is written before that.

@@ -1,5 +1,6 @@
 #include "flatfield/storage/aws_settings.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -31,6 +32,8 @@ std::string profile_of(std::string_view heading, bool is_credentials_file) {
 
 /// Whether a file will not be readable later either. What fails for a moment must not pass for settings that nobody made.
 bool is_never_readable(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) return true;
   return ::access(path.c_str(), R_OK) != 0 && (errno == EACCES || errno == EPERM || errno == ELOOP);
 }
 

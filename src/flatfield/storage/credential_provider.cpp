@@ -29,15 +29,17 @@ CredentialProvider::CredentialProvider(CredentialSource source) : source_(std::m
 
 std::shared_ptr<const Credentials> CredentialProvider::current() {
   std::unique_lock lock(mutex_);
+  bool waited = false;
   for (;;) {
     if (fetched_ && !is_renewal_due()) {
-      // All are told why there are no others, and not only the one who asked.
-      if (failure_ && seconds_left() <= 0) std::rethrow_exception(failure_);
+      // All who waited are told why there are no others, and not only the one who asked.
+      if (waited && failure_ && seconds_left() <= 0) std::rethrow_exception(failure_);
       return credentials_;
     }
     if (!fetching_) break;
     if (fetched_ && seconds_left() > 0) return credentials_;
     changed_.wait(lock);
+    waited = true;
   }
   if (!fetched_) {
     fetch(lock);

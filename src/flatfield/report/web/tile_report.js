@@ -397,12 +397,7 @@ function show(data) {
     content("quality").append(qualityNode(block, data.guide));
   }
   if (blocks.length === 0) document.getElementById("quality").remove();
-  for (const volume of data.volumes) {
-    // The pictures show what was judged, also where --on-qc-fail left it out.
-    const block = (record.qc || {})[volume.label];
-    const rejected = data.configuration.on_qc_fail === "background-only" && block !== undefined && block.verdict === "fail";
-    volumeNode({ ...volume, rejected }, data.volumes.length > 1);
-  }
+  for (const volume of data.volumes) volumeNode(volume, data.volumes.length > 1);
   content("cost").append(costNode(record));
   content("configuration").append(configurationNode(data.configuration, data.changed));
   document.getElementById("foot").append(`${data.program} ${data.version}. `,
