@@ -50,6 +50,13 @@ def test_every_file_that_the_documents_name_exists():
             assert found, f"{name} names {path}"
 
 
+def test_the_script_of_the_tests_runs_every_test_in_python():
+    patterns = re.findall(r"tests/python/(test_[\w*]+\.py)", (ROOT / "scripts/test").read_text())
+    assert len(patterns) > 40
+    for path in (ROOT / "tests/python").glob("test_*.py"):
+        assert any(path.match(pattern) for pattern in patterns), f"{path.name} is in no suite of scripts/test"
+
+
 def test_the_version_of_the_program_is_in_the_changelog():
     assert f"## {printed('--version').strip()}" in (ROOT / "CHANGELOG.md").read_text()
 

@@ -18,7 +18,7 @@ BUILD = pathlib.Path(PROGRAM).parents[3]
 ORACLES = ["numpy>=2", "scipy", "scikit-image", "scikit-learn", "zarr>=3", "tifffile", "pytest", "hypothesis"]
 DASK = ["dask[array]", "distributed"]
 QUICK_TESTS = ["test_module_numerics.py", "test_module_methods.py"]
-LONG_TESTS = ["test_module_pipeline.py", "test_module_interruptions.py", "test_module_dask.py"]
+LONG_TESTS = ["test_module_pipeline.py", "test_module_interruptions.py", "test_module_s3.py", "test_module_dask.py"]
 
 
 def done(*command, **options):
