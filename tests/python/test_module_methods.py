@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from support.basic_twin import Twin
@@ -39,6 +39,9 @@ def made_volume(random, axes=(14, 20, 24), dtype=np.uint16):
 def test_background_is_that_of_the_reference(seed, dtype, sigma, final_sigma):
     volume = made_volume(random_of(seed), dtype=dtype)
     smoothed = reference.gaussian(volume.astype(np.float32), sigma)
+    deviations = np.sort([np.std(plane, dtype=np.float64) for plane in smoothed])
+    # Where the two least differ by the rounding of smoothed values alone, that decides whether one plane is chosen or both.
+    assume(len(deviations) == 1 or deviations[1] == 0 or deviations[1] - deviations[0] > 16 * np.spacing(np.float32(255)))
     initial = reference.initial_planes(smoothed)
     rounds = reference.reject_bright_planes(smoothed, initial)
     expected = rounds[-1] if len(rounds[-1]) else initial

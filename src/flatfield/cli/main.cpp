@@ -235,7 +235,8 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
   pipeline::VerifyOptions verify_options;
   int verify_workers = 1;
   verify->add_option("image", images, "OME-Zarr images: corrected tiles, masks, probabilities.")->required();
-  CLI::Option* all = verify->add_flag("--all", verify_options.all, "Hold all of every level against the level below, not a sample.");
+  CLI::Option* all =
+      verify->add_flag("--all", verify_options.all, "Hold all of every level against the level below, not a sample.");
   verify->add_flag("--quick", verify_options.quick, "Look at metadata and sizes only.")->excludes(all);
   verify->add_option("--num-workers", verify_workers, "Number of worker threads (default 1).")
       ->check(CLI::Range(1, 1024))

@@ -82,8 +82,8 @@ std::shared_ptr<const ForegroundWeights> ForegroundWeights::mixture(
     // In an empty mask nothing is foreground, and there is nothing to fit a mixture to.
     made->stored_ = Block<float>(shape, 0.0F);
   } else {
-    const auto level_bytes =
-        context.memory.reserve("level of the mixture model", mixture_bytes(shape, context.config.fitting, context.pool.workers()) - bytes);
+    const std::int64_t all_bytes = mixture_bytes(shape, context.config.fitting, context.pool.workers());
+    const auto level_bytes = context.memory.reserve("level of the mixture model", all_bytes - bytes);
     Block<float> level(shape, 0.0F);
     v_low.visit({}, [&](const methods::LevelBlock& block) {
       copy_block<float>(block.values, level.view().sub(block.box));

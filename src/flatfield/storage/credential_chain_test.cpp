@@ -277,6 +277,16 @@ TEST(AwsSettings, reads_the_files_as_the_command_line_of_aws_does) {
   EXPECT_EQ(parse_aws_profiles("[x]\r\nregion = a\r\n[", true).at("x").at("region"), "a");
 }
 
+TEST(AwsSettings, files_that_are_no_regular_ones_hold_nothing_whoever_names_them) {
+  const Variables variables{{"HOME", "/nonexistent"}, {"AWS_REGION", "eu-central-1"}, {"AWS_CONFIG_FILE", "/dev/null"},
+                            {"AWS_SHARED_CREDENTIALS_FILE", "/dev/null"}};
+  const AwsSettings settings = read_aws_settings([&](const std::string& name) -> std::optional<std::string> {
+    const auto found = variables.find(name);
+    return found == variables.end() ? std::nullopt : std::optional(found->second);
+  });
+  EXPECT_EQ(settings.region, "eu-central-1");
+}
+
 TEST(AwsSettings, files_that_cannot_be_read_are_an_error_only_where_somebody_named_them) {
   const TemporaryFolder home;
   std::filesystem::create_directory(home / ".aws");
