@@ -54,11 +54,13 @@ void check_options(const TileModel& model, const Json& options, RunContext& cont
   for (const ModelVolume& volume : model.volumes) {
     const methods::Correction& correction = volume.learned.correction;
     const char* contradiction = nullptr;
-    if (config.skip_flat_field && !volume.gated && (correction.image || correction.curves)) contradiction = "--skip-flat-field";
-    if (config.skip_bkg_sub && has_image && correction.background) contradiction = "--skip-bkg-sub";
+    if (config.skip_flat_field && !volume.gated && (correction.image || correction.curves))
+      contradiction = "--skip-flat-field: the model corrects the illumination";
+    if (config.skip_bkg_sub && has_image && correction.background)
+      contradiction = "--skip-bkg-sub: the model subtracts a background";
     if (contradiction != nullptr)
-      throw Error(ErrorCode::kUsage, fmt::format("{}: the model of --model does that, and is applied whole", contradiction),
-                  config.model, "leave the option out, or estimate a model with it");
+      throw Error(ErrorCode::kUsage, fmt::format("{}, and a model is applied whole", contradiction), config.model,
+                  "leave the option out, or estimate a model with it");
   }
   const config::RunConfig unchanged;
   const Json defaults = config::resolved_config(unchanged);

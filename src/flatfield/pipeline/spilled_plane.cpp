@@ -13,21 +13,18 @@ namespace flatfield::pipeline {
 
 SpillFile::SpillFile(std::string folder) : folder_(std::move(folder)) {
   std::string name = folder_ + "/" + kSpillPrefix + "XXXXXX";
-  const int number = ::mkstemp(name.data());
-  if (number < 0) storage::throw_file_error(ErrorCode::kWriteFailed, "create", name, errno);
+  number_ = ::mkstemp(name.data());
+  if (number_ < 0) storage::throw_file_error(ErrorCode::kWriteFailed, "create", name, errno);
   ::unlink(name.c_str());
-  file_.reset(::fdopen(number, "w+b"));
-  if (file_) return;
-  const int reason = errno;
-  ::close(number);
-  storage::throw_file_error(ErrorCode::kWriteFailed, "open", name, reason);
 }
+
+SpillFile::~SpillFile() { ::close(number_); }
 
 std::int64_t SpillFile::append(std::span<const float> values) {
   const std::int64_t begin = end_;
   for (std::span<const std::byte> left = std::as_bytes(values); !left.empty();) {
     const auto at = begin + static_cast<std::int64_t>(values.size_bytes() - left.size());
-    const ssize_t count = ::pwrite(::fileno(file_.get()), left.data(), left.size(), static_cast<off_t>(at));
+    const ssize_t count = ::pwrite(number_, left.data(), left.size(), static_cast<off_t>(at));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) storage::throw_file_error(ErrorCode::kWriteFailed, "write a file in", folder_, count < 0 ? errno : EIO);
     left = left.subspan(static_cast<std::size_t>(count));
@@ -39,7 +36,7 @@ std::int64_t SpillFile::append(std::span<const float> values) {
 void SpillFile::read(std::int64_t begin, std::span<float> values) const {
   for (std::span<std::byte> left = std::as_writable_bytes(values); !left.empty();) {
     const auto at = begin + static_cast<std::int64_t>(values.size_bytes() - left.size());
-    const ssize_t count = ::pread(::fileno(file_.get()), left.data(), left.size(), static_cast<off_t>(at));
+    const ssize_t count = ::pread(number_, left.data(), left.size(), static_cast<off_t>(at));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) storage::throw_file_error(ErrorCode::kReadFailed, "read a file in", folder_, count < 0 ? errno : EIO);
     left = left.subspan(static_cast<std::size_t>(count));

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,6 +17,9 @@ class SpillFile {
  public:
   /// The file is in `folder`, of this machine. Throws Error(kWriteFailed).
   explicit SpillFile(std::string folder);
+  ~SpillFile();
+  SpillFile(const SpillFile&) = delete;
+  SpillFile& operator=(const SpillFile&) = delete;
 
   /// Puts values behind those that are there; returns where they begin. Throws Error(kWriteFailed).
   [[nodiscard]] std::int64_t append(std::span<const float> values);
@@ -25,11 +27,8 @@ class SpillFile {
   void read(std::int64_t begin, std::span<float> values) const;
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const noexcept { std::fclose(file); }
-  };
   std::string folder_;
-  std::unique_ptr<std::FILE, Close> file_;
+  int number_ = -1;  ///< of the open file
   std::int64_t end_ = 0;
 };
 
