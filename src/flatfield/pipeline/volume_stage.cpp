@@ -79,6 +79,21 @@ execution::WorkItems dealt(execution::WorkItems items, const execution::ProcessG
   return mine;
 }
 
+/// Another run that removes the output makes reads and writes of this one fail: what is said then is that.
+void run_while_owned(const PyramidTarget& target, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& failure) {
+    if (!target.ledger || (failure.code() != ErrorCode::kReadFailed && failure.code() != ErrorCode::kWriteFailed)) throw;
+    try {
+      target.ledger->check();
+    } catch (const Error& why) {
+      if (why.code() == ErrorCode::kOutputExists) throw;
+    }
+    throw;
+  }
+}
+
 /// Runs the items of a pass that belong to the share and are not done.
 template <class T>
 void run_pass(PyramidPass<T>& pass, const PyramidTarget& target, const Share& share, const PassRun& run) {
@@ -99,14 +114,15 @@ void run_pass(PyramidPass<T>& pass, const PyramidTarget& target, const Share& sh
   for (const auto& item : items) bytes += item->voxel_bytes();
   if (run.on_begin) run.on_begin(bytes);
   const std::int64_t before = run.counts.repeated;
+  const auto on_finished = [&](const execution::WorkItem& item) {
+    ++run.counts.done;
+    run.counts.repeated = before + pass.repeated();
+    if (run.on_finished) run.on_finished(item);
+    if (run.processes.another_failed())
+      throw Error(ErrorCode::kInterrupted, "another process of the run has failed");
+  };
   run.processes.together([&] {
-    execution::run_items(run.pool, items, run.memory_bytes, [&](const execution::WorkItem& item) {
-      ++run.counts.done;
-      run.counts.repeated = before + pass.repeated();
-      if (run.on_finished) run.on_finished(item);
-      if (run.processes.another_failed())
-        throw Error(ErrorCode::kInterrupted, "another process of the run has failed");
-    });
+    run_while_owned(target, [&] { execution::run_items(run.pool, items, run.memory_bytes, on_finished); });
   });
 }
 

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -80,6 +83,37 @@ TEST(WritePyramidShards, a_shard_that_cannot_be_written_stops_all_workers) {
   output.store->refused_key = "0/0/1/0/0/1";
   HashedSource<std::uint16_t> source(c);
   EXPECT_THROW(write_pyramid<std::uint16_t>(source, output.target, pool, kPlenty, {}), Error);
+}
+
+ErrorCode code_of_a_refused_write(const std::function<void()>& check) {
+  Case c;
+  c.shape = {16, 16, 16};
+  c.chunk_shape = {8, 8, 8};
+  c.level_count = 2;
+  execution::ThreadPool pool(2);
+  Output<std::uint16_t> output(c);
+  output.store->refused_key = "0/0/1/1/0/1";
+  output.target.ledger = std::make_shared<ItemLedger>(output.target.store, "items", check);
+  HashedSource<std::uint16_t> source(c);
+  try {
+    write_pyramid<std::uint16_t>(source, output.target, pool, kPlenty, {});
+  } catch (const Error& error) {
+    return error.code();
+  }
+  ADD_FAILURE() << "the write was not refused";
+  return ErrorCode::kUsage;
+}
+
+TEST(WritePyramidOwner, a_write_that_fails_where_another_run_has_taken_the_place_is_said_to_fail_for_that) {
+  // It takes the place while the only item is under way: the first check is before it.
+  const auto taken = [](ErrorCode code) {
+    return [code, calls = std::make_shared<std::atomic<int>>(0)] {
+      if ((*calls)++ > 0) throw Error(code, "another run has begun the output anew");
+    };
+  };
+  EXPECT_EQ(code_of_a_refused_write([] {}), ErrorCode::kWriteFailed);
+  EXPECT_EQ(code_of_a_refused_write(taken(ErrorCode::kOutputExists)), ErrorCode::kOutputExists);
+  EXPECT_EQ(code_of_a_refused_write(taken(ErrorCode::kReadFailed)), ErrorCode::kWriteFailed);
 }
 
 TEST(WritePyramidDeep, writes_every_number_of_levels) {
