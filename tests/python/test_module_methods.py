@@ -71,8 +71,8 @@ def test_foreground_weight_is_that_of_the_reference(seed, options):
     found = flatfield.foreground_weight(volume, volume > 0, planes, workers=2, **options)
     expected = reference.foreground_weights(volume, planes, reference.Settings(**options))
     assert found.dtype == np.float32 and found.min() >= 0 and found.max() <= 1
-    # The exponential is up to 2 ulp from numpy's.
-    np.testing.assert_allclose(found, expected, rtol=4e-7, atol=1e-11)
+    # The exponential is up to 2 ulp from numpy's, what is made of it up to 4.
+    np.testing.assert_allclose(found, expected, rtol=4 * 2**-23, atol=1e-11)
 
 
 @given(SEEDS, st.booleans(), st.sampled_from([0.0, 0.2]), st.sampled_from([50.0, 20.0, 97.5]))
@@ -138,6 +138,8 @@ def test_basic_follows_its_equations(seed, mode, dark, sort, weighted):
     weights = (random.uniform(size=images.shape) < 0.8).astype(np.float32) if weighted else None
     options = dict(fitting_mode=mode, get_darkfield=dark, sort_intensity=sort, smoothness_flatfield=0.1)
     twin = Twin(images[:, None], None if weights is None else weights[:, None], **options).fit()
+    # Rounding to float32 may take a decision to stop the other way, and thus do another number of solves.
+    assume(twin.closest_call > 0.01)
     basic = flatfield.BaSiC(working_size=None, **options).fit(images, weights)
     np.testing.assert_allclose(basic.flatfield, twin.flatfield[0], rtol=0, atol=1e-4)
     np.testing.assert_allclose(basic.baseline, twin.baseline, rtol=1e-4)

@@ -190,7 +190,7 @@ TEST(ThreadPool, waiting_for_helpers_is_no_work) {
   {
     const StageBinding binding(totals);
     pool.run_on_all([](int worker) {
-      if (worker == 1) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      if (worker == 1) std::this_thread::sleep_for(std::chrono::milliseconds(100));
     });
   }
   EXPECT_GE(totals.wall_nanoseconds[static_cast<std::size_t>(Stage::kWait)], 10 * kMillisecond);
