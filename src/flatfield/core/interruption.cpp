@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <utility>
 
 #include "flatfield/core/error.h"
 
@@ -48,14 +49,17 @@ CaughtInterruptions::CaughtInterruptions() : is_outermost_(g_scopes++ == 0) {
   note_unless_ignored(SIGTERM, g_terminate_before);
 }
 
-CaughtInterruptions::~CaughtInterruptions() {
+CaughtInterruptions::~CaughtInterruptions() { static_cast<void>(release()); }
+
+bool CaughtInterruptions::release() noexcept {
+  if (!std::exchange(is_held_, false)) return false;
   --g_scopes;
-  if (!is_outermost_) return;
+  if (!is_outermost_) return interruption_requested();
   ::sigaction(SIGINT, &g_interrupt_before, nullptr);
   ::sigaction(SIGTERM, &g_terminate_before, nullptr);
   g_interrupt_before = {};
   g_terminate_before = {};
-  g_requested = false;
+  return g_requested.exchange(false);
 }
 
 bool interruption_requested() noexcept { return g_requested.load(std::memory_order_relaxed); }

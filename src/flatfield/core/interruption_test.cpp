@@ -42,6 +42,17 @@ TEST(Interruption, is_forgotten_and_handled_as_before_when_it_was_caught_for_a_w
     EXPECT_EQ(others, 0);
   }
   EXPECT_FALSE(interruption_requested());
+  {
+    CaughtInterruptions caught;
+    std::raise(SIGTERM);
+    CaughtInterruptions within;
+    EXPECT_TRUE(within.release());
+    EXPECT_TRUE(caught.release()) << "it came before the end";
+    EXPECT_FALSE(caught.release());
+    EXPECT_FALSE(interruption_requested());
+    EXPECT_EQ(others, 0);
+    EXPECT_FALSE(CaughtInterruptions().release());
+  }
   std::raise(SIGTERM);
   EXPECT_EQ(others, 1);
   {

@@ -12,6 +12,7 @@
 #include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/storage/fan_out.h"
+#include "flatfield/storage/write_probe.h"
 #include "flatfield/zarr/array.h"
 #include "flatfield/zarr/group.h"
 
@@ -121,6 +122,7 @@ void OutputImage::finish(const Json& inherited, const Json& provenance, const Js
   if (ledger_) {
     ledger_->check();
     store_->erase_leftovers("");
+    storage::erase_probes(*store_);
     write_checksums(zarr::group_attributes_document("", plan_.zarr_format, made));
   }
   fail_point("finish.checksums");

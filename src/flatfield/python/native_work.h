@@ -2,6 +2,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include <exception>
+
 #include "flatfield/core/interruption.h"
 
 namespace flatfield::python {
@@ -18,9 +20,16 @@ void native_work(Work work) {
     work();
     return;
   }
-  const CaughtInterruptions caught;
-  work();
-  stop_if_interrupted();  // what came too late to stop anything must not be lost
+  CaughtInterruptions caught;
+  std::exception_ptr failure;
+  try {
+    work();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  // What came too late to stop anything, or beside a failure, must not be lost.
+  if (caught.release()) throw_interrupted();
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace flatfield::python

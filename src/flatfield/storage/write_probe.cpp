@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <random>
+#include <string>
 
 #include "flatfield/core/error.h"
 
@@ -16,6 +17,11 @@ constexpr std::string_view kProbeStart = ".exaspim_flatfield_probe_";
 }  // namespace
 
 bool is_probe(std::string_view name) { return name.starts_with(kProbeStart); }
+
+void erase_probes(Store& store) {
+  for (const std::string& name : store.list(""))
+    if (is_probe(name)) store.erase(name);
+}
 
 void prove_writable(Store& store) {
   // Other processes may try the same place at the same moment.

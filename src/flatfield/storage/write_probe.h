@@ -11,6 +11,9 @@ namespace flatfield::storage {
 /// Throws Error(kWriteFailed).
 void prove_writable(Store& store);
 
+/// Removes what prove_writable has left where it was killed.
+void erase_probes(Store& store);
+
 /// True for the names of the objects that prove_writable makes, and leaves where it is killed.
 [[nodiscard]] bool is_probe(std::string_view name);
 

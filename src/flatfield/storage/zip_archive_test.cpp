@@ -80,9 +80,6 @@ TEST_F(ZipArchiveTest, every_flipped_bit_and_every_missing_end_is_noticed) {
   for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit) {
     Bytes flipped = whole;
     flipped[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
-    // 'a' and 'A' are the same hexadecimal digit.
-    const char before = static_cast<char>(whole[bit / 8]);
-    if (bit / 8 >= whole.size() - 8 && bit % 8 == 5 && before >= 'A') continue;
     ASSERT_TRUE(is_refused(flipped)) << "bit " << bit << " of " << 8 * whole.size();
   }
   for (std::size_t length = 0; length < whole.size(); ++length)
