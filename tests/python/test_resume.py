@@ -288,6 +288,42 @@ def test_a_signal_ends_a_run_between_items_and_says_how_to_go_on(number, tile, w
     assert_same_as(whole[0], tmp_path)
 
 
+def test_a_request_to_stop_that_comes_when_all_is_done_stops_nothing(tile, tmp_path):
+    code, err = start(words(tile), tmp_path, "finish.attributes:3:TERM")
+    assert code == 0, err
+    assert "interrupted" not in err
+    assert [record["status"] for record in read_json(tmp_path / "results/run_report.json")["tiles"]] == ["corrected"]
+
+
+def test_a_request_to_stop_at_the_end_of_a_tile_says_how_to_go_on_with_the_others(tmp_path):
+    tiles = [phantom_tile(tmp_path / "in", (24, 40, 40), (16, 16, 16), n_levels=4, name=f"tile_{i:06}_ch_488.zarr")
+             for i in range(2)]
+    (tmp_path / "run.json").write_text(json.dumps({
+        "tile_paths": [str(tile) for tile in tiles], "output": "out", "mask_dir": str(tmp_path / "in/masks")}))
+    code, err = start(["run", "--config", "run.json"], tmp_path, "finish.attributes:3:TERM")
+    assert code == INTERRUPTED, err
+    assert "interrupted after 1 of 2 tiles: start the same command again to go on" in err, err
+    assert start(["run", "--config", "run.json"], tmp_path)[0] == 0
+    records = read_json(tmp_path / "results/run_report.json")["tiles"]
+    assert [record["status"] for record in records] == ["skipped", "corrected"]
+
+
+# ---------------------------------------------------------------------------------------------
+# What is beside a finished output
+
+
+@pytest.mark.parametrize("point", ["finish.checksums:3", "finish.attributes:3"])
+def test_a_run_that_is_killed_about_the_moment_that_its_output_is_finished_leaves_the_report(tile, tmp_path, point):
+    assert start(words(tile, "--report"), tmp_path, point)[0] == -signal.SIGKILL
+    (tmp_path / "out/SPIM.ome.zarr" / NAME / ".exaspim_flatfield_probe_1_00000000").write_text("of a run that was killed")
+    code, err = start(words(tile, "--report"), tmp_path)
+    assert code == 0, err
+    assert "Report of a correction" in (tmp_path / f"results/{NAME}_report.html").read_text()
+    assert not [path for path in files_below(tmp_path) if path.endswith(".tmp")]
+    # What is finished is left as it is.
+    assert ("probe" in str(files_below(tmp_path / "out").keys())) == point.startswith("finish.attributes")
+
+
 # ---------------------------------------------------------------------------------------------
 # Places that cannot be written
 

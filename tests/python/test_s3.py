@@ -113,6 +113,20 @@ def test_the_results_of_the_tiles_that_are_finished_outlive_the_machine_of_a_bat
                if name != "exaspim_flatfield.log")
 
 
+def test_what_a_start_after_a_kill_does_not_make_again_is_on_s3_before_the_tile_is_finished(server, asset, tmp_path):
+    root = loaded(server, asset, "data")
+    words = ["run", "--zarr", f"{root}/{INPUT}", "--output", f"{root}/{OUTPUT}", "--skip-flat-field", "--report",
+             "--results-dir", "results"]
+    killed = subprocess.run([PROGRAM, *words], cwd=tmp_path, capture_output=True, check=False,
+                            env={**server.environment(), "FLATFIELD_KILL_AT": "finish.attributes:1"})
+    assert killed.returncode == -signal.SIGKILL
+    shutil.rmtree(tmp_path / "results")  # with the machine
+    again = server.call(*words, cwd=tmp_path)
+    assert again.code == 0 and "finished already" in again.err, again.err
+    artifacts = server.objects("data", f"flatfield_correction/artifacts/{NAME}")
+    assert {f"flatfield_data_process_{NAME}.json", f"{NAME}_report.html", f"config_{NAME}.json"} <= set(artifacts)
+
+
 def test_a_run_with_shards_and_a_probability_gives_the_same_bytes_as_a_local_one(server, asset, tmp_path):
     folder = tmp_path / "asset"
     tile = convert_tile(asset / INPUT, folder / INPUT, (16, 16, 32), (32, 48, 64))
@@ -175,7 +189,9 @@ def keys_that_can_be_renewed(server):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_run_on_s3_ends_with_the_right_bytes_whatever_the_server_does(server, asset, local_run, tmp_path, fault):
-    root = loaded(server, asset, "data", faults={fault: RATE}, seed=3)
+    # A wrong time makes the next attempt fail too, and those of all threads.
+    rate = RATE / 2 if fault == "clock_skew" else RATE
+    root = loaded(server, asset, "data", faults={fault: rate}, seed=3)
     keys = keys_that_can_be_renewed(server) if fault == "expired_token" else None
     made = run_on(server, root, tmp_path, keys=keys)
     injected = server.state["injected"]

@@ -71,8 +71,8 @@ void finish_batch(RunContext& context, RunReport& report, int exit) {
             counts);
 }
 
-/// After every tile: the machine of a run may be taken away, and with it the results of the tiles that are finished. Unless
-/// it is the last time, what cannot be uploaded is tried again with the next tile.
+/// Before every tile is finished and after it: the machine of a run may be taken away, and a start on another one does not
+/// make the results of finished tiles again. Unless it is the last time, what cannot be uploaded is tried again later.
 void upload_results(RunContext& context, FolderUpload& upload, bool is_last, int exit) {
   context.log.info("the results directory is uploaded to " + upload.location());
   try {
@@ -110,6 +110,8 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
   const bool uploads = storage::is_remote(config.output);
   if (uploads) processes.first_only([&] { storage::prove_writable(*context.stores.open(artifacts)); });
   FolderUpload upload(config.results_dir, artifacts);
+  int exit = 0;
+  if (uploads) context.keep_results = [&] { upload_results(context, upload, false, exit); };
   RunReport report(config.results_dir + "/run_report.json", log.take_warnings());
 
   const bool finishes = step == config::RunStep::kRun || step == config::RunStep::kFinalize;
@@ -117,7 +119,6 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
     write_diagnostic("a file for the overlaps of the tiles", log,
                      [&] { context.spill = std::make_shared<SpillFile>(config.results_dir); });
 
-  int exit = 0;
   bool interrupted = false;
   std::vector<Json> entries;  // of the page of the batch
   for (std::size_t i = 0; i < tiles.size(); ++i) {
@@ -126,8 +127,12 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
     TileRecord record = run_tile(context, tiles[i]);
     if (record.exit_code != 0)
       exit = tiles.size() > 1 ? exit_code(ErrorCode::kTilesFailed) : record.exit_code;
-    interrupted = any_interrupted(processes);
+    // A request that came when all was done stops nothing.
+    interrupted = any_interrupted(processes) && (record.exit_code != 0 || i + 1 < tiles.size());
     if (interrupted) exit = exit_code(ErrorCode::kInterrupted);
+    if (interrupted && record.exit_code == 0)
+      log.warning(fmt::format("interrupted after {} of {} tiles: start the same command again to go on", i + 1,
+                              tiles.size()));
     processes.first_only([&] {
       report.add(std::move(record.report), exit);
       if (tiles.size() > 1 && !record.batch_entry.is_null()) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -34,6 +35,7 @@ struct RunContext {
   std::optional<Json> median_summary = {};   ///< the document that `medians` are from
   config::RunStep step = config::RunStep::kRun;
   Share share = {};                          ///< of the items, for apply
+  std::function<void()> keep_results = {};   ///< takes the results directory to where it outlasts the machine; by the first process; may be empty
   std::shared_ptr<SpillFile> spill = {};     ///< holds the backgrounds of `placed`; none where no overlaps are measured
 };
 

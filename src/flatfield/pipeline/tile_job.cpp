@@ -38,7 +38,8 @@ using config::RunStep;
 /// or with --model in a file; `run` takes the steps one after the other.
 class Job {
  public:
-  Job(RunContext& context, const std::string& location, Json& parameters, TileResult& result)
+  Job(RunContext& context, const std::string& location, Json& parameters, TileResult& result,
+      const std::function<void()>& before_finished)
       : context_(context),
         config_(context.config),
         started_(report::utc_timestamp()),
@@ -47,6 +48,7 @@ class Job {
         places_(context, input_.location(), outputs_),
         parameters_(parameters),
         result_(result),
+        before_finished_(before_finished),
         streaming_(context, result.items),
         learned_results_(context, input_),
         estimates_(context.step == RunStep::kEstimate || (context.step == RunStep::kRun && config_.model.empty())),
@@ -318,6 +320,7 @@ class Job {
       streaming_.later_passes<float>(probability().target(volume.id, "probability"), plans_.probability);
       has_probability = true;
     }
+    before_finished_();
     context_.processes.first_only([&] { finish(has_mask, has_probability); });
   }
 
@@ -344,7 +347,21 @@ class Job {
                 "let nothing else write to it, and start again with --overwrite");
   }
 
-  /// What is done once, when all items are.
+  /// The tile as its overlaps with others are measured; none where they are not.
+  [[nodiscard]] std::optional<PlacedTile> place_for_overlaps() {
+    std::optional<PlacedTile> placed;
+    // A tile of several volumes lies beside itself: overlaps are those of tiles of one.
+    if (!context_.spill || model_->volumes.size() != 1) return placed;
+    ModelVolume& volume = model_->volumes.front();
+    make_applicable(volume, input_.shape(), context_.pool.as_parallel_for());
+    write_diagnostic("the background for the overlap with other tiles", context_.log, [&] {
+      placed = placed_tile(input_, outputs_.corrected, volume.learned.correction.background, context_.spill,
+                           context_.pool.as_parallel_for());
+    });
+    return placed;
+  }
+
+  /// What is done once, when all items are. Nothing can be asked to stop any more when the first image is finished.
   void finish(bool has_mask, bool has_probability) {
     require_same_tile();
     // A model that was learnt from another tile has another shape.
@@ -354,24 +371,18 @@ class Job {
           write_low_resolution_mask(low_mask_location(), context_.stores, low, plans_.low_mask, streaming_);
         });
     if (context_.step == RunStep::kFinalize) learned_results_.save(*model_);
+    std::optional<PlacedTile> placed = place_for_overlaps();
 
     const auto sums = context_.memory.reserve("checksums", finishing_need(plans_).bytes);
     // Steps of their own, or a run that went on: what was learnt first is the start.
     const std::string& start = config_.model.empty() && model_ ? model_->created : started_;
     const Json record = write_provenance(context_, input_.location(), start, parameters_);
+    if (context_.keep_results) context_.keep_results();
     if (has_mask) mask().finish(Json(), record);
     if (has_probability) probability().finish(Json(), record);
     corrected().finish(input_.tile().attributes(), record, outcome_json(result_));
     places_.release();
-    // A tile of several volumes lies beside itself: overlaps are those of tiles of one.
-    if (context_.spill && model_->volumes.size() == 1) {
-      make_applicable(model_->volumes.front(), input_.shape(), context_.pool.as_parallel_for());
-      write_diagnostic("the background for the overlap with other tiles", context_.log, [&] {
-        context_.placed.push_back(placed_tile(input_, outputs_.corrected,
-                                              model_->volumes.front().learned.correction.background, context_.spill,
-                                              context_.pool.as_parallel_for()));
-      });
-    }
+    if (placed) context_.placed.push_back(std::move(*placed));
     context_.log.info("written: " + outputs_.corrected);
     if (has_mask) context_.log.info("written: " + outputs_.mask);
     if (has_probability) context_.log.info("written: " + outputs_.probability);
@@ -399,6 +410,7 @@ class Job {
   TilePlaces places_;
   Json& parameters_;
   TileResult& result_;
+  const std::function<void()>& before_finished_;
   ImageStreaming streaming_;
   LearnedResults learned_results_;
   bool estimates_;
@@ -416,8 +428,9 @@ class Job {
 
 }  // namespace
 
-void correct_tile(RunContext& context, const std::string& tile_location, Json& parameters, TileResult& result) {
-  Job(context, tile_location, parameters, result).run();
+void correct_tile(RunContext& context, const std::string& tile_location, Json& parameters, TileResult& result,
+                  const std::function<void()>& before_finished) {
+  Job(context, tile_location, parameters, result, before_finished).run();
 }
 
 }  // namespace flatfield::pipeline

@@ -6,6 +6,7 @@
 #include <exception>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/execution/memory_ceiling.h"
@@ -40,6 +41,15 @@ struct Measured {
   double cpu_seconds = 0.0;
   std::int64_t peak_memory_bytes = 0;
 };
+
+void copy_totals(const StageTotals& from, StageTotals& to) {
+  for (std::size_t i = 0; i < kStageCount; ++i) {
+    to.cpu_nanoseconds[i] = from.cpu_nanoseconds[i].load();
+    to.wall_nanoseconds[i] = from.wall_nanoseconds[i].load();
+  }
+  to.bytes_read = from.bytes_read.load();
+  to.bytes_written = from.bytes_written.load();
+}
 
 void merge_measured(Measured& of_this, const Merge& merge) {
   std::vector<std::int64_t> sums;
@@ -106,107 +116,157 @@ std::optional<TilePlan> plan_before(RunContext& context, const std::string& tile
   }
 }
 
-/// The page of a tile. What is to be warned of then is in the record, but not in the page.
-void write_page(RunContext& context, const std::string& name, const Json& resolved,
-                std::span<const report::VolumePictures> pictures, Json& record) {
-  const bool is_estimate = context.step == config::RunStep::kEstimate;
-  write_tile_page({is_estimate ? "Report of an estimated correction" : "Report of a correction", name, report_name(name),
-                   record, resolved, Json(), pictures},
-                  context.config, context.log);
-  for (const std::string& warning : context.log.take_warnings()) record["warnings"].push_back(warning);
-}
+/// The record of a tile: what it is about, and what is measured while the tile is corrected.
+class TileAccount {
+ public:
+  TileAccount(RunContext& context, std::string name, std::optional<TilePlan> plan)
+      : context_(context), name_(std::move(name)), plan_(std::move(plan)) {
+    record["tile"] = name_;
+    record["status"] = "failed";
+    record["reason"] = Json();
+  }
+
+  /// What came of the tile.
+  void note_result() {
+    record["status"] = status_name(result.status);
+    if (!result.reason.empty()) record["reason"] = result.reason;
+    if (!result.finished_as.is_null()) record["finished_as"] = result.finished_as;
+  }
+
+  void note_failure(const Error& error, const ItemCounts& items) {
+    plan_.reset();
+    record.erase("plan");
+    const bool is_interrupted = error.code() == ErrorCode::kInterrupted;
+    // What follows from a request to stop is no failure of the tile.
+    record["status"] = is_interrupted ? "interrupted" : "failed";
+    record["reason"] = error.what();
+    record["error_code"] = error_code_name(error.code());
+    if (is_interrupted)
+      context_.log.event(report::LogLevel::kWarning, "tile_interrupted",
+                         fmt::format("interrupted with {} of {} items done: start the same command again to go on",
+                                     items.done + items.found, items.total));
+    else
+      context_.log.failure("tile_failed", error);
+  }
+
+  /// What was measured until now, in all processes, which call it together.
+  void measure(Measured& measured) const {
+    copy_totals(totals, measured.stages);
+    measured.items = result.items;
+    measured.cpu_seconds = execution::process_cpu_seconds() - cpu_before_;
+    measured.peak_memory_bytes = execution::peak_resident_bytes();
+    merge_measured(measured, context_.processes);
+  }
+
+  /// Brings the record up to date.
+  void note_measured(const Measured& measured) {
+    const StageTotals& stages = measured.stages;
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    record["seconds"] = seconds;
+    record["processes"] = context_.processes.size();
+    record["cpu_seconds"] = measured.cpu_seconds;
+    record["stage_cpu_seconds_total"] = total_cpu_seconds(stages);
+    record["stages"] = stages_json(stages);
+    record["bytes_read"] = stages.bytes_read.load();
+    record["bytes_written"] = stages.bytes_written.load();
+    record["peak_memory_bytes"] = measured.peak_memory_bytes;
+    take_warnings();
+    Json items;
+    items["total"] = measured.items.total;
+    items["done"] = measured.items.done;
+    items["found"] = measured.items.found;
+    items["repeated"] = measured.items.repeated;
+    record["items"] = std::move(items);
+    record["qc"] = result.quality;
+    if (!plan_) return;
+    actual_ = {stages.bytes_read, stages.bytes_written, measured.peak_memory_bytes, measured.cpu_seconds, seconds};
+    record["plan"] = comparison_json(*plan_, *actual_);
+  }
+
+  /// The page of the tile. What is to be warned of then is in the record, but not in the page.
+  void write_page(const Json& resolved) {
+    const bool is_estimate = context_.step == config::RunStep::kEstimate;
+    write_tile_page({is_estimate ? "Report of an estimated correction" : "Report of a correction", name_, report_name(name_),
+                     record, resolved, Json(), result.pictures},
+                    context_.config, context_.log);
+    take_warnings();
+  }
+
+  void say_how_it_ended() const {
+    if (actual_ && plan_) context_.log.info(name_ + ": " + comparison_text(*plan_, *actual_));
+    Json fields;
+    for (const char* key : {"tile", "status", "seconds"}) fields[key] = *record.find(key);
+    const auto megabytes = [&](const char* key) { return static_cast<double>(record.find(key)->as_int64()) / 1e6; };
+    context_.log.event(report::LogLevel::kInfo, "tile_finished",
+                       fmt::format("{}: {} in {:.1f} s ({:.0f} MB read, {:.0f} MB written, peak memory {:.0f} MB)", name_,
+                                   record.find("status")->as_string(), record.find("seconds")->as_double(),
+                                   megabytes("bytes_read"), megabytes("bytes_written"), megabytes("peak_memory_bytes")),
+                       fields);
+  }
+
+  StageTotals totals;
+  TileResult result;
+  Json record;
+
+ private:
+  void take_warnings() {
+    Json& warnings = record["warnings"];
+    if (warnings.is_null()) warnings = Json::array();
+    for (const std::string& warning : context_.log.take_warnings()) warnings.push_back(warning);
+  }
+
+  RunContext& context_;
+  std::string name_;
+  std::optional<TilePlan> plan_;
+  std::optional<ActualCost> actual_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  double cpu_before_ = execution::process_cpu_seconds();
+};
 
 }  // namespace
 
 TileRecord run_tile(RunContext& context, const std::string& tile) {
   const std::string name = location_name(tile);
-  const std::optional<TilePlan> plan = plan_before(context, tile);
-  const auto start = std::chrono::steady_clock::now();
-  const double cpu_before = execution::process_cpu_seconds();
-  Measured measured;
-  StageTotals& totals = measured.stages;
-  int exit = 0;
-  TileResult result;
+  TileAccount account(context, name, plan_before(context, tile));
+  TileResult& result = account.result;
   Json resolved = tile_config(context.config, tile);
-  Json record;
-  record["tile"] = name;
-  record["status"] = "failed";
-  record["reason"] = Json();
+  const bool reports = config::writes_report(context.config) && context.step != config::RunStep::kApply &&
+                       context.processes.is_first();
+  bool has_page = false;
+  // A start that finds the output finished makes nothing of the tile again.
+  const auto before_finished = [&] {
+    const StageScope scope(Stage::kOther);
+    account.note_result();
+    Measured measured;
+    account.measure(measured);
+    account.note_measured(measured);
+    if (reports) account.write_page(resolved);
+    has_page = reports;
+  };
   std::optional<Error> failure;
   {
-    const StageBinding binding(totals, Stage::kArithmetic);
+    const StageBinding binding(account.totals, Stage::kArithmetic);
     try {
       with_errors([&] {
         context.processes.together([&] {
           if (context.processes.is_first()) write_tile_configs(context.config, tile, resolved);
-          correct_tile(context, tile, resolved, result);
+          correct_tile(context, tile, resolved, result, before_finished);
         });
-        record["status"] = status_name(result.status);
-        if (!result.reason.empty()) record["reason"] = result.reason;
-        if (!result.finished_as.is_null()) record["finished_as"] = result.finished_as;
+        account.note_result();
       });
     } catch (const Error& error) {
       failure = error;
     }
   }
-  measured.items = result.items;
-  measured.cpu_seconds = execution::process_cpu_seconds() - cpu_before;
-  measured.peak_memory_bytes = execution::peak_resident_bytes();
-  merge_measured(measured, context.processes);
-  const ItemCounts& items_of_all = measured.items;
-  if (failure) {
-    // What follows from a request to stop is no failure of the tile.
-    if (failure->code() == ErrorCode::kInterrupted) record["status"] = "interrupted";
-    exit = exit_code(failure->code());
-    record["reason"] = failure->what();
-    record["error_code"] = error_code_name(failure->code());
-    if (failure->code() == ErrorCode::kInterrupted)
-      context.log.event(report::LogLevel::kWarning, "tile_interrupted",
-                        fmt::format("interrupted with {} of {} items done: start the same command again to go on",
-                                    items_of_all.done + items_of_all.found, items_of_all.total));
-    else
-      context.log.failure("tile_failed", *failure);
-  }
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  record["seconds"] = seconds;
-  record["processes"] = context.processes.size();
-  record["cpu_seconds"] = measured.cpu_seconds;
-  record["stage_cpu_seconds_total"] = total_cpu_seconds(totals);
-  record["stages"] = stages_json(totals);
-  record["bytes_read"] = totals.bytes_read.load();
-  record["bytes_written"] = totals.bytes_written.load();
-  record["peak_memory_bytes"] = measured.peak_memory_bytes;
-  record["warnings"] = Json(context.log.take_warnings());
-  Json items;
-  items["total"] = items_of_all.total;
-  items["done"] = items_of_all.done;
-  items["found"] = items_of_all.found;
-  items["repeated"] = items_of_all.repeated;
-  record["items"] = std::move(items);
-  record["qc"] = std::move(result.quality);
-  if (plan && exit == 0) {
-    ActualCost actual{totals.bytes_read, totals.bytes_written, measured.peak_memory_bytes,
-                      record.find("cpu_seconds")->as_double(), seconds};
-    record["plan"] = comparison_json(*plan, actual);
-    context.log.info(name + ": " + comparison_text(*plan, actual));
-  }
-  const bool reports = config::writes_report(context.config) && context.step != config::RunStep::kApply &&
-                       context.processes.is_first();
-  // A tile that is skipped has the report of the run that corrected it.
-  if (reports && result.status != TileStatus::kSkipped) write_page(context, name, resolved, result.pictures, record);
-  Json fields;
-  fields["tile"] = name;
-  fields["status"] = *record.find("status");
-  fields["seconds"] = seconds;
-  context.log.event(report::LogLevel::kInfo, "tile_finished",
-                    fmt::format("{}: {} in {:.1f} s ({:.0f} MB read, {:.0f} MB written, peak memory {:.0f} MB)",
-                                name, record.find("status")->as_string(), seconds,
-                                static_cast<double>(totals.bytes_read.load()) / 1e6,
-                                static_cast<double>(totals.bytes_written.load()) / 1e6,
-                                static_cast<double>(measured.peak_memory_bytes) / 1e6),
-                    fields);
-  return {std::move(record), exit, reports ? batch_entry(name, result.pictures, context.config.results_dir) : Json()};
+  Measured measured;
+  account.measure(measured);
+  if (failure) account.note_failure(*failure, measured.items);
+  account.note_measured(measured);
+  const bool is_skipped = !failure && result.status == TileStatus::kSkipped;
+  if (reports && !is_skipped && (failure || !has_page)) account.write_page(resolved);
+  account.say_how_it_ended();
+  return {std::move(account.record), failure ? exit_code(failure->code()) : 0,
+          reports ? batch_entry(name, result.pictures, context.config.results_dir) : Json()};
 }
 
 }  // namespace flatfield::pipeline
