@@ -32,6 +32,8 @@ std::string profile_of(std::string_view heading, bool is_credentials_file) {
 
 /// Whether a file will not be readable later either. What fails for a moment must not pass for settings that nobody made.
 bool is_never_readable(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) return true;
   return ::access(path.c_str(), R_OK) != 0 && (errno == EACCES || errno == EPERM || errno == ELOOP);
 }
 
@@ -42,8 +44,8 @@ std::string read_file(const std::string& path, bool is_named) {
   const std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
   if (name.empty()) return {};
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  // /dev/null is how people say that there is to be none.
-  if (struct stat status {}; ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) return {};
+  // /dev/null is how people say that there is to be none. A pipe that is named is meant to hold something.
+  if (struct stat status {}; ::stat(path.c_str(), &status) == 0 && S_ISCHR(status.st_mode)) return {};
   try {
     return get_text(*open_local_store(folder), name).value_or("");
   } catch (const Error& error) {

@@ -1,6 +1,7 @@
 #include "flatfield/storage/credential_chain.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <atomic>
 #include <filesystem>
@@ -277,14 +278,26 @@ TEST(AwsSettings, reads_the_files_as_the_command_line_of_aws_does) {
   EXPECT_EQ(parse_aws_profiles("[x]\r\nregion = a\r\n[", true).at("x").at("region"), "a");
 }
 
-TEST(AwsSettings, files_that_are_no_regular_ones_hold_nothing_whoever_names_them) {
-  const Variables variables{{"HOME", "/nonexistent"}, {"AWS_REGION", "eu-central-1"}, {"AWS_CONFIG_FILE", "/dev/null"},
-                            {"AWS_SHARED_CREDENTIALS_FILE", "/dev/null"}};
-  const AwsSettings settings = read_aws_settings([&](const std::string& name) -> std::optional<std::string> {
-    const auto found = variables.find(name);
-    return found == variables.end() ? std::nullopt : std::optional(found->second);
-  });
-  EXPECT_EQ(settings.region, "eu-central-1");
+/// The region of AWS_REGION, unless the files of this home folder, or those that are named, cannot be read.
+std::string region_with(const TemporaryFolder& home, Variables variables) {
+  variables.emplace("HOME", home.path());
+  variables.emplace("AWS_REGION", "eu-central-1");
+  return read_aws_settings([&](const std::string& name) -> std::optional<std::string> {
+           const auto found = variables.find(name);
+           return found == variables.end() ? std::nullopt : std::optional(found->second);
+         }).region;
+}
+
+TEST(AwsSettings, the_null_device_holds_nothing_and_a_pipe_is_an_error_where_somebody_named_it) {
+  const TemporaryFolder home;
+  std::filesystem::create_directory(home / ".aws");
+  const std::string pipe = home / ".aws/config";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(region_with(home, {}), "eu-central-1");
+  for (const char* name : {"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"}) {
+    EXPECT_EQ(region_with(home, {{name, "/dev/null"}}), "eu-central-1") << name;
+    EXPECT_EQ(error_code_of([&] { static_cast<void>(region_with(home, {{name, pipe}})); }), ErrorCode::kReadFailed) << name;
+  }
 }
 
 TEST(AwsSettings, files_that_cannot_be_read_are_an_error_only_where_somebody_named_them) {
@@ -292,19 +305,11 @@ TEST(AwsSettings, files_that_cannot_be_read_are_an_error_only_where_somebody_nam
   std::filesystem::create_directory(home / ".aws");
   for (const char* name : {".aws/config", ".aws/credentials"})
     std::filesystem::create_symlink(home / name, home / name);  // a loop, which nobody can read
-  const auto region_with = [&](Variables variables) {
-    variables.emplace("HOME", home.path());
-    variables.emplace("AWS_REGION", "eu-central-1");
-    return read_aws_settings([variables](const std::string& name) -> std::optional<std::string> {
-             const auto found = variables.find(name);
-             return found == variables.end() ? std::nullopt : std::optional(found->second);
-           }).region;
-  };
-  EXPECT_EQ(region_with({}), "eu-central-1");
+  EXPECT_EQ(region_with(home, {}), "eu-central-1");
   for (const auto& [name, value] : Variables{{"AWS_CONFIG_FILE", home / ".aws/config"},
                                              {"AWS_SHARED_CREDENTIALS_FILE", home / ".aws/credentials"},
                                              {"AWS_PROFILE", "mine"}})
-    EXPECT_EQ(error_code_of([&] { static_cast<void>(region_with({{name, value}})); }), ErrorCode::kReadFailed) << name;
+    EXPECT_EQ(error_code_of([&] { static_cast<void>(region_with(home, {{name, value}})); }), ErrorCode::kReadFailed) << name;
 }
 
 }  // namespace
