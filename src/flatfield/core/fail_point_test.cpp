@@ -22,6 +22,8 @@ TEST(FailPointDeathTest, kills_at_the_pass_that_was_asked_for) {
   EXPECT_EXIT(pass_a_b_a_b(), testing::KilledBySignal(SIGKILL), "^aba$");
   ::setenv("FLATFIELD_KILL_AT", "b:3", 1);
   EXPECT_EXIT(pass_a_b_a_b(), testing::ExitedWithCode(0), "abab");
+  ::setenv("FLATFIELD_KILL_AT", "a:2:TERM", 1);
+  EXPECT_EXIT(pass_a_b_a_b(), testing::KilledBySignal(SIGTERM), "^ab$");
   ::unsetenv("FLATFIELD_KILL_AT");
   EXPECT_EXIT(pass_a_b_a_b(), testing::ExitedWithCode(0), "abab");
 }

@@ -110,8 +110,7 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
   const bool uploads = storage::is_remote(config.output);
   if (uploads) processes.first_only([&] { storage::prove_writable(*context.stores.open(artifacts)); });
   FolderUpload upload(config.results_dir, artifacts);
-  int exit = 0;
-  if (uploads) context.keep_results = [&] { upload_results(context, upload, false, exit); };
+  if (uploads) context.keep_results = [&] { upload_results(context, upload, false, 0); };
   RunReport report(config.results_dir + "/run_report.json", log.take_warnings());
 
   const bool finishes = step == config::RunStep::kRun || step == config::RunStep::kFinalize;
@@ -119,6 +118,7 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
     write_diagnostic("a file for the overlaps of the tiles", log,
                      [&] { context.spill = std::make_shared<SpillFile>(config.results_dir); });
 
+  int exit = 0;
   bool interrupted = false;
   std::vector<Json> entries;  // of the page of the batch
   for (std::size_t i = 0; i < tiles.size(); ++i) {

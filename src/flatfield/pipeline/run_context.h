@@ -35,7 +35,8 @@ struct RunContext {
   std::optional<Json> median_summary = {};   ///< the document that `medians` are from
   config::RunStep step = config::RunStep::kRun;
   Share share = {};                          ///< of the items, for apply
-  std::function<void()> keep_results = {};   ///< takes the results directory to where it outlasts the machine; by the first process; may be empty
+  /// Takes the results directory to where it outlasts the machine; for the first process alone. Empty where it need not be.
+  std::function<void()> keep_results = {};
   std::shared_ptr<SpillFile> spill = {};     ///< holds the backgrounds of `placed`; none where no overlaps are measured
 };
 

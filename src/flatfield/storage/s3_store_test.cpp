@@ -322,8 +322,8 @@ TEST_P(Faulty, S3_gives_the_right_bytes_all_the_same) {
   settings["smallest_part"] = 1000;
   settings["seed"] = 7;
   settings["forget"] = true;
-  // There are few completed uploads, and only they can meet these: more objects, so that none of 16 attempts to complete one
-  // succeeds once in 10^5 runs, and no fault as seldom.
+  // Only the completion of an upload can meet these. There are 24: that all 16 attempts at one fail happens once in 10^5 runs,
+  // and that none of them does more seldom.
   const bool is_of_uploads = fault == "error_in_200" || fault == "lost_answer";
   // After one wrong time the next attempt is refused too, so that a rate counts twice, and for all threads.
   const double rate = is_of_uploads ? 0.4 : fault == "clock_skew" ? 0.1 : 0.2;
