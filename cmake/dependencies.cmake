@@ -4,7 +4,7 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(BLOSC REQUIRED IMPORTED_TARGET blosc)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
-find_package(CURL 7.85 REQUIRED)
+find_package(CURL 7.65 REQUIRED)  # CURLOPT_MAXAGE_CONN
 find_package(OpenSSL 3.0 REQUIRED)
 find_package(EXPAT 2.4 REQUIRED)
 pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo)

@@ -10,16 +10,17 @@ from bucket import Answer, error
 
 LIFETIME = 3600
 FEWEST_USES = 40
+PASSING = {"sts_throttled": "Throttling", "sts_cut_off": "IDPCommunicationError"}  # faults of STS, and their codes
 
 
 class Identity:
     """Mints temporary credentials; those that were expired by a fault are not taken any more."""
 
-    def __init__(self, fixed):
+    def __init__(self, fixed, draw=lambda *names: None):
         self.keys = {key_id: (secret, None) for key_id, secret in fixed.items()}
         self.expired, self.uses = set(), collections.Counter()
         self.numbers = itertools.count(1)
-        self.lifetime = LIFETIME
+        self.lifetime, self.draw = LIFETIME, draw
 
     def mint(self, source):
         number = next(self.numbers)
@@ -71,6 +72,9 @@ class Identity:
         return None
 
     def sts(self, headers, body):
+        passing = self.draw(*PASSING)
+        if passing:
+            return Answer(400, f"<ErrorResponse><Error><Code>{PASSING[passing]}</Code></Error></ErrorResponse>")
         form = dict(urllib.parse.parse_qsl(body.decode()))
         if form["Action"] == "AssumeRoleWithWebIdentity":
             if form["WebIdentityToken"] != "web token" or "authorization" in headers:

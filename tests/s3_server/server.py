@@ -36,7 +36,7 @@ REGIONS = ("us-west-2", "eu-central-1")
 class State:
     def __init__(self):
         self.lock = threading.Lock()
-        self.identity = Identity(KEYS)
+        self.identity = Identity(KEYS, self.draw)
         self.buckets = {}
         self.faults, self.most, self.random = {}, sys.maxsize, random.Random(0)
         self.region, self.clock, self.smallest_part = None, 0, SMALLEST_PART

@@ -13,7 +13,7 @@ std::atomic<bool> g_requested{false};
 std::atomic<int> g_scopes{0};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may not wait");
 
-/// What SIGINT and SIGTERM did before they were caught; the default where that is not of interest.
+/// What SIGINT and SIGTERM did before they were caught for a while; the default where they are caught for good.
 struct sigaction g_interrupt_before {};
 struct sigaction g_terminate_before {};
 
@@ -39,8 +39,10 @@ void note_unless_ignored(int signal, struct sigaction& before) {
 }  // namespace
 
 void catch_interruptions() {
-  note(SIGINT);
-  note(SIGTERM);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    struct sigaction before {};
+    note_unless_ignored(signal, before);
+  }
 }
 
 CaughtInterruptions::CaughtInterruptions() : is_outermost_(g_scopes++ == 0) {

@@ -3,7 +3,7 @@
 namespace flatfield {
 
 /// From now on SIGINT and SIGTERM ask the process to stop where nothing is half done; the second of them ends it at
-/// once, as it does without this.
+/// once, as it does without this. One that is ignored, as SIGINT is in the background of a script, stays so.
 void catch_interruptions();
 
 /// catch_interruptions() as long as it lives, for a program within another: then signals do again what they did before,

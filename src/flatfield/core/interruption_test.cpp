@@ -12,6 +12,7 @@ namespace {
 
 /// Exit code 3: the first signal was noted, and nothing else; 4: not.
 void be_interrupted(int first, bool twice) {
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);  // who runs the tests may ignore them
   catch_interruptions();
   stop_if_interrupted();
   std::raise(first);
@@ -29,6 +30,21 @@ TEST(InterruptionDeathTest, the_first_signal_is_a_request_and_the_second_ends_th
     EXPECT_EXIT(be_interrupted(signal, false), testing::ExitedWithCode(3), "");
     EXPECT_EXIT(be_interrupted(signal, true), testing::KilledBySignal(SIGTERM), "");
   }
+}
+
+/// Exit code 5: the signal that is ignored was no request, and the other one was.
+void be_interrupted_in_the_background() {
+  std::signal(SIGINT, SIG_IGN);
+  catch_interruptions();
+  std::raise(SIGINT);
+  std::raise(SIGINT);
+  if (interruption_requested()) std::exit(6);
+  std::raise(SIGTERM);
+  std::exit(interruption_requested() ? 5 : 6);
+}
+
+TEST(InterruptionDeathTest, a_signal_that_was_ignored_stays_so) {
+  EXPECT_EXIT(be_interrupted_in_the_background(), testing::ExitedWithCode(5), "");
 }
 
 TEST(Interruption, is_forgotten_and_handled_as_before_when_it_was_caught_for_a_while) {

@@ -31,8 +31,8 @@ void ItemShards::finish(WrittenObjects& written) {
       written.add({shard.level, shard.array.object_number(shard.chunk), made->bytes, made->crc32c});
 }
 
-void ItemShards::abandon() {
-  for (auto& [key, shard] : shards_) shard.writer->abandon();
+void ItemShards::abandon(const std::exception_ptr& cause) {
+  for (auto& [key, shard] : shards_) shard.writer->abandon(cause);
 }
 
 }  // namespace flatfield::pipeline

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <map>
 #include <memory>
 #include <span>
@@ -31,8 +32,9 @@ class ItemShards {
   void skip(const zarr::Array& array, const zarr::Shape& chunk);
   /// To be called after all chunks have been put: checks that all shards are complete, and tells which were written.
   void finish(WrittenObjects& written);
-  /// Gives up all shards, so that no worker waits for a chunk that will not come.
-  void abandon();
+  /// Gives up all shards because of `cause`, so that no worker waits for a chunk that will not come. Those that wait
+  /// throw it.
+  void abandon(const std::exception_ptr& cause);
 
  private:
   struct Shard {

@@ -1,8 +1,7 @@
 #include "flatfield/pipeline/local_copy.h"
 
-#include <unistd.h>
-
 #include <cerrno>
+#include <cstdlib>
 #include <system_error>
 
 #include "flatfield/storage/file_error.h"
@@ -12,12 +11,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A new, empty file that only this user may read.
-std::string make_temporary_file() {
+/// A new folder that only this user may look into: what is copied may not be everybody's, and a file that is written anew
+/// would be.
+std::string make_private_folder() {
   std::string name = (fs::temp_directory_path() / "flatfield_copy_XXXXXX").string();
-  const int number = ::mkstemp(name.data());
-  if (number < 0) storage::throw_file_error(ErrorCode::kWriteFailed, "create", name, errno);
-  ::close(number);
+  if (::mkdtemp(name.data()) == nullptr) storage::throw_file_error(ErrorCode::kWriteFailed, "create", name, errno);
   return name;
 }
 
@@ -29,21 +27,21 @@ LocalCopy::LocalCopy(const std::string& location, storage::StoreOpener& stores) 
   Buffer bytes;
   if (!store->get(key, bytes))
     throw Error(ErrorCode::kNotFound, "there is no such file", location, "check the name");
-  const fs::path name = make_temporary_file();
+  const std::string folder = make_private_folder();
   try {
-    storage::open_store(name.parent_path().string())->put(name.filename().string(), bytes.span());
+    storage::open_store(folder)->put("copy", bytes.span());
   } catch (...) {
     std::error_code ignored;
-    fs::remove(name, ignored);
+    fs::remove_all(folder, ignored);
     throw;
   }
-  path_ = name;
+  path_ = fs::path(folder) / "copy";
   is_copy_ = true;
 }
 
 LocalCopy::~LocalCopy() {
   std::error_code ignored;  // what is left in the folder for temporary files harms nobody
-  if (is_copy_) fs::remove(path_, ignored);
+  if (is_copy_) fs::remove_all(path_.parent_path(), ignored);
 }
 
 }  // namespace flatfield::pipeline

@@ -9,7 +9,7 @@
 namespace flatfield::pipeline {
 
 /// A file at a location as a file of this machine: itself, or a copy in the folder for temporary
-/// files that is removed at the end of its life.
+/// files that only this user may read, and that is removed at the end of its life.
 class LocalCopy {
  public:
   /// Throws Error(kNotFound) if there is nothing at a location that is not of this machine, or what

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 
 namespace flatfield::pipeline {
 
@@ -61,7 +62,7 @@ void PyramidItem<T>::run_part(std::int64_t part, int worker) {
     if (gathers_a_level()) pass_.reduce_into(level, cell_of(part), made, place_of(part), gathered_);
     if (gathers_carry()) add_to_carry(part, made, worker);
   } catch (...) {
-    if (shards_) shards_->abandon();
+    if (shards_) shards_->abandon(std::current_exception());
     throw;
   }
 }

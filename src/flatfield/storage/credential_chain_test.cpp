@@ -6,6 +6,7 @@
 #include <atomic>
 #include <filesystem>
 #include <future>
+#include <latch>
 #include <map>
 #include <string>
 #include <thread>
@@ -74,6 +75,16 @@ TEST_F(CredentialChain, takes_a_web_identity_to_sts) {
   const std::string token = folder_.write("token", "web token\n");
   EXPECT_TRUE(fetched_id({{"AWS_WEB_IDENTITY_TOKEN_FILE", token}, {"AWS_ROLE_ARN", "arn:role"}})
                   .starts_with("ASIAWEB"));
+}
+
+TEST_F(CredentialChain, sts_is_asked_again_where_that_may_help_although_it_answers_400) {
+  const std::string token = folder_.write("token", "web token\n");
+  const Variables web{{"AWS_WEB_IDENTITY_TOKEN_FILE", token}, {"AWS_ROLE_ARN", "arn:role"}};
+  for (const char* fault : {"sts_throttled", "sts_cut_off"}) {
+    server_.commit_faults({{fault, 1.0}}, Json::parse(R"({"most": 2})", "settings"));
+    EXPECT_TRUE(fetched_id(web).starts_with("ASIAWEB")) << fault;
+    EXPECT_EQ(server_.injected(fault), 2);
+  }
 }
 
 TEST_F(CredentialChain, a_source_that_fails_is_an_error_and_no_reason_to_go_on) {
@@ -264,6 +275,45 @@ TEST(CredentialProvider, what_a_server_refuses_is_replaced_once_for_all_threads)
   EXPECT_TRUE(provider.replace(used));  // another thread with the old ones
   EXPECT_EQ(fetches, 2);
   EXPECT_EQ(provider.current()->access_key_id, "id2");
+}
+
+TEST(CredentialProvider, where_what_a_server_refuses_cannot_be_replaced_the_source_is_asked_once_for_all_threads) {
+  std::atomic<int> fetches{0};
+  CredentialProvider provider({"test", [&]() -> std::optional<Credentials> {
+                                 if (++fetches == 1) return Credentials{"id", "s", "t", unix_now() + 3600};
+                                 std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                                 throw Error(ErrorCode::kReadFailed, "down");
+                               }});
+  const auto used = provider.current();
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 8; ++i)
+      threads.emplace_back([&] { EXPECT_THROW(static_cast<void>(provider.replace(used)), Error); });
+  }
+  EXPECT_THROW(static_cast<void>(provider.replace(used)), Error) << "nor again at once";
+  EXPECT_EQ(fetches, 2);
+  EXPECT_EQ(provider.current(), used);
+}
+
+TEST(CredentialProvider, all_who_wait_for_the_first_credentials_are_told_why_there_are_none) {
+  constexpr int kThreads = 8;
+  std::latch all_ask(kThreads);
+  std::atomic<int> fetches{0};
+  CredentialProvider provider({"test", [&]() -> std::optional<Credentials> {
+                                 ++fetches;
+                                 all_ask.wait();
+                                 std::this_thread::sleep_for(std::chrono::milliseconds(100));
+                                 throw Error(ErrorCode::kReadFailed, "down");
+                               }});
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < kThreads; ++i)
+      threads.emplace_back([&] {
+        all_ask.count_down();
+        EXPECT_THROW(static_cast<void>(provider.current()), Error);
+      });
+  }
+  EXPECT_LT(fetches, kThreads);  // one, but for threads that were late
 }
 
 TEST(AwsSettings, reads_the_files_as_the_command_line_of_aws_does) {

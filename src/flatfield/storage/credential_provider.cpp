@@ -31,11 +31,9 @@ std::shared_ptr<const Credentials> CredentialProvider::current() {
   std::unique_lock lock(mutex_);
   bool waited = false;
   for (;;) {
-    if (fetched_ && !is_renewal_due()) {
-      // All who waited are told why there are no others, and not only the one who asked.
-      if (waited && failure_ && seconds_left() <= 0) std::rethrow_exception(failure_);
-      return credentials_;
-    }
+    // All who waited are told why there are no others, and not only the one who asked.
+    if (waited && !fetching_ && failure_ && (!fetched_ || seconds_left() <= 0)) std::rethrow_exception(failure_);
+    if (fetched_ && !is_renewal_due()) return credentials_;
     if (!fetching_) break;
     if (fetched_ && seconds_left() > 0) return credentials_;
     changed_.wait(lock);
@@ -50,7 +48,6 @@ std::shared_ptr<const Credentials> CredentialProvider::current() {
     // A source may hand out what it has although it expires soon: it is not asked every time.
     next_fetch_ = std::chrono::steady_clock::now() + kPauseAfterFailure;
   } catch (const Error&) {
-    next_fetch_ = std::chrono::steady_clock::now() + kPauseAfterFailure;
     if (seconds_left() <= 0) throw;
   }
   return credentials_;
@@ -61,6 +58,8 @@ bool CredentialProvider::replace(const std::shared_ptr<const Credentials>& used)
   changed_.wait(lock, [this] { return !fetching_; });
   if (credentials_ != used) return true;  // another thread has been here
   if (!credentials_) return false;
+  // Who is refused while or just after another thread has asked in vain does not ask anew, each after the other.
+  if (failure_ && std::chrono::steady_clock::now() < next_fetch_) std::rethrow_exception(failure_);
   fetch(lock);
   return credentials_ && *credentials_ != *used;
 }
@@ -86,7 +85,10 @@ void CredentialProvider::fetch(std::unique_lock<std::mutex>& lock) {
   fetching_ = false;
   changed_.notify_all();
   failure_ = failure;
-  if (failure) std::rethrow_exception(failure);
+  if (failure) {
+    next_fetch_ = std::chrono::steady_clock::now() + kPauseAfterFailure;
+    std::rethrow_exception(failure);
+  }
   credentials_ = std::move(fresh);
   fetched_ = true;
 }

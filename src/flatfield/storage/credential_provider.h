@@ -33,7 +33,7 @@ class CredentialProvider {
   [[nodiscard]] std::shared_ptr<const Credentials> current();
 
   /// Says that a server did not take `used` any more. True if others are to be tried: those that
-  /// `current` returns now. Throws Error if none can be fetched.
+  /// `current` returns now. Throws Error if none can be fetched, or could not within the last ten seconds.
   [[nodiscard]] bool replace(const std::shared_ptr<const Credentials>& used);
 
   /// Name of the source.

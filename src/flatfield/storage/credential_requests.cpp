@@ -55,12 +55,18 @@ HttpOptions local_http() {
       where, "check the settings of the credentials");
 }
 
+/// STS answers 400 where it is asked too often, and where it cannot ask somebody else.
+Verdict judge_sts(const HttpAnswer& answer) {
+  const auto error = parse_error_document(answer.text);
+  return judge_by_code(error ? error->code : std::string_view(), answer);
+}
+
 Credentials ask_sts(const HttpUrl& endpoint, const Fields& form, const HttpOptions& http,
                     const std::string& region, const Credentials* own) {
   const std::string body = canonical_query(form);
   const std::string path = endpoint.path.empty() ? "/" : endpoint.path;
   PatientClient client(std::make_shared<HttpClient>(http), service_patience(), 1);
-  const Outcome outcome = client.send([&](int /*attempt*/) {
+  const auto make_request = [&](int /*attempt*/) {
     HttpRequest request;
     request.method = "POST";
     request.url = endpoint.scheme + "://" + endpoint.host + path;
@@ -78,7 +84,8 @@ Credentials ask_sts(const HttpUrl& endpoint, const Fields& form, const HttpOptio
       request.headers.emplace_back("Authorization", signature);
     }
     return request;
-  });
+  };
+  const Outcome outcome = client.send(make_request, judge_sts);
   if (!outcome.answer.success()) fail(outcome, "STS", endpoint.text());
   return parse_sts_credentials(outcome.answer.text, endpoint.text());
 }

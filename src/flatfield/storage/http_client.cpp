@@ -24,6 +24,19 @@ constexpr std::size_t kLongestUnannounced = std::size_t{1} << 30U;
 constexpr std::size_t kLongestErrorText = std::size_t{64} << 10U;
 constexpr std::size_t kLongestHeaders = std::size_t{1} << 20U;
 
+// What a request, and one that it is redirected to, may be sent by: libcurl 7.85 has names where there were bits.
+#if LIBCURL_VERSION_NUM < 0x075500
+constexpr CURLoption kProtocols = CURLOPT_PROTOCOLS;
+constexpr CURLoption kRedirectProtocols = CURLOPT_REDIR_PROTOCOLS;
+constexpr long kHttpOrHttps = CURLPROTO_HTTP | CURLPROTO_HTTPS;
+constexpr long kHttpsOnly = CURLPROTO_HTTPS;
+#else
+constexpr CURLoption kProtocols = CURLOPT_PROTOCOLS_STR;
+constexpr CURLoption kRedirectProtocols = CURLOPT_REDIR_PROTOCOLS_STR;
+constexpr const char* kHttpOrHttps = "http,https";
+constexpr const char* kHttpsOnly = "https";
+#endif
+
 /// libcurl's own state, once per process; it is never taken down, as other threads may use it
 /// still.
 void initialize_curl() {
@@ -270,7 +283,7 @@ HttpAnswer HttpClient::exchange(const HttpRequest& request) const {
   curl_easy_reset(curl);  // keeps the connections
   set(curl, CURLOPT_SHARE, handles_->share());
   set(curl, CURLOPT_URL, request.url.c_str());
-  set(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  set(curl, kProtocols, kHttpOrHttps);
   // An object's key is its bytes: "a/../b" is not "b".
   set(curl, CURLOPT_PATH_AS_IS, 1L);
   set(curl, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
@@ -289,8 +302,7 @@ HttpAnswer HttpClient::exchange(const HttpRequest& request) const {
   if (request.follow_redirects) {
     set(curl, CURLOPT_FOLLOWLOCATION, 1L);
     set(curl, CURLOPT_MAXREDIRS, 5L);
-    set(curl, CURLOPT_REDIR_PROTOCOLS_STR,
-        request.url.starts_with("https:") ? "https" : "http,https");
+    set(curl, kRedirectProtocols, request.url.starts_with("https:") ? kHttpsOnly : kHttpOrHttps);
   }
   if (request.total_seconds) set(curl, CURLOPT_TIMEOUT_MS, milliseconds(*request.total_seconds));
   if (!options_.certificate_bundle.empty())

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <random>
@@ -16,6 +17,11 @@ constexpr double kLongestPauseUnreached = 1.0;
 /// Attempts without a pause after something was put right: where it does not last, haste does not
 /// help.
 constexpr int kMostImmediate = 3;
+
+template <std::size_t N>
+bool is_one_of(std::string_view code, const std::array<std::string_view, N>& codes) {
+  return std::find(codes.begin(), codes.end(), code) != codes.end();
+}
 
 double uniform_random() {
   // Seeded by the machine: many processes that failed at the same moment must not try again at the
@@ -44,6 +50,21 @@ Verdict judge_by_status(const HttpAnswer& answer) {
     case 504: return Verdict::kRetry;
     default: return Verdict::kFinal;
   }
+}
+
+Verdict judge_by_code(std::string_view code, const HttpAnswer& answer) {
+  // "Error responses" of the S3 API reference.
+  constexpr std::array<std::string_view, 11> kOverload{
+      "SlowDown",           "ServiceUnavailable", "Throttling",      "ThrottlingException",
+      "ThrottledException", "RequestThrottled",   "TooManyRequests", "BandwidthLimitExceeded",
+      "SlowDownRead",       "SlowDownWrite",      "ServerBusy"};  // the last three are MinIO's
+  constexpr std::array<std::string_view, 9> kPassing{
+      "InternalError",  "RequestTimeout", "OperationAborted",          "RequestTimeTooSkewed",
+      "IncompleteBody", "BadDigest",      "XAmzContentSHA256Mismatch", "ClientDisconnected",
+      "IDPCommunicationError"};  // STS cannot reach who vouches for a web identity
+  if (is_one_of(code, kOverload)) return Verdict::kOverload;
+  if (is_one_of(code, kPassing)) return Verdict::kRetry;
+  return judge_by_status(answer);
 }
 
 void pause_before_attempt(const RetryOptions& options, int attempt) {

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "flatfield/storage/http_client.h"
 #include "flatfield/storage/request_window.h"
@@ -36,6 +37,10 @@ enum class Verdict : std::uint8_t {
 /// The verdict on an answer by what HTTP says alone: broken connections, 408, 429, 500, 502, 503,
 /// 504 and 509 are worth another attempt.
 [[nodiscard]] Verdict judge_by_status(const HttpAnswer& answer);
+
+/// The verdict on an answer of S3 or STS with an error of this code: some are worth another attempt whatever their status.
+/// All others, and "" for an answer without a code, are judged by their status.
+[[nodiscard]] Verdict judge_by_code(std::string_view code, const HttpAnswer& answer);
 
 /// The pause before attempt `attempt` + 1; `random` is uniform in [0, 1).
 [[nodiscard]] double pause_seconds(const RetryOptions& options, int attempt, double random);

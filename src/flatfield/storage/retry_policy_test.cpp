@@ -31,6 +31,17 @@ TEST(RetryPolicy, tries_again_what_may_pass_and_nothing_else) {
   EXPECT_EQ(judge_by_status(broken), Verdict::kFinal);
 }
 
+TEST(RetryPolicy, tries_again_what_may_pass_by_its_code_whatever_the_status) {
+  for (const char* code : {"SlowDown", "Throttling"})
+    EXPECT_EQ(judge_by_code(code, answer_of(400)), Verdict::kOverload) << code;
+  for (const char* code : {"InternalError", "IDPCommunicationError"})
+    EXPECT_EQ(judge_by_code(code, answer_of(400)), Verdict::kRetry) << code;
+  for (const char* code : {"", "InvalidIdentityToken", "AccessDenied"}) {
+    EXPECT_EQ(judge_by_code(code, answer_of(400)), Verdict::kFinal) << code;
+    EXPECT_EQ(judge_by_code(code, answer_of(503)), Verdict::kOverload) << code;
+  }
+}
+
 TEST(RetryPolicy, pauses_double_up_to_a_cap_and_are_random_from_nothing_on) {
   RetryOptions options;
   options.base_seconds = 0.1;

@@ -17,30 +17,10 @@ namespace {
 constexpr const char* kUsualRegion = "us-east-1";
 constexpr UnixSeconds kNoticeableSkew = 60;
 
-template <std::size_t N>
-bool is_one_of(std::string_view code, const std::array<std::string_view, N>& codes) {
-  return std::find(codes.begin(), codes.end(), code) != codes.end();
-}
-
-/// Errors of S3 ("Error responses", S3 API reference) that another attempt may not meet, whatever
-/// their HTTP status.
-Verdict judge_by_code(std::string_view code, const HttpAnswer& answer) {
-  constexpr std::array<std::string_view, 11> kOverload{
-      "SlowDown",           "ServiceUnavailable", "Throttling",      "ThrottlingException",
-      "ThrottledException", "RequestThrottled",   "TooManyRequests", "BandwidthLimitExceeded",
-      "SlowDownRead",       "SlowDownWrite",      "ServerBusy"};  // the last three are MinIO's
-  constexpr std::array<std::string_view, 8> kPassing{
-      "InternalError",  "RequestTimeout", "OperationAborted",          "RequestTimeTooSkewed",
-      "IncompleteBody", "BadDigest",      "XAmzContentSHA256Mismatch", "ClientDisconnected"};
-  if (is_one_of(code, kOverload)) return Verdict::kOverload;
-  if (is_one_of(code, kPassing)) return Verdict::kRetry;
-  return judge_by_status(answer);
-}
-
 bool means_expired(std::string_view code) {
   constexpr std::array<std::string_view, 4> kCodes{"ExpiredToken", "ExpiredTokenException",
                                                    "InvalidToken", "TokenRefreshRequired"};
-  return is_one_of(code, kCodes);
+  return std::find(kCodes.begin(), kCodes.end(), code) != kCodes.end();
 }
 
 std::string remedy_for(const S3Answer& answer, const S3Options& options, std::string_view source) {

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "flatfield/core/error.h"
 #include "flatfield/storage/file_error.h"
@@ -18,7 +19,10 @@
 namespace flatfield::storage {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr std::size_t kLongestOutput = std::size_t{1} << 20U;
+constexpr std::chrono::milliseconds kPauseOfWaiting{2};
 
 /// The reading end of a pipe; closed at the end of its life.
 struct Descriptor {
@@ -49,12 +53,24 @@ pid_t start(const std::string& command, int output, const std::string& what) {
   return process;
 }
 
+/// Waits for the end of a process, of which waitpid tells `status`; false where that has not come in time. Once a process
+/// has closed its output nothing can be waited on that would tell of its end, so it is asked.
+bool ends_before(pid_t process, Clock::time_point deadline, int& status) {
+  for (;;) {
+    const pid_t ended = ::waitpid(process, &status, WNOHANG);
+    if (ended != 0 && (ended > 0 || errno != EINTR)) return true;
+    if (Clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(kPauseOfWaiting);
+  }
+}
+
 }  // namespace
 
 std::string run_shell_command(const std::string& command, double timeout_seconds,
                               const std::string& what) {
-  using Clock = std::chrono::steady_clock;
-  const auto deadline = Clock::now() + std::chrono::duration<double>(timeout_seconds);
+  const auto deadline =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout_seconds));
+  const std::string too_late = fmt::format("the command did not end within {:.0f} s", timeout_seconds);
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0)
     throw_file_error(ErrorCode::kReadFailed, "start a command", what, errno);
@@ -72,7 +88,7 @@ std::string run_shell_command(const std::string& command, double timeout_seconds
     const int ready = left <= 0 ? 0 : ::poll(&waiting, 1, static_cast<int>(1e3 * left) + 1);
     if (ready < 0 && errno == EINTR) continue;
     if (ready <= 0) {
-      failure = fmt::format("the command did not end within {:.0f} s", timeout_seconds);
+      failure = too_late;
       break;
     }
     std::array<char, 4096> bytes;
@@ -85,14 +101,17 @@ std::string run_shell_command(const std::string& command, double timeout_seconds
       break;
     }
   }
-  if (!failure.empty()) ::kill(-process, SIGKILL);
   int status = 0;
-  while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (failure.empty() && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+  if (failure.empty() && !ends_before(process, deadline, status)) failure = too_late;
+  if (!failure.empty()) {
+    ::kill(-process, SIGKILL);
+    while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
+    }
+  } else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     failure = WIFEXITED(status)
                   ? fmt::format("the command ended with exit code {}", WEXITSTATUS(status))
                   : fmt::format("the command was ended by signal {}", WTERMSIG(status));
+  }
   if (!failure.empty())
     throw Error(ErrorCode::kReadFailed, failure, what, "run it by hand to see why");
   return output;

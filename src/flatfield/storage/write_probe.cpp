@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <optional>
 #include <random>
 #include <string>
 
@@ -29,7 +30,17 @@ void prove_writable(Store& store) {
       fmt::format("{}{}_{:08x}", kProbeStart, ::getpid(), std::random_device{}());
   const std::string text = "This object proves that a run may write here; it may be removed.\n";
   put_text(store, key, text);
-  const auto read = get_text(store, key);
+  std::optional<std::string> read;
+  try {
+    read = get_text(store, key);
+  } catch (const Error&) {
+    try {
+      store.erase(key);
+    } catch (const Error&) {
+      // What went wrong first is what is told.
+    }
+    throw;
+  }
   store.erase(key);
   if (read != text)
     throw Error(ErrorCode::kWriteFailed, "what is written here is not read back",

@@ -7,8 +7,8 @@
 namespace flatfield::storage {
 
 /// Proves that a run may write, read and remove where it will write, by one small object that is
-/// removed again: hours of work must not end with the first object that is refused.
-/// Throws Error(kWriteFailed).
+/// removed again, also where it may not be read: hours of work must not end with the first object that is refused.
+/// Throws Error(kWriteFailed), and what reading throws.
 void prove_writable(Store& store);
 
 /// Removes what prove_writable has left where it was killed.

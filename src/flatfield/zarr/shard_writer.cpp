@@ -170,11 +170,9 @@ void ShardWriter::complete() {
   written_ = WrittenShard{written_bytes_ + index.size(), crc32c(index, crc32c_)};
 }
 
-void ShardWriter::abandon() {
+void ShardWriter::abandon(const std::exception_ptr& cause) {
   const Lock lock(buffer_->mutex_);
-  if (!failure_)
-    failure_ = std::make_exception_ptr(
-        Error(ErrorCode::kWriteFailed, "the shard was given up", store_->describe(key_)));
+  if (!failure_) failure_ = cause;
   buffer_->changed_.notify_all();
 }
 

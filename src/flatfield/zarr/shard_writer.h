@@ -81,8 +81,9 @@ class ShardWriter {
   /// unless all were left out. Throws what another thread has failed with, Error(kInternal) if chunks
   /// are missing. Returns what was written.
   std::optional<WrittenShard> finish();
-  /// Gives up the shard: threads that wait get Error(kWriteFailed), and so do later calls.
-  void abandon();
+  /// Gives up the shard because of `cause`, not null: threads that wait throw it, and so do later calls. So the one that
+  /// ends first says what happened, whichever it is.
+  void abandon(const std::exception_ptr& cause);
 
  private:
   using Bytes = ReorderBuffer::Bytes;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <limits>
 #include <new>
 #include <numeric>
@@ -210,19 +211,21 @@ TEST_F(ShardWriterTest, refuses_chunks_that_it_was_not_told_of) {
   EXPECT_NO_THROW(writer.finish());
 }
 
-TEST_F(ShardWriterTest, a_shard_that_is_given_up_wakes_who_waits_and_leaves_nothing) {
+TEST_F(ShardWriterTest, a_shard_that_is_given_up_wakes_who_waits_with_the_cause_and_leaves_nothing) {
   const Array array = make_array("a");
   {
     ShardWriter writer(array, {0, 0}, {0, 1, 2, 3}, buffer_of(0));
     writer.put(0, encoded(array, 0));
     const std::vector<std::byte> content_bytes(5);
     std::thread waiting([&] {
-      EXPECT_EQ(code_of([&] { writer.put(2, content_bytes); }), ErrorCode::kWriteFailed);
+      EXPECT_EQ(code_of([&] { writer.put(2, content_bytes); }), ErrorCode::kBadInput);
     });
-    writer.abandon();
+    writer.abandon(std::make_exception_ptr(Error(ErrorCode::kBadInput, "a damaged chunk")));
+    // It has ended before the thread with the damaged chunk says anything to anybody else.
     waiting.join();
-    EXPECT_EQ(code_of([&] { writer.put(1, encoded(array, 1)); }), ErrorCode::kWriteFailed);
-    EXPECT_EQ(code_of([&] { writer.finish(); }), ErrorCode::kWriteFailed);
+    writer.abandon(std::make_exception_ptr(Error(ErrorCode::kReadFailed, "what came of it")));
+    EXPECT_EQ(code_of([&] { writer.put(1, encoded(array, 1)); }), ErrorCode::kBadInput);
+    EXPECT_EQ(code_of([&] { writer.finish(); }), ErrorCode::kBadInput);
   }
   EXPECT_EQ(store_->list("a"), std::vector<std::string>{"zarr.json"});
 }
