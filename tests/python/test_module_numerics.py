@@ -193,6 +193,7 @@ def test_nearest_resize_takes_the_voxel_below_each_centre(mask, shape):
     lambda: flatfield.plane_median(np.zeros((0, 2, 2), np.uint8)),
     lambda: flatfield.smoothing_spline([]), lambda: flatfield.smoothing_spline([1, np.inf]),
     lambda: flatfield.smoothing_spline([1, 2], -1), lambda: flatfield.smoothing_spline([[1, 2]]),
+    lambda: flatfield.gaussian_filter(np.zeros((2, 2), np.float32), 1e19),
     lambda: flatfield.resize_plane(np.zeros((2, 2)), 0, 3), lambda: flatfield.resize_plane(np.zeros((2, 0)), 3, 3),
     lambda: flatfield.resize_plane(np.full((2, 2), np.nan), 3, 3), lambda: flatfield.resize_plane(np.zeros(2), 3, 3),
     lambda: flatfield.reduce_windows(np.zeros((2, 2, 2), np.int32)),

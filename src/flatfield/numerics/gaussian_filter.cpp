@@ -32,6 +32,8 @@ struct Kernel {
   }
 };
 
+/// Far more than any axis of a volume; beyond it memory and exact squares of a distance would run out.
+constexpr double kLargestRadius = 1e7;
 /// Values per stretch: 17 lines of this many doubles (sigma 2) stay within a 32 KiB cache.
 constexpr std::int64_t kStretch = 192;
 /// Rows of the x pass, and stretches of the others, per call of the parallel body.
@@ -185,6 +187,9 @@ std::vector<double> gaussian_kernel(double sigma_voxels, double truncate, int or
                                           std::to_string(sigma_voxels) + ", truncate " +
                                           std::to_string(truncate));
   if (sigma_voxels <= 0) return {1.0};
+  if (truncate * sigma_voxels > kLargestRadius)
+    throw Error(ErrorCode::kUsage, "a Gaussian of sigma " + std::to_string(sigma_voxels) + " voxels is too wide", "",
+                "choose a sigma of the order of the volume's size, or less");
   const auto radius = static_cast<std::int64_t>(truncate * sigma_voxels + 0.5);
   std::vector<double> weights;
   weights.reserve(static_cast<std::size_t>(2 * radius + 1));

@@ -12,7 +12,7 @@ namespace flatfield::numerics {
 /// derivative: radius int(truncate * sigma + 0.5), the Gaussian normalised to sum 1, symmetric
 /// (order 1: antisymmetric); index `radius` is the centre. {1} for sigma <= 0. Throws
 /// Error(kInternal) for a sigma or truncate that is not finite, a negative truncate, or another
-/// order.
+/// order, Error(kUsage) for a radius above 1e7.
 [[nodiscard]] std::vector<double> gaussian_kernel(double sigma_voxels, double truncate = 4.0,
                                                   int order = 0);
 

@@ -101,6 +101,17 @@ TEST(GaussianKernel, refuses_a_sigma_that_is_not_a_number) {
   EXPECT_THROW((void)gaussian_kernel(INFINITY), Error);
 }
 
+TEST(GaussianKernel, refuses_a_sigma_whose_radius_is_no_memory) {
+  for (const double sigma : {1e8, 1e19, 1e300}) {
+    try {
+      (void)gaussian_kernel(sigma);
+      ADD_FAILURE() << sigma;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUsage) << sigma;
+    }
+  }
+}
+
 TEST(GaussianFilter, equals_the_naive_sum_bit_for_bit) {
   for (unsigned seed = 1; seed <= 40; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

@@ -141,8 +141,29 @@ void decode_fixed_scale_offset(const Filter& filter, ConstBytes encoded, Bytes i
   });
 }
 
+/// Elements of 64 bits, Integer, as float32 in one rounding: by way of double some would be rounded twice.
+template <class Integer>
+void convert_to_float32(const Filter& filter, ConstBytes encoded, Bytes into) {
+  std::array<std::uint64_t, kBlock> values;
+  std::array<float, kBlock> floats;
+  for (std::size_t first = 0, total = encoded.size() / sizeof(Integer); first < total; first += kBlock) {
+    const std::size_t n = std::min(kBlock, total - first);
+    load(encoded.subspan(first * sizeof(Integer), n * sizeof(Integer)), filter.encoded, std::span(values).first(n));
+    std::transform(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(n), floats.begin(),
+                   [](std::uint64_t value) { return static_cast<float>(static_cast<Integer>(value)); });
+    const Bytes part = into.subspan(first * sizeof(float), n * sizeof(float));
+    std::memcpy(part.data(), floats.data(), part.size());
+    swap_bytes(part, swap_unit(filter.decoded));
+  }
+}
+
 void decode_astype(const Filter& filter, ConstBytes encoded, Bytes into) {
-  if (is_float(filter.encoded.dtype) || is_float(filter.decoded.dtype))
+  const bool to_float32 = filter.decoded.dtype == DType::kFloat32;
+  if (to_float32 && filter.encoded.dtype == DType::kInt64)
+    convert_to_float32<std::int64_t>(filter, encoded, into);
+  else if (to_float32 && filter.encoded.dtype == DType::kUint64)
+    convert_to_float32<std::uint64_t>(filter, encoded, into);
+  else if (is_float(filter.encoded.dtype) || is_float(filter.decoded.dtype))
     convert<double>(filter, encoded, into, [](double value) { return value; });
   else
     convert<std::uint64_t>(filter, encoded, into, [](std::uint64_t value) { return value; });

@@ -60,6 +60,19 @@ TEST(Filters, fixed_scale_and_offset_are_undone) {
             (std::vector<std::uint16_t>{1, 511}));
 }
 
+TEST(Filters, whole_numbers_become_floats_in_one_rounding) {
+  // 2^60 + 2^36 + 1: a double of it is 2^60 + 2^36, in the middle between two floats.
+  constexpr std::int64_t kValue = (std::int64_t{1} << 60) + (std::int64_t{1} << 36) + 1;
+  const std::vector<float> expected{static_cast<float>(kValue), -static_cast<float>(kValue)};
+  ASSERT_NE(expected[0], static_cast<float>(static_cast<double>(kValue)));
+  EXPECT_EQ((decode<float>(parse(R"({"id": "astype", "encode_dtype": "<i8", "decode_dtype": "<f4"})"),
+                           std::vector<std::int64_t>{kValue, -kValue})),
+            expected);
+  EXPECT_EQ((decode<float>(parse(R"({"id": "astype", "encode_dtype": "<u8", "decode_dtype": "<f4"})"),
+                           std::vector<std::uint64_t>{kValue, ~std::uint64_t{0}})),
+            (std::vector<float>{expected[0], 18446744073709551616.0F}));
+}
+
 TEST(Filters, shuffle_brings_the_bytes_of_an_element_together) {
   EXPECT_EQ((decode<std::uint8_t>(parse(R"({"id": "shuffle", "elementsize": 3})",
                                         {DType::kUint8, ByteOrder::kLittle}),
