@@ -74,6 +74,7 @@ def test_tile_with_nothing_to_learn_from_is_corrected_or_refused_in_one_line(kin
         assert report["reason"] and any(report["reason"] in warning for warning in report["warnings"])
     else:
         assert report["status"] == "corrected" and report["reason"] is None
+    assert bool(report["qc"]) == (method != "background only"), "measured, whatever the method found"
     if kind in ("all zero", "constant", "saturated"):
         assert not corrected.any(), "everything is background"
     if "fitting" in options and kind in ("all zero", "constant", "saturated"):

@@ -291,6 +291,67 @@ def test_each_time_point_and_channel_has_its_own_probability(tmp_path):
     assert not np.array_equal(levels["0"][0, 0], levels["0"][0, 1])
 
 
+def tile_with_a_blank_channel(folder):
+    """A tile of two channels, of which the first is blank; its masks are beside it."""
+    counts, mask = phantom(SHAPE)
+    write_mask(folder / "masks" / f"asset_{NAME}_pred.tif", mask[::2, ::2, ::2])
+    return write_tile(folder / NAME, np.stack([np.zeros_like(counts), counts]), (1, *CHUNKS), n_levels=2, axes="czyx")
+
+
+def test_the_mask_of_a_tile_is_that_of_its_first_channel_that_is_not_blank(tmp_path):
+    both = correct(tile_with_a_blank_channel(tmp_path / "both"), tmp_path / "both", "--estimation-res", 1)
+    alone = correct(write_tile(tmp_path / "alone" / NAME, phantom(SHAPE)[0], CHUNKS, n_levels=2), tmp_path / "alone",
+                    "--estimation-res", 1, masks=tmp_path / "both" / "masks")
+    low = f"{NAME}_mask_low_res.zarr"
+    for found, expected in [(both.mask, alone.mask), (both.results / low, alone.results / low)]:
+        assert read_volume(expected).any()
+        np.testing.assert_array_equal(read_volume(found), read_volume(expected))
+
+
+@pytest.mark.parametrize("steps", [["run"], ["estimate", "apply", "finalize"]], ids=["run", "steps"])
+def test_a_channel_without_a_probability_is_zeros_in_the_image_of_the_others(tmp_path, steps):
+    """In the empty mask of the blank channel nothing is foreground; in that of the other there are no samples for a mixture."""
+    tile = tile_with_a_blank_channel(tmp_path)
+    (tmp_path / "fitting.json").write_text(json.dumps({"enable_gmm_refinement": True, "probability_model": "gmm",
+                                                       "erosion_radius": 40}))
+    for command in steps:
+        result = call(command, "--zarr", tile, "--output", "out/SPIM.ome.zarr", "--results-dir", "results", "--mask-dir",
+                      "masks", "--fitting-config", "fitting.json", "--estimation-res", 1, cwd=tmp_path)
+        assert result.code == 0, result.err
+    (record,) = read_json(tmp_path / "results" / "run_report.json")["tiles"]
+    assert record["reason"].startswith("foreground weights: ") and len(record["qc"]) == 2
+    image = tmp_path / "out" / "probability" / "SPIM.ome.zarr" / NAME
+    levels = read_levels(image)
+    assert levels["0"].shape == (1, 2, *(n // 2 for n in SHAPE))
+    assert not any(level.any() for level in levels.values())
+    for written in (image, tmp_path / "out" / "SPIM.ome.zarr" / NAME):
+        verified = call("verify", written, "--all", cwd=tmp_path)
+        assert verified.code == 0 and "good" in verified.out, verified.err
+
+
+def test_a_damaged_chunk_that_only_the_mixture_model_reads_is_an_error_that_names_it(tmp_path):
+    """Of a level of 2048 rows planes are chosen by a quarter of them, and the mask holds none of the last; a level that is
+    streamed is not read but where it is needed."""
+    counts, mask = phantom((96, 4096, 24))
+    write_mask(tmp_path / "masks" / f"asset_{NAME}_pred.tif", mask[::2, ::2, ::2])
+    tile = write_tile(tmp_path / NAME, counts, (8, 64, 24), n_levels=2)
+    (tmp_path / "fitting.json").write_text(json.dumps({"enable_gmm_refinement": True, "probability_model": "gmm",
+                                                       "gmm_max_samples": 1000}))
+    words = ["--zarr", tile, "--output", "out", "--mask-dir", "masks", "--fitting-config", "fitting.json",
+             "--estimation-res", 1, "--num-workers", 1]
+    planned = call("plan", *words, "--json", cwd=tmp_path)
+    assert planned.code == 0, planned.err
+    smallest = json.loads(planned.out)["tiles"][0]["smallest_memory_limit_bytes"]
+    chunk = tile / "1" / "0" / "0" / "2" / "31" / "0"
+    assert chunk.exists()
+    chunk.write_bytes(b"damaged")
+    result = call("run", *words, "--memory-limit", smallest, cwd=tmp_path)
+    assert "is streamed" in result.err and "planes kept" in result.err
+    assert result.code == BAD_INPUT and len(result.error_lines) == 1, result.err
+    assert str(chunk) in result.error_lines[0]
+    assert not (tmp_path / "out" / NAME).exists()
+
+
 # ---------------------------------------------------------------------------------------------
 # Provenance of schema 1
 

@@ -109,6 +109,20 @@ def test_flatfield_that_basic_finds_in_a_phantom_does_not_fail(phantom_of, tmp_p
     assert block["verdict"] == "pass" or kind == "even_light", block["reasons"]
 
 
+def test_basic_is_judged_inside_the_mask_that_it_is_weighted_by(tmp_path):
+    tile = phantom_tile(tmp_path / "in", (48, 64, 80), (16, 32, 32), name=NAME)
+    config = tmp_path / "basic.json"
+    config.write_text('{"working_size": 32}')
+    basic = correct(tile, tmp_path / "basic", "--method", "basicpy", "--basic-config", config, "--is-binned").quality
+    fitted = correct(tile, tmp_path / "fitting", "--is-binned").quality
+    assert basic["mask"] == fitted["mask"] == "the foreground mask of the tile"
+    # What both methods have in common: the mask without what is 0, and the voxels before the correction.
+    for name in ("mask_fraction", "mask_auc", "mask_edge_agreement", "background_planes_in_mask", "foreground_median_before",
+                 "profile_cv_x_before"):
+        assert fitted["numbers"][name]["value"] is not None
+        assert basic["numbers"][name]["value"] == fitted["numbers"][name]["value"], name
+
+
 def test_light_sheet_tile_warns_of_the_background_that_holds_tissue(tmp_path):
     tile = shared_data("data/real") / "tile_000003_ch_488.zarr"
     block = correct(tile, tmp_path, "--is-binned").quality
@@ -249,6 +263,58 @@ def test_failing_quality_can_leave_background_subtraction_only(failing, tmp_path
     np.testing.assert_array_equal(read_volume(made.corrected), read_volume(plain.corrected))
     assert made.report["status"] == "background_only" and made.report["reason"].startswith("quality: ")
     assert made.quality["verdict"] == "fail"
+
+
+# ---------------------------------------------------------------------------------------------
+# Where the method finds nothing to correct with
+
+
+def test_a_tile_without_a_mask_is_measured_as_it_is_without_its_background(tmp_path):
+    tile = phantom_tile(tmp_path / "in", (48, 64, 80), (16, 32, 32), name=NAME)
+    (tmp_path / "none").mkdir()
+    made = correct(tile, tmp_path / "run", "--is-binned", masks=tmp_path / "none")
+    assert made.report["status"] == "background_only" and "no mask" in made.report["reason"]
+    assert made.quality["verdict"] == "pass" and made.quality["mask"].startswith("made from the data")
+    numbers = made.numbers
+    for name in ("profile_cv_z", "profile_cv_y", "profile_cv_x", "foreground_median", "background_median", "cjv", "entropy"):
+        assert numbers[f"{name}_before"] is not None
+        assert numbers[f"{name}_after"] == pytest.approx(numbers[f"{name}_before"]), name
+    assert numbers["background_span"] is not None and numbers["mask_auc"] is None and numbers["axis_gain_max"] is None
+
+
+@pytest.fixture
+def falling_back(tmp_path):
+    """A tile with tissue in its background planes, in whose mask there are no samples for a mixture; its options."""
+    counts, mask = tissue_in_every_plane(np.random.default_rng(3))
+    tile = write_tile(tmp_path / "in" / NAME, counts, (16, 32, 32))
+    write_mask(tmp_path / "in" / "masks" / f"asset_{NAME}_pred.tif", mask)
+    config = tmp_path / "fitting.json"
+    config.write_text('{"enable_gmm_refinement": true, "probability_model": "gmm", "erosion_radius": 40}')
+    return tile, ("--is-binned", "--fitting-config", config)
+
+
+@pytest.mark.parametrize("choice", ["warn", "background-only"])
+def test_failing_quality_leaves_a_tile_that_falls_back_as_it_is(falling_back, tmp_path, choice):
+    tile, options = falling_back
+    made = correct(tile, tmp_path / "run", *options, "--on-qc-fail", choice)
+    assert made.quality["verdict"] == "fail"
+    assert {"background_planes_in_mask", "background_span"} <= set(reasons_of(made.quality))
+    assert made.report["status"] == "background_only" and made.report["reason"].startswith("foreground weights: ")
+    plain = correct(tile, tmp_path / "plain", "--is-binned", "--skip-flat-field")
+    np.testing.assert_array_equal(read_volume(made.corrected), read_volume(plain.corrected))
+    assert not plain.report["qc"], "nothing but the background was asked for"
+
+
+def test_failing_quality_can_stop_a_tile_that_falls_back(falling_back, tmp_path):
+    tile, options = falling_back
+    made = attempt(tile, tmp_path / "run", *options, "--on-qc-fail", "error")
+    assert made.result.code == QUALITY_FAILED and len(made.result.error_lines) == 1, made.result.err
+    assert made.report["error_code"] == "quality_failed" and made.quality["verdict"] == "fail"
+    assert not made.corrected.exists() and not made.mask.exists()
+
+
+# ---------------------------------------------------------------------------------------------
+# What a failure of a model does
 
 
 @pytest.fixture

@@ -20,6 +20,12 @@ namespace {
 
 constexpr std::int64_t kMebibyte = 1 << 20;
 
+/// Whether quality may be measured inside a mask.
+bool has_mask(const LearnFacts& facts) {
+  const config::RunConfig& config = facts.config;
+  return facts.fits || (!config.skip_flat_field && config.method == "basicpy" && !config.mask_dir.empty());
+}
+
 /// The passes that hold most: of the background's Gaussian, the fit's, and the quality's.
 std::vector<methods::LevelPass> widest_passes(const LearnFacts& facts) {
   std::vector<methods::LevelPass> passes;
@@ -32,7 +38,7 @@ std::vector<methods::LevelPass> widest_passes(const LearnFacts& facts) {
     gaussian(facts.config.fitting.gaussian_sigma, weighted ? 1 : 0);
     if (weighted) gaussian(facts.config.fitting.probability_smooth_sigma, 1);
   }
-  passes.push_back(methods::quality_pass(facts.fits));
+  passes.push_back(methods::quality_pass(has_mask(facts)));
   return passes;
 }
 
@@ -107,8 +113,8 @@ int pass_count(const LearnFacts& facts) {
   // Quality: counts, medians, and entropies with them where the values lie on a grid; mask agreement of all planes.
   const bool is_sampled = facts.shape.volume() > most_sample_voxels(facts);
   passes += is_sampled ? 1 : facts.is_target() ? 2 : 3;
-  if (facts.fits && methods::sample_planes(facts.shape, most_sample_voxels(facts)).front().last == facts.shape.z) ++passes;
-  if (!facts.fits) return passes;
+  if (has_mask(facts) && methods::sample_planes(facts.shape, most_sample_voxels(facts)).front().last == facts.shape.z) ++passes;
+  if (!facts.fits) return passes + (has_mask(facts) ? 1 : 0);  // what is 0 leaves the mask of BaSiC
   const bool weighted = config.fitting.enable_gmm_refinement;
   return passes + (weighted ? 5 : 3);  // mask and g (weighted: two), profiles: counts and medians (weighted: three)
 }

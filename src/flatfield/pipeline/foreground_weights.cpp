@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "flatfield/core/error.h"
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/methods/background.h"
 #include "flatfield/methods/mixture_weight.h"
@@ -63,6 +64,14 @@ class ForegroundSource : public VoxelSource<float> {
   std::vector<Memory> memory_;
 };
 
+class NoForegroundSource : public VoxelSource<float> {
+ public:
+  void read(const Box3& /*box*/, BlockView<float> out, int /*worker*/) override {
+    for (std::int64_t z = 0; z < out.shape.z; ++z)
+      for (std::int64_t y = 0; y < out.shape.y; ++y) std::fill_n(out.row(z, y), out.shape.x, 0.0F);
+  }
+};
+
 }  // namespace
 
 std::shared_ptr<const ForegroundWeights> ForegroundWeights::ramp(const methods::RampWeights& ramp) {
@@ -71,9 +80,8 @@ std::shared_ptr<const ForegroundWeights> ForegroundWeights::ramp(const methods::
   return made;
 }
 
-std::shared_ptr<const ForegroundWeights> ForegroundWeights::mixture(
-    methods::LevelStream& v_low, const BitVolume& mask, const std::vector<std::int64_t>& background_planes,
-    RunContext& context) {
+FoundWeights ForegroundWeights::mixture(methods::LevelStream& v_low, const BitVolume& mask,
+                                        const std::vector<std::int64_t>& background_planes, RunContext& context) {
   std::shared_ptr<ForegroundWeights> made(new ForegroundWeights);
   const Extent3& shape = v_low.shape();
   const std::int64_t bytes = shape.volume() * static_cast<std::int64_t>(sizeof(float));
@@ -89,14 +97,20 @@ std::shared_ptr<const ForegroundWeights> ForegroundWeights::mixture(
       copy_block<float>(block.values, level.view().sub(block.box));
     });
     v_low.merge().unite(std::as_writable_bytes(level.span()));
-    context.processes.first_only([&] {
-      made->stored_ = methods::foreground_weight(level.view(), mask.view(), background_planes,
-                                                 context.config.fitting, context.pool.as_parallel_for());
-    });
+    try {
+      context.processes.first_only([&] {
+        made->stored_ = methods::foreground_weight(level.view(), mask.view(), background_planes,
+                                                   context.config.fitting, context.pool.as_parallel_for());
+      });
+    } catch (const Error& error) {
+      // What the data do not hold is no failure of the run. A level that cannot be read is one: it was read before.
+      if (error.code() != ErrorCode::kBadInput) throw;
+      return {nullptr, error.message()};
+    }
     context.processes.broadcast(made->stored_);
   }
   made->field_ = std::make_unique<methods::StoredWeights>(std::as_const(made->stored_).view());
-  return made;
+  return {std::move(made), ""};
 }
 
 std::int64_t mixture_bytes(const Extent3& level, const methods::ForegroundWeightOptions& options, int workers) {
@@ -112,6 +126,8 @@ std::unique_ptr<VoxelSource<float>> foreground_source(const ForegroundWeights& w
     return std::make_unique<ForegroundSource<std::uint8_t>>(weights, estimation, correction, pool);
   return std::make_unique<ForegroundSource<std::uint16_t>>(weights, estimation, correction, pool);
 }
+
+std::unique_ptr<VoxelSource<float>> no_foreground_source() { return std::make_unique<NoForegroundSource>(); }
 
 std::int64_t foreground_source_bytes(const ForegroundWeights& weights, const ome::Volume& estimation,
                                      const OutputPlan& plan) {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <memory>
-#include <optional>
+#include <string>
 #include <vector>
 
 #include "flatfield/core/bit_volume.h"
@@ -16,15 +16,23 @@
 
 namespace flatfield::pipeline {
 
-/// The foreground probability of an estimation level (algorithms.md 4.3). That of the ramp is computed where it is
+class ForegroundWeights;
+
+/// What was looked for, or why the data do not hold it.
+struct FoundWeights {
+  std::shared_ptr<const ForegroundWeights> weights;  ///< null where there are none
+  std::string reason;                                ///< why there are none; "" where there are
+};
+
+/// The foreground probability of an estimation level (docs/methods.md 4.3). That of the ramp is computed where it is
 /// needed; that of the mixture model is held, four bytes per voxel.
 class ForegroundWeights {
  public:
   [[nodiscard]] static std::shared_ptr<const ForegroundWeights> ramp(const methods::RampWeights& ramp);
-  /// Needs the level as float32 beside the result. Throws Error(kMemory) where there is no room for both.
-  [[nodiscard]] static std::shared_ptr<const ForegroundWeights> mixture(
-      methods::LevelStream& v_low, const BitVolume& mask, const std::vector<std::int64_t>& background_planes,
-      RunContext& context);
+  /// Needs the level as float32 beside the result. Throws Error(kMemory) where there is no room for both, and what reading
+  /// the level throws.
+  [[nodiscard]] static FoundWeights mixture(methods::LevelStream& v_low, const BitVolume& mask,
+                                            const std::vector<std::int64_t>& background_planes, RunContext& context);
 
   [[nodiscard]] const methods::WeightField& field() const { return *field_; }
 
@@ -43,7 +51,9 @@ class ForegroundWeights {
                                                                     const ome::Volume& estimation,
                                                                     const methods::Correction& correction,
                                                                     execution::ThreadPool& pool);
-/// What it holds per worker while the image of a plan is written.
+/// Those of a volume of which none are known: zeros.
+[[nodiscard]] std::unique_ptr<VoxelSource<float>> no_foreground_source();
+/// What foreground_source holds per worker while the image of a plan is written.
 [[nodiscard]] std::int64_t foreground_source_bytes(const ForegroundWeights& weights,
                                                    const ome::Volume& estimation, const OutputPlan& plan);
 

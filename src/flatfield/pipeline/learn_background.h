@@ -5,7 +5,7 @@
 
 namespace flatfield::pipeline {
 
-/// Selects the background planes of an estimation level (algorithms.md 1.1-1.4) into `learned`.
+/// Selects the background planes of an estimation level (docs/methods.md 1, steps 1 to 4) into `learned`.
 void learn_background_planes(EstimationLevel& level, RunContext& context, Learned& learned);
 
 /// The planes of level `to` of a tile that cover the given planes of level `from`. Throws Error(kBadInput) for levels
@@ -14,7 +14,7 @@ void learn_background_planes(EstimationLevel& level, RunContext& context, Learne
                                                       const std::string& to,
                                                       const std::vector<std::int64_t>& planes);
 
-/// The background image of a volume (algorithms.md 1): the median of the target planes that the chosen background
+/// The background image of a volume (docs/methods.md 1): the median of the target planes that the chosen background
 /// planes cover, or, with --use-reference-bkg, an image that lies beside the tile.
 void learn_background_image(const VolumeRequest& request, EstimationLevel& level, RunContext& context,
                             Learned& learned);

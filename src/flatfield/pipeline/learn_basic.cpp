@@ -39,6 +39,20 @@ std::optional<BitVolume> mask_at(const VolumeRequest& request, const Extent3& sh
   return std::nullopt;
 }
 
+/// Hands the mask, which the first process has, to all, and clears it where v_low is 0, as that of the fitting method.
+void complete_mask(std::optional<BitVolume>& mask, EstimationLevel& level, execution::ProcessGroup& processes) {
+  if (!processes.ask_first([&] { return mask.has_value(); })) return;
+  if (!mask) mask.emplace(level.shape());
+  processes.broadcast(std::as_writable_bytes(mask->words()));
+  const BitView seen = mask->view();
+  const auto wants = [&](const Box3& box) { return seen.sub(box).any(); };
+  // Boxes begin at words of the mask, so no two visits write to the same one.
+  level.v_low().visit({{}, 0, {}, wants}, [&](const methods::LevelBlock& block) {
+    mask->clear_where_zero(block.box.origin, block.values);
+  });
+  level.v_low().merge().common(mask->words());
+}
+
 std::int64_t count_not_positive(const Block<float>& plane) {
   return std::count_if(plane.span().begin(), plane.span().end(), [](float v) { return !(v > 0.0F); });
 }
@@ -98,18 +112,16 @@ std::int64_t basic_fit_bytes(const Extent3& level, const config::BasicConfig& op
          kPixelBytes * working.volume();
 }
 
-void learn_basic(const VolumeRequest& request, EstimationLevel& level, RunContext& context,
-                 Learned& learned) {
+namespace {
+
+/// The fit, with the mask as its weights where the first process has one.
+void fit_level(const std::optional<BitVolume>& mask, EstimationLevel& level, RunContext& context, Learned& learned) {
   const ParallelFor parallel_for = context.pool.as_parallel_for();
   config::BasicConfig options = context.config.basic;
   // Of processes that do a run together the first does the fit; all read the frames.
   execution::ProcessGroup& processes = context.processes;
-  std::optional<execution::MemoryBudget::Reservation> held_mask;
-  if (context.masks) held_mask = context.memory.reserve("mask", BitVolume::bytes_of(level.shape()));
-  std::optional<BitVolume> mask;
   LearnedBasic basic;
   processes.first_only([&] {
-    mask = mask_at(request, level.shape(), context);
     basic.planes = mask ? planes_of_largest_mask(mask->view())
                         : evenly_spaced_planes(level.shape().z, options.max_frames);
   });
@@ -170,6 +182,17 @@ void learn_basic(const VolumeRequest& request, EstimationLevel& level, RunContex
   basic.baseline = std::move(fit.baseline);
   learned.basic = std::move(basic);
   learned.correction.image = std::move(image);
+}
+
+}  // namespace
+
+BasicMask learn_basic(const VolumeRequest& request, EstimationLevel& level, RunContext& context, Learned& learned) {
+  BasicMask mask;
+  if (context.masks) mask.held = context.memory.reserve("mask", BitVolume::bytes_of(level.shape()));
+  context.processes.first_only([&] { mask.bits = mask_at(request, level.shape(), context); });
+  fit_level(mask.bits, level, context, learned);
+  complete_mask(mask.bits, level, context.processes);
+  return mask;
 }
 
 }  // namespace flatfield::pipeline

@@ -1,7 +1,12 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <vector>
+
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
+#include "flatfield/execution/memory_budget.h"
 #include "flatfield/pipeline/estimation_level.h"
 #include "flatfield/pipeline/learn_stage.h"
 
@@ -21,9 +26,16 @@ namespace flatfield::pipeline {
 /// What a fit holds at most: its frames at the size of the level, and the stacks that it works on.
 [[nodiscard]] std::int64_t basic_fit_bytes(const Extent3& level, const config::BasicConfig& options, bool masked);
 
-/// The method basicpy on one volume (algorithms.md 3), from its background-subtracted estimation level. Leaves
+/// The mask that BaSiC was weighted by, without what is 0 in the background-subtracted level. The correction does not need
+/// it; quality is measured inside of it. All processes have it.
+struct BasicMask {
+  std::optional<BitVolume> bits;  ///< of the estimation level; none where the tile has none with anything in it
+  execution::MemoryBudget::Reservation held;
+};
+
+/// The method basicpy on one volume (docs/methods.md 3), from its background-subtracted estimation level. Leaves
 /// `learned` with background subtraction only, and says why, where BaSiC finds no usable flatfield.
-void learn_basic(const VolumeRequest& request, EstimationLevel& level, RunContext& context,
-                 Learned& learned);
+[[nodiscard]] BasicMask learn_basic(const VolumeRequest& request, EstimationLevel& level, RunContext& context,
+                                    Learned& learned);
 
 }  // namespace flatfield::pipeline

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "flatfield/core/error.h"
 #include "flatfield/methods/foreground_weight.h"
 #include "flatfield/pipeline/learn_background.h"
 #include "flatfield/pipeline/tile_paths.h"
@@ -36,22 +35,22 @@ void complete_mask(methods::LevelStream& v_low, const std::vector<std::int64_t>&
   v_low.merge().common(mask.words());
 }
 
-/// How much each voxel counts in the fit (algorithms.md 4.3).
-std::shared_ptr<const ForegroundWeights> foreground_weights(const VolumeRequest& request,
-                                                            EstimationLevel& level, const BitVolume& mask,
-                                                            RunContext& context, const Learned& learned) {
+/// How much each voxel counts in the fit (docs/methods.md 4.3). Background planes are always chosen, so there is a ramp;
+/// a mixture there may not be.
+FoundWeights foreground_weights(const VolumeRequest& request, EstimationLevel& level, const BitVolume& mask,
+                                RunContext& context, const Learned& learned) {
   const methods::FittingOptions& options = context.config.fitting;
   const std::vector<std::int64_t>& planes = learned.background_planes.planes;
-  std::shared_ptr<const ForegroundWeights> weights =
-      options.probability_model == methods::ProbabilityModel::kPercentile
-          ? ForegroundWeights::ramp(methods::ramp_weights(level.v_low(), planes, options, level.search_bytes()))
-          : ForegroundWeights::mixture(level.v_low(), mask, planes, context);
-  context.log.info(fmt::format("foreground weights: {} at level {}",
-                               options.probability_model == methods::ProbabilityModel::kPercentile
-                                   ? "percentile ramp"
-                                   : "mixture model",
-                               request.levels.estimation));
-  return weights;
+  const bool is_ramp = options.probability_model == methods::ProbabilityModel::kPercentile;
+  FoundWeights found;
+  if (is_ramp)
+    found.weights = ForegroundWeights::ramp(methods::ramp_weights(level.v_low(), planes, options, level.search_bytes()));
+  else
+    found = ForegroundWeights::mixture(level.v_low(), mask, planes, context);
+  if (found.weights)
+    context.log.info(fmt::format("foreground weights: {} at level {}", is_ramp ? "percentile ramp" : "mixture model",
+                                 request.levels.estimation));
+  return found;
 }
 
 /// The level that the tile is scaled to: that of the median summary if it has one, else that of the options.
@@ -85,7 +84,7 @@ void learn_axis_curves(const VolumeRequest& request, EstimationLevel& level, Run
     log.warning(reason + ": background subtraction only");
     learned.fallback = std::move(reason);
   };
-  // A background image from elsewhere was made without choosing planes, which the weights need (algorithms.md 1).
+  // A background image from elsewhere was made without choosing planes, which the weights need (docs/methods.md 1).
   if (context.config.use_reference_bkg && options.enable_gmm_refinement)
     learn_background_planes(level, context, learned);
   const std::vector<std::int64_t> left_out =
@@ -106,12 +105,9 @@ void learn_axis_curves(const VolumeRequest& request, EstimationLevel& level, Run
   const BitVolume& mask = *learned.correction.mask;
 
   if (options.enable_gmm_refinement) {
-    try {
-      learned.weights = foreground_weights(request, level, mask, context, learned);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kBadInput) throw;
-      return fall_back("foreground weights: " + error.message());
-    }
+    FoundWeights refinement = foreground_weights(request, level, mask, context, learned);
+    if (!refinement.weights) return fall_back("foreground weights: " + refinement.reason);
+    learned.weights = std::move(refinement.weights);
   }
   const methods::WeightField* weights = learned.weights ? &learned.weights->field() : nullptr;
 

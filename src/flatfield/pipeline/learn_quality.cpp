@@ -31,17 +31,17 @@ Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json
 
 }  // namespace
 
-void learn_quality(EstimationLevel& level, RunContext& context, Learned& learned) {
+void learn_quality(const std::optional<BitVolume>& mask, EstimationLevel& level, RunContext& context, Learned& learned) {
   const methods::Correction& correction = learned.correction;
-  if (!correction.curves && !correction.image) return;
   const methods::LevelCorrection corrected(correction, learned.fit, level.shape(),
                                            context.pool.as_parallel_for());
-  std::optional<BitView> mask;
-  if (correction.mask) mask = correction.mask->view();
+  const std::optional<BitVolume>& used = correction.mask ? correction.mask : mask;
+  std::optional<BitView> inside;
+  if (used) inside = used->view();
   const methods::QualityNumbers numbers = methods::measure_quality(
       {level.raw(),
        methods::subtraction_of(level.background()),
-       [&](const Box3& box, BlockView<float> values) { corrected.apply(box, values); }, mask,
+       [&](const Box3& box, BlockView<float> values) { corrected.apply(box, values); }, inside,
        learned.background_planes.planes, correction, learned.fit, level.search_bytes(), 1.0F,
        level.background() ? grid_of(*level.background()) : 1.0F, level.sample_voxels()});
   for (std::size_t axis = 0; axis < 3; ++axis)

@@ -1,14 +1,18 @@
 #pragma once
 
+#include <optional>
+
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/json.h"
 #include "flatfield/pipeline/estimation_level.h"
 #include "flatfield/pipeline/learn_stage.h"
 
 namespace flatfield::pipeline {
 
-/// Measures and judges the correction that was learnt from the estimation level; says in the log what came out. Leaves
-/// `learned.quality` empty where only the background is subtracted.
-void learn_quality(EstimationLevel& level, RunContext& context, Learned& learned);
+/// Measures and judges the correction that was learnt from the estimation level, that of the background alone too where the
+/// method found nothing else; says in the log what came out. `mask`, of the level: the one that the method worked with where
+/// the correction holds none.
+void learn_quality(const std::optional<BitVolume>& mask, EstimationLevel& level, RunContext& context, Learned& learned);
 
 /// The QC block of the run report for a volume: {"verdict", "reasons", "level", "mask", "pedestal",
 /// "numbers"}, where a number is {"value", "verdict", "warn", "fail"}; null if nothing was

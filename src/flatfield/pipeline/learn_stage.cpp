@@ -46,14 +46,15 @@ Learned learn(const VolumeRequest& request, RunContext& context) {
   if (config.skip_flat_field) return learned;
 
   level.subtract(learned.correction, parallel_for);
+  BasicMask mask;
   if (config.method == "reference") {
     learn_reference(context, learned);
   } else if (config.method == "basicpy") {
-    learn_basic(request, level, context, learned);
+    mask = learn_basic(request, level, context, learned);
   } else {
     learn_axis_curves(request, level, context, learned);
   }
-  learn_quality(level, context, learned);
+  learn_quality(mask.bits, level, context, learned);
   return learned;
 }
 

@@ -45,7 +45,7 @@ struct Learned {
   std::optional<LearnedBasic> basic;
   double global_factor = 0.0;
   bool ratio_clamped = false;
-  std::optional<methods::QualityReport> quality;  ///< none where only the background is subtracted
+  std::optional<methods::QualityReport> quality;  ///< none where nothing but the background was asked for
   std::string fallback;  ///< why only the background is subtracted; "" if nothing fell back
 };
 

@@ -34,7 +34,8 @@ void pass_gate(const std::string& tile, RunContext& context, ModelVolume& volume
   if (context.config.on_qc_fail == "error")
     throw Error(ErrorCode::kQualityFailed, *reason, tile,
                 "mend its cause, or choose another --on-qc-fail; nothing was written");
-  if (context.config.on_qc_fail != "background-only") return;
+  // What is reduced to its background already stays as it is, and so does the reason for it.
+  if (context.config.on_qc_fail != "background-only" || !volume.reason.empty()) return;
   context.log.warning(*reason + ": background subtraction only");
   volume.gated = true;
   volume.reason = *reason;
@@ -50,7 +51,7 @@ void judge_model(TileModel& model, RunContext& context) {
 }
 
 std::vector<ModelVolume> learn_tile(const LearnRequest& request, RunContext& context,
-                                    const std::function<void(const ModelVolume&)>& on_learned) {
+                                    const std::function<void(ModelVolume&)>& on_learned) {
   const config::RunConfig& config = context.config;
   std::vector<ModelVolume> volumes;
   for (std::int64_t t = 0; t < request.volumes.t; ++t)

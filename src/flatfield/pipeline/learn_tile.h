@@ -26,9 +26,9 @@ struct LearnRequest {
 void judge_model(TileModel& model, RunContext& context);
 
 /// What is learnt from each volume of a tile, judged: everything that can go wrong before a voxel is written. `on_learned`
-/// is told of each volume before --on-qc-fail decides what becomes of a correction whose quality numbers fail. Throws
+/// is given each volume before --on-qc-fail decides what becomes of a correction whose quality numbers fail. Throws
 /// Error, with kQualityFailed where that says so.
 [[nodiscard]] std::vector<ModelVolume> learn_tile(const LearnRequest& request, RunContext& context,
-                                                  const std::function<void(const ModelVolume&)>& on_learned);
+                                                  const std::function<void(ModelVolume&)>& on_learned);
 
 }  // namespace flatfield::pipeline

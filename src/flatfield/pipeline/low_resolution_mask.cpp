@@ -1,5 +1,7 @@
 #include "flatfield/pipeline/low_resolution_mask.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "flatfield/core/block.h"
@@ -57,9 +59,14 @@ void adopt_low_resolution_mask(const std::string& location, const std::string& t
   }
 }
 
-void write_low_resolution_mask(const std::string& location, storage::StoreOpener& stores, const BitVolume& mask,
+void write_low_resolution_mask(const std::string& location, RunContext& context, const BitVolume& mask,
                                const OutputPlan& plan, ImageStreaming& streaming) {
-  const auto store = stores.open(location);
+  if (mask.shape() != plan.shape) {
+    context.log.info(fmt::format("{} is not written: the mask of the model has {} voxels, the estimation level of the tile {}",
+                                 location, to_string(mask.shape()), to_string(plan.shape)));
+    return;
+  }
+  const auto store = context.stores.open(location);
   clear_place(*store);
   OutputImage image(store, plan);
   const auto source = bit_source(mask);

@@ -24,8 +24,9 @@ namespace flatfield::pipeline {
 /// their own, which the log says.
 void adopt_low_resolution_mask(const std::string& location, const std::string& tile_name, RunContext& context);
 
-/// Writes a mask of the shape of `plan`, in place of what is there.
-void write_low_resolution_mask(const std::string& location, storage::StoreOpener& stores, const BitVolume& mask,
+/// Writes a mask in place of what is there. That of a model which was learnt from a tile of another shape may not have the
+/// shape of `plan`: it is not written then, which the log says.
+void write_low_resolution_mask(const std::string& location, RunContext& context, const BitVolume& mask,
                                const OutputPlan& plan, ImageStreaming& streaming);
 
 }  // namespace flatfield::pipeline

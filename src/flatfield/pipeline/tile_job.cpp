@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <exception>
 #include <optional>
 #include <vector>
@@ -192,9 +191,7 @@ class Job {
 
   /// Takes the places of the images that the model makes.
   void claim_places() {
-    places_.leave_out(masked_volume() == nullptr,
-                      std::none_of(model_->volumes.begin(), model_->volumes.end(),
-                                   [](const ModelVolume& volume) { return volume.has_probability; }));
+    places_.leave_out(!model_->has_mask(), !model_->has_probability());
     places_.claim(fingerprint_);
   }
 
@@ -246,13 +243,17 @@ class Job {
 
   /// The probability is made of what was learnt and is not in the model, so it is written before that.
   void write_probability() {
+    if (!model_->has_probability()) return;
     for (ModelVolume& volume : model_->volumes) {
-      if (!volume.learned.weights) continue;
+      const PyramidTarget target = probability().target(volume.id, "probability");
+      if (!volume.learned.weights) {
+        streaming_.first_pass(*no_foreground_source(), target, plans_.probability, {}, 0);
+        continue;
+      }
       const ForegroundWeights& weights = *volume.learned.weights;
       const ome::Volume estimation = input_.tile().open_volume(input_.levels().estimation, volume.id);
-      streaming_.first_pass(*foreground_source(weights, estimation, volume.learned.correction, context_.pool),
-                 probability().target(volume.id, "probability"), plans_.probability, {},
-                 foreground_source_bytes(weights, estimation, plans_.probability));
+      streaming_.first_pass(*foreground_source(weights, estimation, volume.learned.correction, context_.pool), target,
+                 plans_.probability, {}, foreground_source_bytes(weights, estimation, plans_.probability));
       volume.learned.weights.reset();
     }
   }
@@ -271,7 +272,7 @@ class Job {
       streaming_.first_pass(*source, corrected().target(volume.id, "corrected"), plans_.corrected, context_.share,
                  corrected_source_bytes(input_.array().metadata(), plans_.corrected, storage::is_remote(input_.location())));
     }
-    if (const ModelVolume* masked = masked_volume()) {
+    if (const ModelVolume* masked = model_->masked()) {
       const methods::CorrectionKernel kernel(masked->learned.correction);
       streaming_.first_pass(*mask_source(kernel), mask().target({}, "mask"), plans_.mask, context_.share, 0);
     }
@@ -300,25 +301,17 @@ class Job {
     }
   }
 
-  /// The mask belongs to the geometry of the tile: its channels share that of the first.
-  [[nodiscard]] const ModelVolume* masked_volume() const {
-    for (const ModelVolume& volume : model_->volumes)
-      if (volume.learned.correction.mask) return &volume;
-    return nullptr;
-  }
-
   // -------------------------------------------------------------------------------------------
   // Finalize
 
   void finalize() {
-    const bool has_mask = masked_volume() != nullptr;
+    const bool has_mask = model_->has_mask();
     if (has_mask) streaming_.later_passes<std::uint8_t>(mask().target({}, "mask"), plans_.mask);
-    bool has_probability = false;
+    const bool has_probability = refines_ && model_->has_probability();
     for (ModelVolume& volume : model_->volumes) {
       streaming_.later_passes<std::uint16_t>(corrected().target(volume.id, "corrected"), plans_.corrected);
-      if (!refines_ || !volume.has_probability) continue;
-      streaming_.later_passes<float>(probability().target(volume.id, "probability"), plans_.probability);
-      has_probability = true;
+      if (has_probability)
+        streaming_.later_passes<float>(probability().target(volume.id, "probability"), plans_.probability);
     }
     before_finished_();
     context_.processes.first_only([&] { finish(has_mask, has_probability); });
@@ -364,12 +357,11 @@ class Job {
   /// What is done once, when all items are. Nothing can be asked to stop any more when the first image is finished.
   void finish(bool has_mask, bool has_probability) {
     require_same_tile();
-    // A model that was learnt from another tile has another shape.
     if (has_mask)
-      if (const BitVolume& low = *masked_volume()->learned.correction.mask; low.shape() == plans_.low_mask.shape)
-        write_diagnostic("the low-resolution mask", context_.log, [&] {
-          write_low_resolution_mask(low_mask_location(), context_.stores, low, plans_.low_mask, streaming_);
-        });
+      write_diagnostic("the low-resolution mask", context_.log, [&] {
+        write_low_resolution_mask(low_mask_location(), context_, *model_->masked()->learned.correction.mask, plans_.low_mask,
+                                  streaming_);
+      });
     if (context_.step == RunStep::kFinalize) learned_results_.save(*model_);
     std::optional<PlacedTile> placed = place_for_overlaps();
 

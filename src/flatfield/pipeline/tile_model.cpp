@@ -345,6 +345,20 @@ bool TileModel::has_mask() const {
                      [](const ModelVolume& volume) { return volume.learned.correction.mask.has_value(); });
 }
 
+const ModelVolume* TileModel::masked() const {
+  const ModelVolume* first = nullptr;
+  for (const ModelVolume& volume : volumes) {
+    const std::optional<BitVolume>& mask = volume.learned.correction.mask;
+    if (mask && mask->view().any()) return &volume;
+    if (mask && first == nullptr) first = &volume;
+  }
+  return first;
+}
+
+bool TileModel::has_probability() const {
+  return std::any_of(volumes.begin(), volumes.end(), [](const ModelVolume& volume) { return volume.has_probability; });
+}
+
 methods::Correction resized_correction(const methods::Correction& correction, const Extent3& shape,
                                        const ParallelFor& parallel_for) {
   const auto resized = [&](const Block<float>& plane) {

@@ -34,6 +34,11 @@ struct TileModel {
 
   /// Whether any volume has a foreground mask.
   [[nodiscard]] bool has_mask() const;
+  /// The volume whose mask is that of the tile, as a mask belongs to its geometry: the first in whose mask anything is, else
+  /// the first that has one; null if none has.
+  [[nodiscard]] const ModelVolume* masked() const;
+  /// Whether any volume has a probability: the image is there then, and holds zeros for volumes without.
+  [[nodiscard]] bool has_probability() const;
 };
 
 /// "t0_c1", the name of a volume in models, ledgers and carries.

@@ -80,6 +80,27 @@ class TileModelTest : public testing::Test {
   }
 };
 
+TEST_F(TileModelTest, has_the_mask_of_the_first_volume_in_which_it_holds_anything) {
+  TileModel model;
+  model.volumes.resize(4);
+  EXPECT_FALSE(model.has_mask());
+  EXPECT_EQ(model.masked(), nullptr);
+  model.volumes[1].learned.correction.mask = BitVolume({2, 3, 4});
+  EXPECT_TRUE(model.has_mask());
+  EXPECT_EQ(model.masked(), &model.volumes[1]) << "all are blank";
+  model.volumes[2].learned.correction.mask = BitVolume({2, 3, 4}, true);
+  model.volumes[3].learned.correction.mask = BitVolume({2, 3, 4}, true);
+  EXPECT_EQ(model.masked(), &model.volumes[2]);
+}
+
+TEST_F(TileModelTest, has_a_probability_where_a_volume_has_one) {
+  TileModel model;
+  model.volumes.resize(2);
+  EXPECT_FALSE(model.has_probability());
+  model.volumes[1].has_probability = true;
+  EXPECT_TRUE(model.has_probability());
+}
+
 TEST_F(TileModelTest, is_read_as_it_was_written) {
   const TileModel written = model();
   write_model(*store_, "m.npz", written);
