@@ -31,7 +31,7 @@ def read(array, box):
 
 
 def mask_block(mask_low, shape, box):
-    """4.2 for one block of the target level."""
+    """docs/methods.md 4.2 for one block of the target level."""
     index = [np.minimum((2 * np.arange(b.start, b.stop) + 1) * small // (2 * big), small - 1)
              for b, small, big in zip(box, mask_low.shape, shape)]
     return mask_low[np.ix_(*index)]

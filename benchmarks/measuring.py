@@ -156,7 +156,9 @@ class Tile:
         return measured([*launcher, self.programs.program, "run", *self.options(name, workers), *extra], group)
 
     def plan(self, name, *extra):
-        return json.loads(measured([self.programs.program, "plan", *self.options(name), "--json", *extra]).out)["tiles"][0]
+        """Of a run that makes it anew: what an earlier one has finished there would be skipped."""
+        words = [self.programs.program, "plan", *self.options(name), "--overwrite", "--json", *extra]
+        return json.loads(measured(words).out)["tiles"][0]
 
     def run_floor(self, name, workers=None):
         """`floor` on what the correction NAME wrote."""

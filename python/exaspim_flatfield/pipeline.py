@@ -85,7 +85,9 @@ def finalize(*, progress: Optional[Progress] = None, **options: Any) -> Dict[str
 def plan(**options: Any) -> Dict[str, Any]:
     """What run() with the same options would do: ``{"tiles": [...]}`` with what it would read, write and take.
 
-    Raises DoesNotFitError, which names the smallest limit that works, where the work does not fit into the memory.
+    Of a tile ``is_finished`` says that run() would skip it, and ``items_done`` how many items of an unfinished output it would
+    find done (None: it would begin afresh). Raises DoesNotFitError, which names the smallest limit that works, where the work
+    does not fit into the memory, and OutputExistsError where run() would.
     """
     return _native._plan(options, _say)
 
@@ -103,7 +105,7 @@ def verify(location: Location, *, quick: bool = False, all: bool = False, worker
 
 
 def synthesize(output: Location, **options: Any) -> str:
-    """Makes a phantom tile with known illumination below the folder ``output``: returns its path.
+    """Makes a phantom tile with known illumination below the local folder ``output``: returns its path.
 
     Beside it are ``masks/`` and the truth (NAME.truth.json). Options: ``name``, ``shape``, ``chunks``, ``n_levels``,
     ``seed``, ``is_binned``, ``background``, ``foreground``, ``illumination``, ``noise``, ``num_workers``, ``overwrite``;

@@ -225,8 +225,10 @@ def test_a_task_that_is_interrupted_is_tried_again_by_the_same_worker(phantom, t
 
 
 def test_the_share_of_a_task_is_not_an_option(phantom, client, tmp_path):
-    with pytest.raises(flatfield.errors.UsageError, match="part"):
-        flatfield_dask.apply(client=client, part="0/2", **options_for(phantom, tmp_path))
+    (tmp_path / "run.json").write_text('{"part": "0/2"}')
+    for given in (dict(part="0/2"), dict(config=tmp_path / "run.json")):
+        with pytest.raises(flatfield.errors.UsageError, match="part: the items are dealt out"):
+            flatfield_dask.apply(client=client, **given, **options_for(phantom, tmp_path))
 
 
 def test_every_place_that_an_option_names_is_made_absolute():

@@ -52,6 +52,14 @@ def test_background_is_that_of_the_reference(seed, dtype, sigma, final_sigma):
     assert ulp_distance(image, reference.background_image(volume[expected], final_sigma)).max() <= 1
 
 
+@pytest.mark.parametrize("values", [(-1, 40), (0, 65536), (np.nan, 1)])
+def test_planes_are_chosen_of_counts_alone(values):
+    volume = np.full((20, 8, 8), values[0], np.float32)
+    volume[3] = values[1]
+    with pytest.raises(flatfield.errors.UsageError, match="volume: "):
+        flatfield.select_background_planes(volume)
+
+
 @given(SEEDS, st.floats(0.05, 1))
 def test_clean_mask_is_that_of_the_reference(seed, share):
     mask = random_of(seed).uniform(size=(6, 7, 9)) < share
@@ -101,6 +109,28 @@ def test_axis_fit_is_that_of_the_reference(seed, weighted, smoothing, percentile
             curve = fit.curve(name, 37)
             assert curve.dtype == np.float32 and curve.shape == (37,)
             np.testing.assert_allclose(curve, reference.axis_curve(profile, 37, smoothing, limits), rtol=1e-6)
+
+
+RUN_ALONE = {"global_ratio_limits": [0.5, 2], "global_factor_binned": 10, "global_factor_unbinned": 10,
+             "median_summary_path": "m.json", "exclude_background_planes_from_mask": True, "enable_gmm_refinement": True}
+OF_WEIGHTS = {"probability_model": "gmm", "probability_ramp_nu": 2, "gmm_random_state": 1, "erosion_radius": 1}
+OF_CURVES = {"med_factor_binned": 3, "gaussian_sigma": 1, "profile_percentile": 40, "spline_smoothing": 0.1, "limits_x": [1, 1]}
+
+
+@pytest.mark.parametrize("key, value", [*RUN_ALONE.items(), *OF_WEIGHTS.items()])
+def test_options_that_have_no_effect_on_curves_are_refused(key, value):
+    volume = np.full((4, 5, 6), 100, np.float32)
+    with pytest.raises(flatfield.errors.UsageError, match=f"{key}: has no effect here, expected some of med_factor_binned, "):
+        flatfield.fit_axes(volume, volume > 0, **{key: value})
+    flatfield.fit_axes(volume, volume > 0, **OF_CURVES)
+
+
+@pytest.mark.parametrize("key, value", [*RUN_ALONE.items(), *OF_CURVES.items()])
+def test_options_that_have_no_effect_on_weights_are_refused(key, value):
+    volume = np.full((4, 5, 6), 100, np.float32)
+    with pytest.raises(flatfield.errors.UsageError, match=f"{key}: has no effect here, expected some of probability_model, "):
+        flatfield.foreground_weight(volume, volume > 0, [0, 1], **{key: value})
+    flatfield.foreground_weight(volume, volume > 0, [0, 1], probability_ramp_nu=2, gmm_random_state=1, erosion_radius=1)
 
 
 @given(SEEDS, st.integers(1, 20), st.integers(1, 20))

@@ -2,12 +2,14 @@
 import json
 import pathlib
 import shutil
+import signal
 
 import numpy as np
 import pytest
 import tifffile
 
-from support.program import NOT_FOUND, call, correct, files_below
+from support.killing import noted_items, start
+from support.program import BAD_INPUT, NOT_FOUND, OUTPUT_EXISTS, call, correct, files_below
 from support.tiles import phantom_tile
 
 NAME = "tile_000001_ch_488.zarr"
@@ -109,6 +111,59 @@ def test_nothing_is_left_behind(tile, tmp_path):
     assert plan(tile, tmp_path)["is_probed"]
     assert list(tmp_path.iterdir()) == []
     assert sorted(tile.parent.rglob("*")) == before
+
+
+def test_a_plan_that_fails_leaves_no_sample(tile, tmp_path):
+    copy = tmp_path / "in" / NAME
+    shutil.copytree(tile, copy)
+    for path in (copy / "0").rglob("*"):
+        if path.is_file() and is_chunk(str(path)):
+            path.write_bytes(b"damaged")
+    result = call("plan", "--zarr", copy, "--output", "out", "--mask-dir", tile.parent / "masks", cwd=tmp_path)
+    assert result.code == BAD_INPUT and len(result.error_lines) == 1, result.err
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_the_sample_of_a_plan_that_was_killed_is_removed_by_the_next(tile, tmp_path):
+    left = tmp_path / "out" / f"{NAME}.plan" / "0/0/0/0/0"
+    left.mkdir(parents=True)
+    (left / "7").write_bytes(b"of a sample")
+    plan(tile, tmp_path)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def words_for(tile):
+    return ["--zarr", tile, "--output", "out/SPIM.ome.zarr", "--mask-dir", tile.parent / "masks", "--n-levels", 4]
+
+
+def test_a_finished_output_is_planned_to_be_skipped(tile, tmp_path):
+    correct(tile, tmp_path, "--n-levels", 4)
+    before = files_below(tmp_path)
+    said = call("plan", *words_for(tile), cwd=tmp_path)
+    assert said.code == 0 and said.out == f"{NAME}: the output is finished already: a run skips it\n", said
+    (planned,) = json.loads(call("plan", *words_for(tile), "--json", cwd=tmp_path).out)["tiles"]
+    assert planned["is_finished"] and planned["items_done"] is None
+    assert planned["outputs"] == [] and planned["stages"] == []
+    assert {planned["total"][key] for key in ("bytes_read", "bytes_written", "cpu_seconds", "wall_seconds")} == {0}
+    (afresh,) = json.loads(call("plan", *words_for(tile), "--json", "--overwrite", cwd=tmp_path).out)["tiles"]
+    assert not afresh["is_finished"] and afresh["items_done"] is None and afresh["total"]["bytes_read"] > 0
+    assert files_below(tmp_path) == before
+
+
+def test_an_unfinished_output_is_planned_as_a_run_would_take_it(tile, tmp_path):
+    assert start(["run", *words_for(tile)], tmp_path, "item.noted:2")[0] == -signal.SIGKILL
+    before, noted = files_below(tmp_path / "out"), noted_items(tmp_path)
+    said = call("plan", *words_for(tile), cwd=tmp_path)
+    assert said.code == 0 and f"a run goes on with it, and does {noted} items less" in said.out, said
+    (planned,) = json.loads(call("plan", *words_for(tile), "--json", cwd=tmp_path).out)["tiles"]
+    assert planned["items_done"] == noted >= 2 and not planned["is_finished"] and planned["is_probed"]
+    other = [*words_for(tile), "--corrected-rank", "mean"]
+    for command in ("plan", "run"):
+        refused = call(command, *other, cwd=tmp_path)
+        assert refused.code == OUTPUT_EXISTS and "options.corrected_rank" in refused.err and refused.out == ""
+    (afresh,) = json.loads(call("plan", *other, "--json", "--overwrite", cwd=tmp_path).out)["tiles"]
+    assert afresh["items_done"] is None and not afresh["is_finished"]
+    assert files_below(tmp_path / "out") == before
 
 
 def test_a_dry_run_prints_the_plan_and_corrects_nothing(tile, tmp_path):

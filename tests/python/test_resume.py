@@ -212,7 +212,7 @@ def test_a_mask_that_was_removed_is_made_again_and_the_rest_is_not(tile, whole, 
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-@pytest.mark.parametrize("point", ["clear.begun:1", "clear.scratch:1", "clear.begun:2", "clear.scratch:2"])
+@pytest.mark.parametrize("point", [f"clear.{name}:{image}" for image in (1, 2) for name in ("begun", "scratch", "claim")])
 def test_an_output_whose_removal_was_interrupted_can_be_overwritten_and_does_not_look_finished(point, zarr_format, tile, tmp_path):
     options = ["--output-zarr-format", zarr_format]
     assert start(words(tile, *options), tmp_path)[0] == 0
@@ -224,6 +224,17 @@ def test_an_output_whose_removal_was_interrupted_can_be_overwritten_and_does_not
     assert code == 0, err
     for kind in ("", "mask"):
         assert call("verify", "--all", tmp_path / "out" / kind / "SPIM.ome.zarr" / NAME, cwd=tmp_path).code == 0
+
+
+def test_what_an_unfinished_output_has_noted_is_removed_before_what_says_whose_it_is(tile, tmp_path):
+    assert start(words(tile), tmp_path, "item.noted:3")[0] == -signal.SIGKILL
+    assert noted_items(tmp_path) >= 3
+    # The mask is removed first.
+    assert start(words(tile, "--overwrite"), tmp_path, "clear.claim:2")[0] == -signal.SIGKILL
+    image = tmp_path / "out/SPIM.ome.zarr" / NAME
+    assert list(files_below(image)) == [f"{SCRATCH}/run.json"]
+    code, err = start(words(tile, "--overwrite"), tmp_path)
+    assert code == 0, err
 
 
 def test_a_second_start_of_a_batch_does_only_the_bad_tile_again(tmp_path):

@@ -100,6 +100,18 @@ def test_fitting_configuration_is_written_as_it_was_used(tile, run, tmp_path):
     np.testing.assert_array_equal(read_volume(again.corrected), read_volume(other.corrected))
 
 
+def test_a_tile_that_is_skipped_keeps_the_configuration_that_it_was_made_with(tile, tmp_path):
+    made = correct(tile, tmp_path, "--n-levels", 2, "--fitting-config", fitting_config(tmp_path, {"gaussian_sigma": 1.5}))
+    files = [made.results / f"{kind}_{NAME}.json" for kind in ("config", "fitting_config")]
+    before = [path.read_bytes() for path in files]
+    again = correct(tile, tmp_path, "--n-levels", 3)
+    assert again.report["status"] == "skipped"
+    assert [path.read_bytes() for path in files] == before
+    assert correct(tile, tmp_path, "--n-levels", 3, "--overwrite").report["status"] == "corrected"
+    assert [read_json(path).get("n_levels") for path in files] == [3, None]
+    assert read_json(files[1])["gaussian_sigma"] == 2
+
+
 # ---------------------------------------------------------------------------------------------
 # Run report and log
 
@@ -206,8 +218,8 @@ def test_text_log_of_a_failure_before_the_run_is_a_line(tmp_path):
         assert made.code == USAGE and made.err.startswith("exaspim-flatfield: error: ") and made.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("level, shown", [("WARNING", set()), ("30", set()), ("error", set()),
-                                          ("INFO", {"INFO"}), ("10", {"INFO"})])
+@pytest.mark.parametrize("level, shown", [("WARNING", set()), ("30", set()), ("error", set()), ("25", set()), ("60", set()),
+                                          ("INFO", {"INFO"}), ("10", {"INFO"}), ("0", {"INFO"}), ("15", {"INFO"})])
 def test_log_level_decides_what_is_printed(tile, tmp_path, level, shown):
     run = correct(tile, tmp_path, "--log-level", level)
     assert {line.split()[1] for line in run.result.err.splitlines()} == shown

@@ -188,6 +188,27 @@ def test_a_model_corrects_its_own_tile_as_a_run_does(tile, whole, model, tmp_pat
     assert_same_as(whole, tmp_path / "again", changed)
 
 
+def test_a_part_does_not_take_for_done_what_an_output_has_noted_that_was_removed(tile, whole, model, tmp_path):
+    options = ["--model", model, "--part", "0/2"]
+    image = tmp_path / "out/SPIM.ome.zarr" / NAME
+    assert_good(step("apply", tile, tmp_path, *options, without_masks=True))
+    for path in image.iterdir():
+        if path.name != SCRATCH:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (image / SCRATCH / "run.json").unlink()
+    refused = step("apply", tile, tmp_path, *options, without_masks=True)
+    assert refused.code == OUTPUT_EXISTS and len(refused.error_lines) == 1, refused.err
+    assert refused.error_lines[0].endswith(f"{image / SCRATCH}: remove it")
+    shutil.rmtree(image / SCRATCH)
+    for part in range(2):
+        assert_good(step("apply", tile, tmp_path, "--model", model, "--part", f"{part}/2", without_masks=True))
+    assert_good(step("finalize", tile, tmp_path, "--model", model, without_masks=True))
+    expected, found = read_levels(whole.corrected), read_levels(image)
+    assert list(found) == list(expected)
+    for level, volume in expected.items():
+        np.testing.assert_array_equal(found[level], volume)
+
+
 def test_a_model_is_opened_by_numpy(tile, whole, model):
     with np.load(model) as held:
         document = json.loads(held["model.json"])
@@ -216,6 +237,9 @@ def test_a_model_corrects_another_tile_and_with_a_warning_one_of_another_shape(t
     assert result.code == 0, result.err
     assert sum("it is resized" in line for line in result.warnings) == 1
     assert read_levels(tmp_path / "out" / larger.name)["0"].shape == (1, 1, 160, 120, 150)
+    low = f"{larger.name}_mask_low_res.zarr"
+    assert sum(f"{low} is not written" in line for line in result.err.splitlines()) == 1
+    assert looks_finished(tmp_path / "mask" / "out" / larger.name) and not (tmp_path / "results" / low).exists()
 
 
 @pytest.mark.parametrize("command", ["run", "apply", "finalize"])
@@ -234,11 +258,17 @@ def test_what_a_run_would_refuse_of_a_model_is_refused_before(tile, model, tmp_p
     assert result.code == USAGE and "--skip-flat-field" in result.err, result.err
 
 
-def test_the_plan_of_an_estimate_does_not_read_the_model_that_it_would_write(tile, tmp_path):
-    options = ["--zarr", tile, "--output", "out", "--mask-dir", tile.parent / "masks", "--model", "m.npz", "--dry-run"]
-    result = call("estimate", *options, cwd=tmp_path)
-    assert result.code == 0, result.err
-    assert not (tmp_path / "m.npz").exists() and not (tmp_path / "out").exists()
+@pytest.mark.parametrize("words", [["estimate", "--model", "m.npz"], ["apply", "--output", "out", "--part", "0/2"],
+                                   ["finalize", "--output", "out"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("asked", ["option", "file"])
+def test_a_plan_of_one_step_is_refused_with_what_plans(words, asked, tile, tmp_path):
+    (tmp_path / "run.json").write_text('{"dry_run": true}')
+    given = ["--dry-run"] if asked == "option" else ["--config", "run.json"]
+    result = call(*words, "--zarr", tile, "--mask-dir", tile.parent / "masks", *given, cwd=tmp_path)
+    assert result.code == USAGE and len(result.error_lines) == 1, result.err
+    assert "--dry-run" in result.error_lines[0] and "say plan, or run --dry-run" in result.error_lines[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    assert "--dry-run" not in call(words[0], "--help", cwd=tmp_path).out
 
 
 def test_a_model_with_a_pedestal_takes_the_options_that_it_was_learnt_with(tile, tmp_path):

@@ -58,9 +58,10 @@ config::RunConfig resolved(const CommandOptions<config::RunConfig>& options) {
 int run_command(const CommandOptions<config::RunConfig>& options, config::RunStep step,
                 execution::ProcessGroup& processes) {
   catch_interruptions();
-  config::RunConfig config = resolved(options);
-  if (config.dry_run && step == config::RunStep::kEstimate) config.model.clear();  // which is written, and not read
-  if (config.dry_run) return processes.is_first() ? plan_command(config, config.log_format == "json") : 0;
+  const config::RunConfig config = resolved(options);
+  // For one step it is refused (check_run_config): a plan is that of all of them.
+  if (config.dry_run && step == config::RunStep::kRun)
+    return processes.is_first() ? plan_command(config, config.log_format == "json") : 0;
   // Of several processes one speaks for all.
   report::Log log(processes.is_first() ? report::log_level_from_name(config.log_level) : report::LogLevel::kCritical,
                   config.log_format == "json");
@@ -176,22 +177,22 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
   CLI::App* run = app.add_subcommand("run", "Correct a tile.");
   const CommandOptions<config::RunConfig> run_options(*run, config::run_table());
   CLI::App* estimate = app.add_subcommand("estimate", "Learn the correction of a tile, the first step of run.");
-  const CommandOptions<config::RunConfig> estimate_options(*estimate, config::run_table());
+  const CommandOptions<config::RunConfig> estimate_options(*estimate, config::step_table());
   CLI::App* apply = app.add_subcommand("apply", "Correct a tile, or a part of it: the second step of run.");
-  const CommandOptions<config::RunConfig> apply_options(*apply, config::run_table());
+  const CommandOptions<config::RunConfig> apply_options(*apply, config::step_table());
   CLI::App* finalize = app.add_subcommand("finalize", "Complete a corrected tile, the last step of run.");
-  const CommandOptions<config::RunConfig> finalize_options(*finalize, config::run_table());
+  const CommandOptions<config::RunConfig> finalize_options(*finalize, config::step_table());
   CLI::App* plan = app.add_subcommand("plan", "Say what run would do with the same options, how long it would take, "
                                               "and what memory it needs.");
   const CommandOptions<config::RunConfig> plan_options(*plan, config::run_table());
   bool plan_json = false;
   plan->add_flag("--json", plan_json, "Print the plan as a JSON document.");
   CLI::App* preview = app.add_subcommand("preview", "Correct a region or a level of a tile, to choose options by.");
-  const CommandOptions<config::RunConfig> preview_options(*preview, config::run_table());
+  const CommandOptions<config::RunConfig> preview_options(*preview, config::step_table());
   pipeline::PreviewOptions region;
   preview->add_option("--roi", region.roi, "Region z0:z1,y0:y1,x0:x1 in voxels of level 0 (default: everything).");
   preview->add_option("--level", region.level,
-                      "Level of the tile that is shown (default: 0 with --roi, else the level that is learnt from).");
+                      "Level of the tile that is shown (default: with --roi that of --res, else the level that is learnt from).");
   CLI::App* synth = app.add_subcommand("synth", "Make a phantom tile with known illumination.");
   const CommandOptions<config::SynthConfig> synth_options(*synth, config::synth_table());
   CLI::App* basic = app.add_subcommand("basic", "Fit BaSiC to a folder of 2-D images, and correct them.");

@@ -8,8 +8,8 @@
 
 namespace flatfield::config {
 
-/// The options of BaSiC with the defaults of this program's `basicpy` method (algorithms.md section
-/// 3), and what it needs besides them.
+/// The options of BaSiC with the defaults of this program's `basicpy` method (docs/methods.md 3), and what it needs
+/// besides them.
 struct BasicConfig : methods::BasicOptions {
   BasicConfig();
 

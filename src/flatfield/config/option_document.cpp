@@ -41,8 +41,8 @@ std::string table_text(const OptionTable<Config>& table, const std::string& head
 }  // namespace
 
 std::string option_document() {
-  return table_text(run_table(), "option of `run`", {OptionUse::kEverywhere, OptionUse::kCommandLineOnly},
-                    true) +
+  return table_text(run_table(), "option of `run`",
+                    {OptionUse::kEverywhere, OptionUse::kCommandLineOnly, OptionUse::kNotResolved}, true) +
          "\n" + table_text(basic_folder_table(), "option of `basic`", {OptionUse::kPositional, OptionUse::kEverywhere}, true);
 }
 
@@ -51,7 +51,7 @@ std::string configuration_document() {
   for (const auto& row : run_table())
     if (row.use == OptionUse::kIgnored) ignored += (ignored.empty() ? "`" : ", `") + row.key + "`";
   return "## `--config`\n\n" +
-         table_text(run_table(), "key", {OptionUse::kEverywhere, OptionUse::kFileOnly}, false) +
+         table_text(run_table(), "key", {OptionUse::kEverywhere, OptionUse::kNotResolved, OptionUse::kFileOnly}, false) +
          "\nKeys of the Python program that mean nothing here are accepted with a notice: " + ignored +
          ".\n\n## `--fitting-config`\n\n" +
          table_text(fitting_table(), "key", {OptionUse::kEverywhere}, false) + "\n## `--basic-config`\n\n" +

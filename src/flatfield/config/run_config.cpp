@@ -47,14 +47,14 @@ const OptionTable<RunConfig>& run_table() {
       with_use(beside_output(RunRows::text("part", &RunConfig::part, "I/N, auto, auto/N",
                                            "Share of the items that apply does, I from 0; auto asks the scheduler "
                                            "(Slurm, AWS Batch) for it.")),
-               OptionUse::kCommandLineOnly),
+               OptionUse::kNotResolved),
       beside_output(RunRows::choice("sync", &RunConfig::sync, {"none", "close", "full"},
                                     "What a written file has survived: the end of the process; with close a power "
                                     "failure, with full that of its folder too.")),
       beside_output(RunRows::flag("overwrite", &RunConfig::overwrite, "Replace an output that is already there.")),
       with_use(beside_output(RunRows::flag("dry_run", &RunConfig::dry_run,
                                            "Print the plan, as the command plan does, and correct nothing.")),
-               OptionUse::kCommandLineOnly),
+               OptionUse::kNotResolved),
       RunRows::flag("skip_flat_field", &RunConfig::skip_flat_field, "Subtract the background only."),
       RunRows::flag("skip_bkg_sub", &RunConfig::skip_bkg_sub, "Do not subtract a background."),
       RunRows::number("pedestal", &RunConfig::pedestal, {0, 65535},
@@ -117,10 +117,23 @@ const OptionTable<RunConfig>& run_table() {
   return table;
 }
 
+const OptionTable<RunConfig>& step_table() {
+  static const OptionTable<RunConfig> table = [] {
+    OptionTable<RunConfig> rows = run_table();
+    for (OptionRow<RunConfig>& row : rows)
+      if (row.key == "dry_run") row.use = OptionUse::kHidden;
+    return rows;
+  }();
+  return table;
+}
+
 void check_run_config(const RunConfig& config, RunStep step) {
   const auto refuse = [](const std::string& what, const std::string& remedy) {
     throw Error(ErrorCode::kUsage, what, "", remedy);
   };
+  if (config.dry_run && step != RunStep::kRun)
+    refuse("--dry-run is not for one step of a run: the plan is that of all of them",
+           "say plan, or run --dry-run, with the same options");
   if (config.zarr.empty() && config.tile_paths.empty())
     refuse("--zarr is missing",
            "name the tile to correct, or several as tile_paths of --config or of ../data/tile_*.json");
@@ -156,20 +169,33 @@ void check_run_config(const RunConfig& config, RunStep step) {
 }
 
 std::vector<std::string> unused_options(const RunConfig& config) {
+  const RunConfig defaults;
   std::vector<std::string> unused;
   const auto note = [&](bool given, const char* flag, const std::string& why) {
     if (given) unused.push_back(std::string(flag) + " has no effect " + why);
   };
-  const std::string with_method = "with --method " + config.method;
-  const bool fits = config.method == "fitting";
-  if (config.skip_flat_field) return unused;
-  note(!config.flatfield_path.empty() && config.method != "reference", "--flatfield-path", with_method);
-  note(!config.fitting_config.empty() && !fits, "--fitting-config", with_method);
-  note(!config.basic_config.empty() && config.method != "basicpy", "--basic-config", with_method);
-  note(!config.median_summary_path.empty() && !fits, "--median-summary-path", with_method);
-  note(!config.mask_dir.empty() && config.method == "reference", "--mask-dir", with_method);
-  note(fits && config.use_reference_bkg && !config.fitting.enable_gmm_refinement &&
-           config.fitting.exclude_background_planes_from_mask,
+  const bool flattens = !config.skip_flat_field;
+  const std::string cause = flattens ? "with --method " + config.method : "with --skip-flat-field";
+  const bool fits = flattens && config.method == "fitting";
+  const bool divides = flattens && config.method == "reference";
+  const bool solves = flattens && config.method == "basicpy";
+  note(config.method != defaults.method && !flattens, "--method", cause);
+  note(!config.flatfield_path.empty() && !divides, "--flatfield-path", cause);
+  note(!config.fitting_config.empty() && !fits, "--fitting-config", cause);
+  note(!config.basic_config.empty() && !solves, "--basic-config", cause);
+  note(!config.median_summary_path.empty() && !fits, "--median-summary-path", cause);
+  note(!config.mask_dir.empty() && !fits && !solves, "--mask-dir", cause);
+  note(config.on_qc_fail != defaults.on_qc_fail && !flattens, "--on-qc-fail", cause);
+
+  const std::string without_image = config.skip_bkg_sub ? "with --skip-bkg-sub" : "with --use-reference-bkg";
+  const bool takes_median = !config.skip_bkg_sub && !config.use_reference_bkg;
+  // Of an image from elsewhere only the weights of the fit need planes.
+  const bool chooses_planes = takes_median || (!config.skip_bkg_sub && fits && config.fitting.enable_gmm_refinement);
+  note(config.background_smoothing_sigma != defaults.background_smoothing_sigma && !chooses_planes,
+       "--background-smoothing-sigma", without_image);
+  note(config.background_final_smoothing_sigma != defaults.background_final_smoothing_sigma && !takes_median,
+       "--background-final-smoothing-sigma", without_image);
+  note(fits && config.use_reference_bkg && !chooses_planes && config.fitting.exclude_background_planes_from_mask,
        "exclude_background_planes_from_mask", "with --use-reference-bkg, which chooses no planes without refinement");
   return unused;
 }

@@ -81,13 +81,18 @@ struct RunConfig {
 /// Which steps of a correction are done: all, or one of them.
 enum class RunStep : std::uint8_t { kRun, kEstimate, kApply, kFinalize };
 
-/// The table of the options of `run`, `estimate`, `apply` and `finalize`.
+/// The table of the options of `run` and `plan`.
 [[nodiscard]] const OptionTable<RunConfig>& run_table();
+/// That of `estimate`, `apply`, `finalize` and `preview`, of which there is no plan: the same, but `dry_run` is there only
+/// to be refused, and not shown.
+[[nodiscard]] const OptionTable<RunConfig>& step_table();
 
-/// Checks what concerns several options at once (algorithms.md section 10). Throws Error(kUsage).
+/// Checks what concerns several options at once: which are missing, and which cannot be given together. Throws
+/// Error(kUsage) that names them.
 void check_run_config(const RunConfig& config, RunStep step = RunStep::kRun);
 
-/// A line for each option that is given but has no effect with the others.
+/// A line for each option of how a tile is learnt from that is given, as far as its value says so, but has no effect with the
+/// others.
 [[nodiscard]] std::vector<std::string> unused_options(const RunConfig& config);
 
 /// The whole resolved configuration, the options of the methods under "fitting" and "basic"; `--config` takes

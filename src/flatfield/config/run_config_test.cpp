@@ -136,7 +136,9 @@ TEST(RunTable, refuses_what_is_out_of_range) {
                                    R"({"output_codec": "zip"})",
                                    R"({"output_codec_level": -1})",
                                    R"({"log_level": "LOUD"})",
-                                   R"({"log_level": 25})",
+                                   R"({"log_level": -1})",
+                                   R"({"log_level": 20.5})",
+                                   R"({"log_level": true})",
                                    R"({"log_format": "xml"})",
                                    R"({"method": "magic"})",
                                    R"({"pedestal": -1})",
@@ -172,16 +174,21 @@ TEST(RunTable, takes_ranks_as_numbers_and_as_text) {
   }
 }
 
-TEST(RunTable, takes_log_levels_by_name_in_any_case_and_by_pythons_number) {
+TEST(RunTable, takes_log_levels_by_name_in_any_case_and_by_any_number_of_python) {
   RunConfig config;
   for (const auto& [text, level] :
        std::vector<std::pair<std::string, std::string>>{{R"("debug")", "DEBUG"},
                                                         {R"("Warning")", "WARNING"},
+                                                        {"0", "DEBUG"},
                                                         {"10", "DEBUG"},
+                                                        {"11", "INFO"},
                                                         {"20", "INFO"},
+                                                        {R"("25")", "WARNING"},
                                                         {"30", "WARNING"},
                                                         {R"("40")", "ERROR"},
-                                                        {"50", "CRITICAL"}}) {
+                                                        {"50", "CRITICAL"},
+                                                        {"51", "CRITICAL"},
+                                                        {"9223372036854775807", "CRITICAL"}}) {
     read(R"({"log_level": )" + text + "}", config);
     EXPECT_EQ(config.log_level, level) << text;
   }
@@ -236,6 +243,16 @@ TEST(RunTable, takes_no_configuration_file_within_a_configuration_file) {
   EXPECT_NE(refusal_of_key(R"({"config": "other.json"})").find("config"), std::string::npos);
 }
 
+TEST(RunTable, takes_every_long_option_from_a_file_but_that_which_names_the_file) {
+  RunConfig config;
+  read(R"({"report": true, "part": "1/3", "dry_run": true, "no_report": true})", config);
+  EXPECT_EQ(config.part, "1/3");
+  EXPECT_TRUE(config.dry_run);
+  EXPECT_EQ(config.report, std::optional<bool>(false));
+  for (const auto& row : run_table())
+    EXPECT_EQ(row.use == OptionUse::kCommandLineOnly, row.key == "config") << row.key;
+}
+
 TEST(RunTable, names_the_key_within_an_object) {
   const std::string refusal = refusal_of_key(R"({"fitting": {"gaussian_sigm": 1}})");
   EXPECT_NE(refusal.find("fitting: "), std::string::npos) << refusal;
@@ -265,7 +282,37 @@ TEST(ResolvedConfig, is_read_back_the_same) {
   EXPECT_EQ(back.fitting.gaussian_sigma, 1.5);
 }
 
+TEST(ResolvedConfig, does_not_make_every_start_with_it_a_part_or_a_plan) {
+  RunConfig config = valid();
+  config.part = "0/2";
+  config.dry_run = true;
+  config.report = false;
+  const Json resolved = resolved_config(config);
+  for (const char* key : {"part", "dry_run", "no_report", "config"}) EXPECT_EQ(resolved.find(key), nullptr) << key;
+  EXPECT_EQ(*resolved.find("report"), Json(false));
+}
+
+TEST(StepTable, has_the_dry_run_only_to_be_refused) {
+  EXPECT_EQ(step_table().size(), run_table().size());
+  for (const auto& row : step_table())
+    EXPECT_EQ(row.use == OptionUse::kHidden, row.key == "dry_run" || row.key == "dump_learned") << row.key;
+}
+
 TEST(CheckRunConfig, accepts_a_complete_configuration) { EXPECT_EQ(refusal(valid()), ""); }
+
+TEST(CheckRunConfig, has_no_plan_of_one_step) {
+  RunConfig config = valid();
+  config.dry_run = true;
+  EXPECT_EQ(refusal(config), "");
+  for (const RunStep step : {RunStep::kEstimate, RunStep::kApply, RunStep::kFinalize}) {
+    try {
+      check_run_config(config, step);
+      ADD_FAILURE() << "no error was thrown";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("run --dry-run"), std::string::npos) << error.what();
+    }
+  }
+}
 
 TEST(CheckRunConfig, needs_a_tile_an_output_and_a_results_directory) {
   RunConfig config = valid();
@@ -350,24 +397,6 @@ TEST(CheckRunConfig, refuses_a_reference_background_that_is_not_subtracted) {
   RunConfig config = valid();
   config.use_reference_bkg = config.skip_bkg_sub = config.skip_flat_field = true;
   EXPECT_NE(refusal(config).find("--use-reference-bkg"), std::string::npos);
-}
-
-TEST(UnusedOptions, are_those_of_other_methods) {
-  RunConfig config = valid();
-  EXPECT_TRUE(unused_options(config).empty());
-  config.flatfield_path = "flatfield.tif";
-  ASSERT_EQ(unused_options(config).size(), 1U);
-  EXPECT_NE(unused_options(config).front().find("--flatfield-path has no effect"), std::string::npos);
-  config.method = "reference";
-  ASSERT_EQ(unused_options(config).size(), 1U);
-  EXPECT_NE(unused_options(config).front().find("--mask-dir has no effect"), std::string::npos);
-  config.mask_dir.clear();
-  EXPECT_TRUE(unused_options(config).empty());
-  config.fitting_config = "fitting.json";
-  config.median_summary_path = "medians.json";
-  EXPECT_EQ(unused_options(config).size(), 2U);
-  config.skip_flat_field = true;
-  EXPECT_TRUE(unused_options(config).empty()) << "they belong to the run without the skip";
 }
 
 TEST(CheckRunConfig, knows_the_levels_of_each_codec) {

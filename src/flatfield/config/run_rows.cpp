@@ -73,22 +73,29 @@ OptionRow<RunConfig> write_empty_chunks_row() {
           [](const RunConfig& config) { return Json(config.write_empty_chunks); }};
 }
 
-/// Python's logging level numbers, which users of the Python program pass.
+/// A name, or an integer of Python's logging, which users of the Python program pass.
 OptionRow<RunConfig> log_level_row() {
-  return {"log_level", OptionKind::kText, "DEBUG, INFO, WARNING, ERROR, CRITICAL, or 10..50",
-          "Least severe message that is printed.",
+  return {"log_level", OptionKind::kText, "DEBUG, INFO, WARNING, ERROR, CRITICAL, or >= 0",
+          "Least severe message that is printed; integers are those of Python: 0 = all, 25 = from WARNING (30) on.",
           [](RunConfig& config, const Json& value) {
             const std::array<std::string, 5> names{"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"};
             std::string text = value.is_string() ? value.as_string() : value.dump();
             std::transform(text.begin(), text.end(), text.begin(), [](char c) {
               return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
             });
-            for (std::size_t i = 0; i < names.size(); ++i)
-              if (text == names[i] || text == std::to_string(10 * (i + 1))) {
-                config.log_level = names[i];
-                return;
-              }
-            throw std::invalid_argument("expected DEBUG, INFO, WARNING, ERROR, CRITICAL or their numbers");
+            if (std::find(names.begin(), names.end(), text) != names.end()) {
+              config.log_level = text;
+              return;
+            }
+            try {
+              const std::int64_t number = parse_argument(OptionKind::kInteger, text).as_int64();
+              if (number < 0) throw std::invalid_argument("");
+              // The names have the numbers 10 to 50: the least that is not below it. No message is above CRITICAL.
+              const std::int64_t known = std::clamp<std::int64_t>(number, 1, 50);
+              config.log_level = names[static_cast<std::size_t>((known - 1) / 10)];
+            } catch (const std::invalid_argument&) {
+              throw std::invalid_argument("expected DEBUG, INFO, WARNING, ERROR, CRITICAL or an integer >= 0");
+            }
           },
           [](const RunConfig& config) { return Json(config.log_level); }};
 }
@@ -183,7 +190,7 @@ OptionRow<RunConfig> no_report_row() {
                              if (value.as_bool()) config.report = false;
                            },
                            [](const RunConfig&) { return Json(false); }};
-  row.use = OptionUse::kCommandLineOnly;
+  row.use = OptionUse::kNotResolved;  // "report" says it
   return row;
 }
 

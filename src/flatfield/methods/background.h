@@ -10,7 +10,7 @@
 
 namespace flatfield::methods {
 
-/// Which planes of the estimation level show background only (algorithms.md 1.1-1.4).
+/// Which planes of the estimation level show background only (docs/methods.md 1, steps 1 to 4).
 struct BackgroundPlanes {
   std::vector<std::int64_t> initial;  ///< planes of low standard deviation, ascending
   std::vector<std::int64_t> planes;   ///< those that were kept (or all of `initial`), ascending
@@ -20,7 +20,8 @@ struct BackgroundPlanes {
 
 /// Selects planes of a level (z, y, x), z >= 1, smoothed with a Gaussian: the 5 % of lowest population
 /// standard deviation, less those in which more than 1 % of the voxels lie 3 deviations above the median.
-/// Deviations are those of ExactMoments, everything else is exact: the same planes for any stream.
+/// Deviations are those of ExactMoments, so values are counts from 0 to 65535; everything else is exact: the same planes for
+/// any stream.
 ///
 /// Two passes: one over the level, one over the 5 %. Where the bins of the second, which may hold about `bytes`,
 /// leave open whether a plane is dropped, some more over these planes.
@@ -35,13 +36,13 @@ struct PlanePositions {
 };
 
 /// The planes of the target level that the given planes of the estimation level cover, ascending, without
-/// duplicates, clamped to [0, target_count) (algorithms.md 1.5).
+/// duplicates, clamped to [0, target_count) (docs/methods.md 1, step 5).
 [[nodiscard]] std::vector<std::int64_t> map_planes(const std::vector<std::int64_t>& planes,
                                                    const PlanePositions& estimation,
                                                    const PlanePositions& target,
                                                    std::int64_t target_count);
 
-/// v = max(v - background, 0) in float32 (algorithms.md 1.8) of the voxels of a box of a level, in place; `background`
+/// v = max(v - background, 0) in float32 (docs/methods.md 1, step 8) of the voxels of a box of a level, in place; `background`
 /// is (1, y, x) of the level.
 void subtract_background(BlockView<float> values, const Box3& box, BlockView<const float> background);
 /// The same as a change of the level; none = nothing is subtracted.

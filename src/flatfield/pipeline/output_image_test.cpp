@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "flatfield/core/error.h"
 #include "flatfield/storage/memory_store.h"
@@ -74,6 +76,41 @@ TEST(ClearPlace, that_is_interrupted_leaves_nothing_that_could_be_gone_on_with) 
     EXPECT_EQ(output_state(store), OutputState::kUnfinished);
     EXPECT_NO_THROW(check_place(store, true));
   }
+}
+
+TEST(ClearPlace, removes_what_is_noted_before_what_says_whose_it_is) {
+  /// Is stopped when all that is left is to be removed.
+  class InterruptedStore : public storage::MemoryStore {
+   public:
+    void erase_prefix(std::string_view prefix) override {
+      if (prefix.empty()) throw Error(ErrorCode::kWriteFailed, "interrupted");
+      storage::MemoryStore::erase_prefix(prefix);
+    }
+  };
+  InterruptedStore store;
+  const std::string scratch = kScratchName;
+  claim_place(store, Json::parse(R"({"options": "some"})", ""));
+  storage::put_text(store, scratch + "/items/01234567/t0_c0/level_0/0.json", "{}");
+  storage::put_text(store, scratch + "/model.npz", "a model");
+  storage::put_text(store, "0/0", "a chunk");
+  EXPECT_THROW(clear_place(store), Error);
+  EXPECT_EQ(store.list(scratch), std::vector<std::string>{"run.json"});
+  EXPECT_EQ(store.list(""), std::vector<std::string>{scratch + "/"});
+}
+
+TEST(Claims, without_clearing_want_a_place_where_no_items_are_noted) {
+  storage::MemoryStore store;
+  EXPECT_NO_THROW(check_unclaimed(store));
+  storage::put_text(store, std::string(kScratchName) + "/items/01234567/t0_c0/level_0/0.json", "{}");
+  try {
+    check_unclaimed(store);
+    ADD_FAILURE() << "no error was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kOutputExists);
+    EXPECT_EQ(error.where(), store.describe(kScratchName));
+  }
+  claim_place(store, Json::parse("{}", ""));
+  EXPECT_NO_THROW(check_unclaimed(store)) << "another part has begun there";
 }
 
 TEST(Claims, tell_runs_apart_but_not_by_the_chunks_that_they_saw) {

@@ -22,7 +22,9 @@ constexpr std::size_t kNamedDifferences = 3;
 /// In the place of a fingerprint: why the output is not to be gone on with.
 constexpr const char* kRetired = "retired";
 
-std::string claim_key() { return storage::join_key(kScratchName, "run.json"); }
+constexpr const char* kClaimName = "run.json";
+
+std::string claim_key() { return storage::join_key(kScratchName, kClaimName); }
 
 /// What a place is claimed with; what a crash of the machine has left of it says that it is of no use.
 Json parse_claim(const storage::Store& store, const std::string& text) {
@@ -40,6 +42,20 @@ Json parse_claim(const storage::Store& store, const std::string& text) {
 
 bool is_left_behind(const std::string& name) {
   return name == std::string(kScratchName) + "/" || storage::is_probe(name);
+}
+
+/// Removes all that is below a prefix, but for one name.
+void erase_others(storage::Store& store, const std::string& prefix, const std::string& kept) {
+  for (const std::string& name : store.list(prefix)) {
+    const bool is_folder = name.ends_with('/');
+    const std::string child = is_folder ? name.substr(0, name.size() - 1) : name;
+    if (child == kept) continue;
+    const std::string key = storage::join_key(prefix, child);
+    if (is_folder)
+      store.erase_prefix(key);
+    else
+      store.erase(key);
+  }
 }
 
 }  // namespace
@@ -97,6 +113,13 @@ void claim_place(storage::Store& store, const Json& fingerprint) {
   storage::put_text(store, claim_key(), fingerprint.dump(2) + "\n");
 }
 
+void check_unclaimed(const storage::Store& store) {
+  // In this order: a part that begins at the same moment claims the place before it notes items.
+  if (store.list(storage::join_key(kScratchName, "items")).empty() || store.size(claim_key())) return;
+  throw Error(ErrorCode::kOutputExists, "an output that was removed has left notes of items, which a part would take for done",
+              store.describe(kScratchName), "remove it");
+}
+
 void release_place(storage::Store& store) {
   if (!store.list(kScratchName).empty()) store.erase_prefix(kScratchName);
 }
@@ -143,17 +166,11 @@ void retire_place(storage::Store& store, const std::string& why) {
 void clear_place(storage::Store& store) {
   retire_place(store, kBeingRemoved);
   fail_point("clear.begun");
-  for (const std::string& name : store.list("")) {
-    const bool is_folder = name.ends_with('/');
-    const std::string key = is_folder ? name.substr(0, name.size() - 1) : name;
-    if (key == kScratchName) continue;
-    if (is_folder)
-      store.erase_prefix(key);
-    else
-      store.erase(key);
-  }
+  erase_others(store, "", kScratchName);
   fail_point("clear.scratch");
-  // Last what says whose the place is.
+  erase_others(store, kScratchName, kClaimName);
+  fail_point("clear.claim");
+  // Last what says whose the place is: without it items that are noted could pass for those of the next run there.
   store.erase_prefix("");
 }
 

@@ -29,6 +29,9 @@ void check_place(const storage::Store& store, bool overwrite);
 [[nodiscard]] bool is_resumable(const storage::Store& store, const Json& fingerprint, bool overwrite);
 /// Notes that the place belongs to the run with this fingerprint. To be done before anything is written there.
 void claim_place(storage::Store& store, const Json& fingerprint);
+/// Throws Error(kOutputExists) where items are noted at a place that is nobody's: who claims it without clearing it would take
+/// them for done.
+void check_unclaimed(const storage::Store& store);
 /// Removes what is beside the image, if there is something: the run is over.
 void release_place(storage::Store& store);
 
@@ -50,7 +53,8 @@ inline constexpr const char* kBeingRemoved = "it was being removed";
 /// What is at the place, if anything is, looks neither finished nor like something to go on with from now on; `why` is what
 /// messages say.
 void retire_place(storage::Store& store, const std::string& why);
-/// Removes what is at the place of an output, which is retired first: this may be interrupted, and then done again.
+/// Removes what is at the place of an output, which is retired first: this may be interrupted, and then done again. What says
+/// whose the place is goes last.
 void clear_place(storage::Store& store);
 
 }  // namespace flatfield::pipeline

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <memory>
 
 #include "flatfield/config/run_config.h"
@@ -167,14 +168,16 @@ Measured write_sample(RunContext& context, VoxelSource<T>& source, const Extent3
   return measured;
 }
 
-}  // namespace
+/// Removes samples, and on a disk the folder that they are in.
+void remove_samples(RunContext& context, const std::string& scratch) {
+  context.stores.open(location_parent(scratch))->erase_prefix(location_name(scratch));
+}
 
-Probe probe_tile(RunContext& context, const ProbeRequest& request, const std::string& scratch) {
+Probe take_probe(RunContext& context, const ProbeRequest& request, const std::string& scratch) {
   const auto& [tile, location, levels, outputs, model] = request;
   const ParallelFor parallel_for = context.pool.as_parallel_for();
   const Extent3 target = tile.spatial_shape(levels.target);
   const std::string name = location_name(location);
-  const MadeFolders made(scratch);
   Probe probe;
   probe.learn_level = learn_level(tile, levels.estimation);
   probe.learn_share = static_cast<double>(tile.spatial_shape(probe.learn_level).volume()) /
@@ -230,6 +233,23 @@ Probe probe_tile(RunContext& context, const ProbeRequest& request, const std::st
     }
   }
   return probe;
+}
+
+}  // namespace
+
+Probe probe_tile(RunContext& context, const ProbeRequest& request, const std::string& scratch) {
+  remove_samples(context, scratch);  // of a plan that was killed
+  const MadeFolders made(scratch);
+  try {
+    return take_probe(context, request, scratch);
+  } catch (...) {
+    try {
+      remove_samples(context, scratch);
+    } catch (const std::exception&) {
+      // What went wrong first is what the plan ends with.
+    }
+    throw;
+  }
 }
 
 }  // namespace flatfield::pipeline

@@ -47,7 +47,7 @@ struct ProbeRequest {
 };
 
 /// Learns from a small level, corrects a sample of the target level with that or with the model that is given, and writes it
-/// to `scratch`, which is removed in the end. Throws Error.
+/// to `scratch`, which is removed in the end, also where it fails, and before if a plan was killed there. Throws Error.
 [[nodiscard]] Probe probe_tile(RunContext& context, const ProbeRequest& request, const std::string& scratch);
 
 }  // namespace flatfield::pipeline

@@ -58,11 +58,11 @@ Json stage_json(const TilePlan& plan, const StagePlan& stage) {
   json["objects_read"] = stage.objects_read;
   json["bytes_read"] = stage.bytes_read;
   json["objects_written"] = stage.objects_written;
-  json["bytes_written"] = plan.is_probed ? Json(stage.bytes_written) : Json();
+  json["bytes_written"] = plan.knows_cost() ? Json(stage.bytes_written) : Json();
   json["requests_read"] = stage.requests_read;
   json["requests_written"] = stage.requests_written;
-  json["cpu_seconds"] = plan.is_probed ? Json(stage.cpu_seconds) : Json();
-  json["wall_seconds"] = plan.is_probed ? Json(stage.wall_seconds) : Json();
+  json["cpu_seconds"] = plan.knows_cost() ? Json(stage.cpu_seconds) : Json();
+  json["wall_seconds"] = plan.knows_cost() ? Json(stage.wall_seconds) : Json();
   return json;
 }
 
@@ -79,10 +79,14 @@ std::string stage_text(const TilePlan& plan, const StagePlan& stage) {
 }  // namespace
 
 std::string plan_text(const TilePlan& plan) {
+  if (plan.is_finished) return plan.tile + ": the output is finished already: a run skips it\n";
   std::string text = fmt::format("{}: {} worker{}, at most {} of memory\n", plan.tile, plan.workers,
                                  plan.workers == 1 ? "" : "s", memory_text(plan.memory_limit_bytes));
   for (const PlannedOutput& output : plan.outputs)
     text += fmt::format("  to {}\n     {}, {} objects\n", output.location, layout_text(output.plan), output.objects);
+  if (plan.items_done)
+    text += fmt::format("  an unfinished output is there: a run goes on with it, and does {} item{} less than planned here\n",
+                        *plan.items_done, *plan.items_done == 1 ? "" : "s");
   for (const StagePlan& stage : plan.stages) text += stage_text(plan, stage);
   const StagePlan total = plan.total();
   text += stage_text(plan, total);
@@ -101,6 +105,8 @@ std::string plan_text(const TilePlan& plan) {
 Json plan_json(const TilePlan& plan) {
   Json json;
   json["tile"] = plan.tile;
+  json["is_finished"] = plan.is_finished;
+  json["items_done"] = plan.items_done ? Json(*plan.items_done) : Json();
   json["workers"] = plan.workers;
   json["is_probed"] = plan.is_probed;
   Json outputs = Json::array();
@@ -161,7 +167,7 @@ std::string comparison_text(const TilePlan& plan, const ActualCost& actual) {
       pair("read", plan.background_is_known || plan.background_bytes == 0, size_text(total.bytes_read),
            size_text(actual.bytes_read)),
       pair("written", plan.is_probed, size_text(total.bytes_written), size_text(actual.bytes_written)),
-      pair("peak memory", true, memory_text(plan.peak_bytes()), memory_text(actual.peak_bytes)),
+      pair("peak memory so far", true, memory_text(plan.peak_bytes()), memory_text(actual.peak_bytes)),
       pair("CPU", plan.is_probed, time_text(total.cpu_seconds), time_text(actual.cpu_seconds)),
       pair("time", plan.is_probed, time_text(total.wall_seconds), time_text(actual.wall_seconds)));
 }

@@ -9,14 +9,14 @@ namespace flatfield::pipeline {
 
 /// A plan for people: several lines, the last with its end of line.
 [[nodiscard]] std::string plan_text(const TilePlan& plan);
-/// A plan for programs. What is not known is null.
+/// A plan for programs. What is not known is null, and so is `items_done` where a run begins afresh.
 [[nodiscard]] Json plan_json(const TilePlan& plan);
 
 /// What a tile took, for comparison with its plan.
 struct ActualCost {
   std::int64_t bytes_read = 0;
   std::int64_t bytes_written = 0;
-  std::int64_t peak_bytes = 0;
+  std::int64_t peak_bytes = 0;  ///< of the process, since it began
   double cpu_seconds = 0.0;
   double wall_seconds = 0.0;
 };

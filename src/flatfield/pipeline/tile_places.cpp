@@ -26,6 +26,16 @@ void prove_place(const std::string& place, storage::Store& store) {
   storage::prove_writable(store);
 }
 
+/// Whether an earlier run has begun an image that this one goes on with. Throws Error(kOutputExists) where it may not begin
+/// afresh either.
+bool is_gone_on_with(const storage::Store& store, const Json& fingerprint, bool overwrite) {
+  // Looked at twice, as another part may just be beginning there.
+  if (output_state(store) == OutputState::kAbsent) return false;
+  if (is_resumable(store, fingerprint, overwrite)) return true;
+  check_place(store, overwrite);
+  return false;
+}
+
 }  // namespace
 
 TilePlaces::Place TilePlaces::make(const std::string& location, storage::Caching caching) const {
@@ -40,12 +50,15 @@ std::vector<TilePlaces::Place*> TilePlaces::all() {
   return places;
 }
 
-bool TilePlaces::is_finished() {
+bool TilePlaces::holds_finished() const {
   check_apart(location_, outputs_.corrected);
+  return !context_.config.overwrite &&
+         output_state(*context_.stores.open(outputs_.corrected)) == OutputState::kFinished;
+}
+
+bool TilePlaces::is_finished() {
   return context_.processes.ask_first([&] {
-    if (context_.config.overwrite ||
-        output_state(*context_.stores.open(outputs_.corrected)) != OutputState::kFinished)
-      return false;
+    if (!holds_finished()) return false;
     for (const std::string& place : {outputs_.corrected, outputs_.mask, outputs_.probability})
       if (const auto store = context_.stores.open(place); output_state(*store) == OutputState::kFinished)
         release_place(*store);
@@ -66,16 +79,23 @@ void TilePlaces::examine(const Json& fingerprint) {
   const bool overwrite = context_.config.overwrite;
   for (Place* place : all())
     place->resumed = context_.processes.ask_first([&] {
-      bool resumed = false;
-      // Looked at twice, as another part may just be beginning there.
-      if (output_state(*place->store) != OutputState::kAbsent) {
-        resumed = is_resumable(*place->store, fingerprint, overwrite);
-        if (!resumed) check_place(*place->store, overwrite);
-      }
+      const bool resumed = is_gone_on_with(*place->store, fingerprint, overwrite);
       prove_place(place->location, *place->store);
       return resumed;
     });
   if (resumed()) context_.log.info("an unfinished output is there: it is gone on with: " + outputs_.corrected);
+}
+
+std::optional<std::int64_t> TilePlaces::look(const Json& fingerprint) {
+  const std::string noted = storage::join_key(storage::join_key(kScratchName, "items"), claim_id(fingerprint));
+  bool resumed = false;
+  std::int64_t items = 0;
+  for (const Place* place : all()) {
+    if (!is_gone_on_with(*place->store, fingerprint, context_.config.overwrite)) continue;
+    place->store->visit_all(noted, [&](const std::string&, std::uint64_t) { ++items; });
+    if (place == &corrected_) resumed = true;
+  }
+  return resumed ? std::optional(items) : std::nullopt;
 }
 
 void TilePlaces::leave_out(bool mask, bool probability) {
@@ -101,7 +121,10 @@ void TilePlaces::claim(const Json& fingerprint) {
     for (Place* place : places) {
       if (place->resumed) continue;
       // Parts that begin at the same time must not clear each other's places; these are free then.
-      if (context_.share.parts == 1) clear_place(*place->store);
+      if (context_.share.parts == 1)
+        clear_place(*place->store);
+      else
+        check_unclaimed(*place->store);
       claim_place(*place->store, fingerprint);
     }
     if (context_.config.overwrite) clear_stale();

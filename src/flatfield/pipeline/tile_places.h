@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,8 +22,9 @@ class TilePlaces {
   TilePlaces(RunContext& context, std::string location, OutputLocations outputs)
       : context_(context), location_(std::move(location)), outputs_(std::move(outputs)) {}
 
-  /// True if the corrected image is finished and not to be overwritten. What its run could not remove any more is then
-  /// removed.
+  /// True if the corrected image is finished and not to be overwritten: a run skips it.
+  [[nodiscard]] bool holds_finished() const;
+  /// The same, found by the first process. What the run of a finished image could not remove any more is then removed.
   [[nodiscard]] bool is_finished();
 
   /// Says which images are written beside the corrected one. Throws Error(kUsage) if one would overwrite the tile.
@@ -31,6 +33,9 @@ class TilePlaces {
   /// Makes sure that all can be written, by this run or as one that goes on with what is there.
   /// Throws Error(kOutputExists, kWriteFailed).
   void examine(const Json& fingerprint);
+  /// The same for a plan: only looks, and does not try whether it may write. Returns how many items are done of the images
+  /// that a run would go on with; none if it would begin afresh. Throws Error(kOutputExists).
+  [[nodiscard]] std::optional<std::int64_t> look(const Json& fingerprint);
   /// Whether an earlier run has begun the corrected image.
   [[nodiscard]] bool resumed() const { return corrected_.resumed; }
   /// Leaves out images that turn out not to be written; with --overwrite what is at their places is removed.

@@ -10,9 +10,11 @@
 #include "flatfield/pipeline/plan_probe.h"
 #include "flatfield/pipeline/s3_settings.h"
 #include "flatfield/pipeline/stored_size.h"
+#include "flatfield/pipeline/tile_fingerprint.h"
 #include "flatfield/pipeline/tile_levels.h"
 #include "flatfield/pipeline/tile_memory.h"
 #include "flatfield/pipeline/tile_paths.h"
+#include "flatfield/pipeline/tile_places.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -20,7 +22,7 @@ namespace {
 /// Objects whose sizes are asked for: of a disk, and of a server.
 constexpr std::int64_t kMostSizesLocal = 20'000;
 constexpr std::int64_t kMostSizesRemote = 512;
-/// The share of the estimation level's planes that the background image is made from at most (algorithms.md 1.2).
+/// The share of the estimation level's planes that the background image is made from at most (docs/methods.md 1, step 2).
 constexpr double kMostBackgroundPlanes = 0.05;
 
 /// Voxels of level 0 from which on the sample of a probe is less than a hundredth of them.
@@ -66,6 +68,7 @@ class Planner {
         input_(tile_.open_array(levels_.target)),
         estimation_(tile_.open_array(levels_.estimation)),
         outputs_(plan_tile_outputs(tile_, name_, levels_, input_, config_, context.log)),
+        is_finished_(TilePlaces(context, location_, places_).holds_finished()),
         model_(given_model()),
         fits_(model_ ? model_->has_mask() : config_.method == "fitting" && !config_.skip_flat_field),
         refines_(!model_ && fits_ && config_.fitting.enable_gmm_refinement),
@@ -76,6 +79,9 @@ class Planner {
     TilePlan plan;
     plan.tile = name_;
     plan.workers = context_.pool.workers();
+    plan.is_finished = is_finished_;
+    if (is_finished_) return plan;
+    if (effort == PlanEffort::kProbe) plan.items_done = items_done();
     add_outputs(plan);
     const MemoryFacts memory = memory_facts();
     const std::vector<execution::StageNeeds> least = tile_needs(memory);
@@ -106,9 +112,17 @@ class Planner {
   }
 
  private:
+  /// What a run finds at the places of its outputs (TilePlaces::look).
+  [[nodiscard]] std::optional<std::int64_t> items_done() {
+    TilePlaces places(context_, location_, places_);
+    places.choose(fits_, refines_, storage::Caching::kKept);
+    const Json model = model_ ? model_identity(given_model_place(context_, name_)) : Json();
+    return places.look(tile_fingerprint(context_, location_, tile_identity(tile_, levels_), model));
+  }
+
   /// --model: what a run would correct with, instead of learning.
   [[nodiscard]] std::optional<TileModel> given_model() const {
-    if (config_.model.empty()) return std::nullopt;
+    if (config_.model.empty() || is_finished_) return std::nullopt;
     const Extent3 shape = spatial(input_.metadata().shape);
     TileModel model = load_model(given_model_place(context_, name_),
                                  {location_, name_, places_.corrected, shape, tile_.volume_counts(input_)}, context_);
@@ -322,6 +336,7 @@ class Planner {
   zarr::Array input_;
   zarr::Array estimation_;
   TileOutputs outputs_;
+  bool is_finished_;
   std::optional<TileModel> model_;
   bool fits_;
   bool refines_;

@@ -35,6 +35,10 @@ struct PlannedOutput {
 /// What the correction of a tile will do.
 struct TilePlan {
   std::string tile;
+  bool is_finished = false;  ///< the output is finished already: nothing will be done, and nothing else is said here
+  /// Items that are done of an unfinished output, with which a run goes on; what they take is not taken off. None where it
+  /// begins afresh. Looked for with PlanEffort::kProbe.
+  std::optional<std::int64_t> items_done;
   bool is_probed = false;  ///< a sample was corrected, so bytes written, CPU and wall time are known
   int workers = 1;
   std::vector<StagePlan> stages;
@@ -47,18 +51,21 @@ struct TilePlan {
   std::int64_t memory_limit_bytes = 0;
   std::int64_t smallest_limit_bytes = 0;
 
+  /// Whether bytes written, CPU and wall time are known.
+  [[nodiscard]] bool knows_cost() const { return is_probed || is_finished; }
   [[nodiscard]] StagePlan total() const;
   [[nodiscard]] std::int64_t peak_bytes() const;
 };
 
 /// How much a plan may do to know more.
 enum class PlanEffort : std::uint8_t {
-  kProbe,         ///< learn from a small level, and correct a sample of the tile
+  kProbe,         ///< look at the places of the outputs, learn from a small level, and correct a sample of the tile
   kProbeIfLarge,  ///< the same where it is no more than a hundredth of the work, else only look at metadata and sizes
 };
 
 /// Plans the correction of a tile. Nothing of the output is touched; with a probe, a sample is written beside it and
-/// removed again. The masks of `context` are used, and are of no use to a run afterwards. Throws Error as a run would, kMemory with the smallest limit that works.
+/// removed again. The masks of `context` are used, and are of no use to a run afterwards. Throws Error as a run would: kMemory
+/// with the smallest limit that works, with kProbe also kOutputExists.
 [[nodiscard]] TilePlan plan_tile(RunContext& context, const std::string& tile_location, PlanEffort effort);
 
 }  // namespace flatfield::pipeline

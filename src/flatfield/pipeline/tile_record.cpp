@@ -11,11 +11,11 @@
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/execution/memory_ceiling.h"
 #include "flatfield/pipeline/json_file.h"
-#include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/plan_report.h"
 #include "flatfield/pipeline/report_pages.h"
 #include "flatfield/pipeline/tile_job.h"
 #include "flatfield/pipeline/tile_paths.h"
+#include "flatfield/pipeline/tile_places.h"
 #include "flatfield/pipeline/tile_plan.h"
 #include "flatfield/core/translate_errors.h"
 
@@ -34,7 +34,8 @@ Json stages_json(const StageTotals& totals) {
   return out;
 }
 
-/// What the processes of a run have each measured, as that of all: sums, and of the peak memory the most.
+/// What the processes of a run have each measured, as that of all: sums, and of the peak memory, which is that of a process
+/// since it began, the most.
 struct Measured {
   StageTotals stages;
   ItemCounts items;
@@ -85,7 +86,16 @@ Json tile_config(const config::RunConfig& config, const std::string& tile) {
   return config::resolved_config(own);
 }
 
-/// What is written about a tile before it is read.
+/// Whether the tile will be skipped, as its output is finished.
+bool will_be_skipped(RunContext& context, const std::string& tile) {
+  const config::RunConfig& config = context.config;
+  // Of an estimate with --model only that is written.
+  if (context.step == config::RunStep::kEstimate && !config.model.empty()) return false;
+  const TilePlaces places(context, trimmed_location(tile), output_locations(config.output, location_name(tile)));
+  return places.holds_finished();
+}
+
+/// What is written about a tile before it is read; a tile that is skipped keeps what was asked for when it was made.
 void write_tile_configs(const config::RunConfig& config, const std::string& tile, const Json& resolved) {
   const std::string suffix = "_" + location_name(tile) + ".json";
   write_json(config.results_dir + "/config" + suffix, resolved);
@@ -102,9 +112,7 @@ std::optional<TilePlan> plan_before(RunContext& context, const std::string& tile
   if (context.processes.is_shared()) return std::nullopt;
   if (context.step != config::RunStep::kRun || !context.config.model.empty()) return std::nullopt;
   try {
-    const OutputLocations places = output_locations(context.config.output, location_name(tile));
-    if (!context.config.overwrite && output_state(*context.stores.open(places.corrected)) == OutputState::kFinished)
-      return std::nullopt;
+    if (will_be_skipped(context, tile)) return std::nullopt;
     report::Log quiet(report::LogLevel::kCritical, false);
     execution::ProcessGroup alone;
     RunContext own{context.config, context.pool, alone, quiet, context.stores, context.memory, {}, context.medians, {}, {}};
@@ -198,8 +206,8 @@ class TileAccount {
     for (const char* key : {"tile", "status", "seconds"}) fields[key] = *record.find(key);
     const auto megabytes = [&](const char* key) { return static_cast<double>(record.find(key)->as_int64()) / 1e6; };
     context_.log.event(report::LogLevel::kInfo, "tile_finished",
-                       fmt::format("{}: {} in {:.1f} s ({:.0f} MB read, {:.0f} MB written, peak memory {:.0f} MB)", name_,
-                                   record.find("status")->as_string(), record.find("seconds")->as_double(),
+                       fmt::format("{}: {} in {:.1f} s ({:.0f} MB read, {:.0f} MB written, peak memory so far {:.0f} MB)",
+                                   name_, record.find("status")->as_string(), record.find("seconds")->as_double(),
                                    megabytes("bytes_read"), megabytes("bytes_written"), megabytes("peak_memory_bytes")),
                        fields);
   }
@@ -249,7 +257,8 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
     try {
       with_errors([&] {
         context.processes.together([&] {
-          if (context.processes.is_first()) write_tile_configs(context.config, tile, resolved);
+          if (context.processes.is_first() && !will_be_skipped(context, tile))
+            write_tile_configs(context.config, tile, resolved);
           correct_tile(context, tile, resolved, result, before_finished);
         });
         account.note_result();

@@ -14,8 +14,8 @@ struct TileRecord {
   Json batch_entry;   ///< what the page of a batch shows of it; null where no report is written
 };
 
-/// Corrects one tile of a run, measured; writes its resolved configuration before. Failures are logged and recorded,
-/// never thrown.
+/// Corrects one tile of a run, measured; writes its resolved configuration before, unless its output is finished and so it
+/// is skipped. Failures are logged and recorded, never thrown.
 [[nodiscard]] TileRecord run_tile(RunContext& context, const std::string& tile_location);
 
 }  // namespace flatfield::pipeline

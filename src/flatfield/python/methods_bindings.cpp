@@ -4,7 +4,9 @@
 #include <array>
 #include <cmath>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -51,12 +53,31 @@ BitVolume mask_of(const py::array& mask, const Extent3& shape) {
   return BitVolume(view_of(bytes, "mask"));
 }
 
-methods::FittingOptions fitting_options(const py::kwargs& options) {
-  return config::read_fitting_config(to_json(options, "options"), "");
+/// Keys of the fitting configuration that say how weights are found, and how curves are fitted.
+constexpr auto kWeightKeys = std::to_array<std::string_view>(
+    {"probability_model", "probability_bg_low_percentile", "probability_bg_high_percentile", "probability_ramp_eps",
+     "probability_ramp_start_frac", "probability_ramp_nu", "probability_smooth_sigma", "gmm_n_components", "gmm_max_samples",
+     "gmm_batch_size", "erosion_radius", "gmm_random_state"});
+constexpr auto kCurveKeys = std::to_array<std::string_view>(
+    {"med_factor_binned", "med_factor_unbinned", "gaussian_sigma", "profile_percentile", "profile_min_voxels",
+     "spline_smoothing", "limits_x", "limits_y", "limits_z"});
+
+/// Throws Error(kUsage) for keys that are not among those of a function, whatever else the fitting configuration has.
+methods::FittingOptions fitting_options(const py::kwargs& options, std::span<const std::string_view> keys) {
+  const Json given = to_json(options, "options");
+  const methods::FittingOptions fitting = config::read_fitting_config(given, "");
+  std::string known;
+  for (const std::string_view key : keys) known += (known.empty() ? "" : ", ") + std::string(key);
+  for (const auto& [key, value] : given.as_object())
+    require(std::find(keys.begin(), keys.end(), key) != keys.end(), key + ": has no effect here, expected some of " + known);
+  return fitting;
 }
 
 std::vector<std::int64_t> select_background_planes(const Array<float>& volume, double sigma) {
   const BlockView<const float> view = finite_volume(volume, "volume");
+  const auto [least, most] = std::minmax_element(view.span().begin(), view.span().end());
+  require(*least >= 0.0F && *most <= 65535.0F, "volume: expected values from 0 to 65535, found " + std::to_string(*least) +
+                                                   " to " + std::to_string(*most));
   require_sigma(sigma, "smoothing_sigma");
   const py::gil_scoped_release unlocked;
   methods::BlockStream level(view);
@@ -110,7 +131,7 @@ py::array_t<float> foreground_weight(const Array<float>& volume, const AnyArray&
   const BlockView<const float> view = finite_volume(volume, "volume");
   const BitVolume bits = mask_of(mask, view.shape);
   require_planes(background_planes, view.shape.z);
-  const methods::FittingOptions weights = fitting_options(options);
+  const methods::FittingOptions weights = fitting_options(options, kWeightKeys);
   return to_array(without_lock(workers, [&](const ParallelFor& parallel_for) {
     return methods::foreground_weight(view, bits.view(), background_planes, weights, parallel_for);
   }));
@@ -138,7 +159,7 @@ AxisFitResult fit_axes(const Array<float>& volume, const AnyArray& mask, const s
   const BlockView<const float> view = finite_volume(volume, "volume");
   const BitVolume bits = mask_of(mask, view.shape);
   require(bits.count() > 0, "mask: there is no foreground voxel");
-  const methods::FittingOptions fitting = fitting_options(options);
+  const methods::FittingOptions fitting = fitting_options(options, kCurveKeys);
   std::optional<methods::StoredWeights> field;
   if (weights) {
     require(weights->ndim() == 3 && volume_shape(*weights, "weights") == view.shape,
@@ -177,8 +198,8 @@ void bind_methods(py::module_& module) {
   module.def("select_background_planes", &select_background_planes, "volume"_a, "smoothing_sigma"_a = 1.0,
              R"(Planes of a volume (z, y, x) that show background only: z indices, ascending.
 
-The 5 % of lowest standard deviation after Gaussian smoothing (sigma in voxels), less those in which more than 1 % of the
-voxels lie 3 deviations above the median. Raises UsageError for other shapes and values that are not finite.)");
+volume: counts of a camera, from 0 to 65535. The 5 % of lowest standard deviation after Gaussian smoothing (sigma in voxels), less those in which more than 1 % of the
+voxels lie 3 deviations above the median. Raises UsageError for other shapes and values.)");
   module.def("estimate_background", &estimate_background, "volume"_a, py::kw_only(), "smoothing_sigma"_a = 1.0,
              "final_smoothing_sigma"_a = 0.0, "workers"_a = 1,
              R"(Background of a volume (z, y, x) of uint8 or uint16: (image, planes).
@@ -194,9 +215,12 @@ Raises BadInputError for a mask without foreground, UsageError for other shapes.
              R"(How much each voxel counts as foreground: float32 of the shape of the volume, 0 to 1.
 
 volume: (z, y, x), background subtracted. mask: of its shape, not 0 = foreground (used by the "gmm" model alone).
-background_planes: ascending z indices. options: those of the fitting configuration, e.g.
-probability_model="percentile" (a ramp between two percentiles of the background, the default) or "gmm".
-Raises UsageError for other shapes and options, BadInputError where there is too little to learn from.)");
+background_planes: ascending z indices. options: of those of the fitting configuration (docs/configuration.md)
+probability_model="percentile" (a ramp between two percentiles of the background, the default) or "gmm"; for the ramp
+probability_bg_low_percentile, probability_bg_high_percentile, probability_ramp_eps, probability_ramp_start_frac,
+probability_ramp_nu and probability_smooth_sigma; for the mixtures gmm_n_components, gmm_max_samples, erosion_radius and
+gmm_random_state (gmm_batch_size is accepted, without effect). Raises UsageError for other shapes and options, also those that
+only a run follows, BadInputError where there is too little to learn from.)");
   py::class_<AxisFitResult>(module, "AxisFit", "What fit_axes() finds: the global level, a profile along each axis, and curves.")
       .def_property_readonly(
           "g", [](const AxisFitResult& self) { return self.fit.g; }, "The global level, in counts.")
@@ -216,8 +240,10 @@ None for an axis that is not corrected. Raises UsageError for another axis.)")
              R"(Profiles and curves of the fitting method along the three axes: an AxisFit.
 
 volume: (z, y, x), background subtracted. mask: of its shape, not 0 = foreground. weights: of its shape, 0 to 1, how much a
-voxel counts. options: those of the fitting configuration (docs/configuration.md).
-Raises UsageError for other shapes and options, BadInputError where the global level is 0.)");
+voxel counts. options: of those of the fitting configuration (docs/configuration.md) med_factor_binned, med_factor_unbinned,
+gaussian_sigma, profile_percentile, profile_min_voxels, spline_smoothing, limits_x, limits_y and limits_z.
+Raises UsageError for other shapes and options, also those that only a run follows, BadInputError where the global level is
+0.)");
   module.def("reference_flatfield", &reference_flatfield, "image"_a, "height"_a, "width"_a, py::kw_only(), "workers"_a = 1,
              R"(A measured flatfield (y, x), resized by a cubic spline and divided by its maximum: float32, in (0, 1].
 

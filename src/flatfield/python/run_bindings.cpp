@@ -109,8 +109,13 @@ class PythonListener : public report::LogListener {
   py::object trace_;
 };
 
+config::RunConfig asked_for(const py::dict& options) {
+  return pipeline::resolve_run([&](config::RunConfig& over) { store_options(options, over); });
+}
+
+/// The same for all but plan().
 config::RunConfig resolved(const py::dict& options) {
-  config::RunConfig config = pipeline::resolve_run([&](config::RunConfig& over) { store_options(options, over); });
+  config::RunConfig config = asked_for(options);
   require(!config.dry_run, "dry_run: call plan() with the same options");
   return config;
 }
@@ -153,7 +158,7 @@ py::object run(const std::string& step, const py::dict& options, const py::objec
 }
 
 py::object plan(const py::dict& options, const py::object& on_event) {
-  const config::RunConfig config = resolved(options);
+  const config::RunConfig config = asked_for(options);
   PythonListener listener(on_event, py::none());
   std::string document;
   int exit = 0;
@@ -205,6 +210,7 @@ py::object resolved_options(const py::dict& options) {
   const config::RunConfig defaults;
   const config::RunConfig config = resolved(options);
   Json document = config::resolved_config(config);
+  if (!config.part.empty()) document["part"] = config.part;
   if (config.results_dir == defaults.results_dir) document["results_dir"] = Json();
   return from_json(document);
 }
