@@ -51,7 +51,7 @@ OUT_OF_RANGE = [("--num-workers", ["0", "-1", "1025", "1.5", "two", "", "9999999
                                      "1.5,16,16", ""]),
                 ("--output-codec", ["blosc", "ZSTD", "lzma", ""]),
                 ("--output-codec-level", ["10", "-1", "65538", "fast"]),
-                ("--log-level", ["LOUD", "5", "60", ""]),
+                ("--log-level", ["LOUD", "-1", "2.5", ""]),
                 ("--log-format", ["xml", ""]),
                 ("--method", ["basicpi", "FITTING", ""])]
 
@@ -83,6 +83,18 @@ def test_value_out_of_range_of_a_phantom_is_named_with_its_option(tmp_path, opti
     result = call("synth", "made", f"{option}={value}", cwd=tmp_path)
     assert result.code == USAGE and len(result.error_lines) == 1, result.err
     assert_in_order(result.error_lines[0], [option])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words, named", [(["synth", "s3://bucket/made"], "OUTPUT"), (["synth", "file:///made"], "OUTPUT"),
+                                          (["basic", "s3://bucket/images", "--output", "out"], "INPUT"),
+                                          (["basic", "images", "--output", "s3://bucket/out"], "--output"),
+                                          (["basic", "images", "--output", "out", "--weights-dir", "s3://bucket/w"], "--weights-dir"),
+                                          (["show-model", "model.npz", "--plots", "s3://bucket/plots"], "--plots")])
+def test_what_can_only_be_a_local_folder_is_no_url(tmp_path, words, named):
+    result = call(*words, cwd=tmp_path)
+    assert result.code == USAGE and len(result.error_lines) == 1, result.err
+    assert_in_order(result.error_lines[0], [named, "local folder", "://"])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,11 +1,12 @@
 """The preview of a region or a level: before and after in one small image, and its page."""
 import numpy as np
 import pytest
+import tifffile
 import zarr
 
 from support.browser import Browser, data_of
-from support.program import NOT_FOUND, OUTPUT_EXISTS, USAGE, call, correct, read_volume
-from support.tiles import phantom_tile
+from support.program import NOT_FOUND, OUTPUT_EXISTS, QUALITY_FAILED, USAGE, call, correct, read_volume
+from support.tiles import phantom_tile, write_mask
 
 NAME = "tile_000001_ch_488.zarr"
 SHAPE, CHUNKS = (48, 56, 64), (16, 24, 32)
@@ -67,6 +68,61 @@ def test_a_level_is_corrected_whole_and_a_region_counts_voxels_of_level_0(tile, 
     region = channels_of(tmp_path)
     np.testing.assert_array_equal(region[0], read_volume(tile, "1")[1:10, :, 5:6])
     np.testing.assert_array_equal(region[1], after[1:10, :, 5:6])
+
+
+def test_a_region_is_shown_of_the_level_that_a_run_corrects(tile, tmp_path):
+    assert preview(tile, tmp_path, "--estimation-res", "1", "--res", "1", "--roi", "3:20,:,10:11").code == 0
+    np.testing.assert_array_equal(channels_of(tmp_path)[0], read_volume(tile, "1")[1:10, :, 5:6])
+
+
+@pytest.fixture(scope="module", params=["learnt", "model"])
+def failing(request, tile, tmp_path_factory):
+    """Options of a correction whose quality numbers fail: it is learnt with a mask that is not the tile's."""
+    folder = tmp_path_factory.mktemp("failing")
+    (path,) = (tile.parent / "masks").iterdir()
+    mask = tifffile.imread(path)
+    write_mask(folder / path.name, np.roll(mask, mask.shape[1] // 2, 1))
+    learnt = ["--is-binned", "--mask-dir", folder]
+    if request.param == "learnt":
+        return learnt
+    made = call("estimate", "--zarr", tile, *learnt, "--model", "model.npz", "--results-dir", "r", cwd=folder)
+    assert made.code == 0, made.err
+    return ["--is-binned", "--model", folder / "model.npz"]
+
+
+def preview_failing(tile, failing, folder, choice):
+    return call("preview", "--zarr", tile, "--output", "out", "--results-dir", "results", *failing, "--on-qc-fail", choice,
+                "--roi", ":,8:,:30", cwd=folder)
+
+
+def test_a_correction_that_a_run_would_leave_out_is_left_out(tile, failing, tmp_path):
+    whole = correct(tile, tmp_path / "run", *failing, "--on-qc-fail", "background-only", masks=False)
+    assert whole.report["status"] == "background_only"
+    result = preview_failing(tile, failing, tmp_path, "background-only")
+    assert result.code == 0, result.err
+    assert any("background subtraction only" in line for line in result.warnings)
+    np.testing.assert_array_equal(channels_of(tmp_path)[1], read_volume(whole.corrected)[:, 8:, :30])
+    assert data_of(tmp_path / "results" / "tile_000001_ch_488_preview.html")["record"]["status"] == "background_only"
+
+
+def test_a_correction_that_would_end_a_run_ends_the_preview(tile, failing, tmp_path):
+    result = preview_failing(tile, failing, tmp_path, "error")
+    assert result.code == QUALITY_FAILED and len(result.error_lines) == 1, result.err
+    assert "quality: " in result.error_lines[0] and "--on-qc-fail" in result.error_lines[0]
+    assert not (tmp_path / "out" / PREVIEW).exists()
+
+
+def test_no_page_is_written_where_none_is_wanted(tile, tmp_path):
+    assert preview(tile, tmp_path, "--is-binned", "--roi", "0:8,:,:", "--no-report").code == 0
+    assert channels_of(tmp_path)[0].shape[0] == 8
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_page_goes_into_a_local_folder(tile, tmp_path):
+    result = call("preview", "--zarr", tile, "--mask-dir", tile.parent / "masks", "--is-binned", "--output", "out",
+                  "--results-dir", "s3://bucket/results", cwd=tmp_path)
+    assert result.code == USAGE and len(result.error_lines) == 1
+    assert not (tmp_path / "s3:").exists()
 
 
 def test_a_preview_does_not_replace_another_unless_told_so(tile, tmp_path):

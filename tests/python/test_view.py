@@ -228,6 +228,59 @@ def test_an_input_that_has_moved_is_said_and_can_be_named(corrected, tmp_path):
         moved.rename(corrected.folder / "in")
 
 
+def layers_of(result):
+    assert result.code == 0, result.err
+    return [layer["name"] for layer in json.loads(result.out)["layers"]]
+
+
+def correct_into(output, corrected, folder, *options):
+    """Corrects the tile of `corrected` once more, with another --output."""
+    made = call("run", "--zarr", corrected.folder / "in" / NAME, "--mask-dir", corrected.folder / "in" / "masks", "--output", output,
+                "--is-binned", "--fitting-config", corrected.folder / "fitting.json", "--results-dir", "r", *options, cwd=folder)
+    assert made.code == 0, made.err
+    return folder / output
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+def test_all_that_belongs_to_an_output_that_is_named_like_the_tile_is_shown(corrected, tmp_path, schema):
+    image = correct_into(f"A/{NAME}", corrected, tmp_path, "--metadata-schema", schema)
+    for place, cwd in ((image, tmp_path), (NAME, image.parent), (".", image), (image.parent, tmp_path)):
+        result = call("view", place, "--state", cwd=cwd)
+        assert layers_of(result) == ["input", "corrected", "mask", "probability"], place
+        assert result.err == ""
+
+
+def test_the_mask_of_the_run_that_wrote_the_image_is_shown(corrected, tmp_path):
+    correct_into("A", corrected, tmp_path)
+    image = correct_into(f"A/{NAME}", corrected, tmp_path, "--overwrite")
+    (tmp_path / "mask" / "A" / NAME / "0" / ".zarray").unlink()  # that of the run before could not be shown
+    assert layers_of(call("view", image, "--state", cwd=tmp_path)) == ["input", "corrected", "mask", "probability"]
+
+
+def test_a_mask_that_was_written_and_is_not_there_is_said(corrected, tmp_path):
+    image = correct_into(f"A/{NAME}", corrected, tmp_path)
+    (tmp_path / "A" / "mask" / NAME).rename(tmp_path / "moved")
+    result = call("view", image, "--state", cwd=tmp_path)
+    assert layers_of(result) == ["input", "corrected", "probability"]
+    (line,) = result.err.splitlines()
+    assert f"the mask that was written with {NAME} is not at {tmp_path}/A/mask/{NAME} or {tmp_path}/mask/A/{NAME}" in line
+
+
+def test_a_mask_that_no_run_wrote_is_not_missed(corrected, tmp_path):
+    image = correct_into("A", corrected, tmp_path, "--skip-flat-field") / NAME
+    result = call("view", image, "--state", cwd=tmp_path)
+    assert layers_of(result) == ["input", "corrected"] and result.err == ""
+
+
+def test_an_image_that_does_not_say_what_it_was_made_of_is_shown_alone(corrected, tmp_path):
+    tile = corrected.folder / "in" / NAME
+    result = call("view", tile, "--state", cwd=tmp_path)
+    assert layers_of(result) == ["corrected"]
+    (line,) = result.err.splitlines()
+    assert "nothing says what" in line and "name it with --input" in line
+    assert layers_of(call("view", tile, "--input", corrected.corrected, "--state", cwd=tmp_path)) == ["input", "corrected"]
+
+
 def test_a_folder_of_tiles_and_what_holds_none(corrected, tmp_path):
     result = call("view", corrected.corrected.parent, "--state", cwd=corrected.folder)
     assert result.code == 0 and len(json.loads(result.out)["layers"]) == 4

@@ -16,6 +16,7 @@
 #include "flatfield/methods/correction_numbers.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/learn_basic.h"
+#include "flatfield/pipeline/local_folders.h"
 #include "flatfield/pipeline/tiff_file.h"
 #include "flatfield/pipeline/tiff_reader.h"
 
@@ -162,6 +163,9 @@ void write_corrected(const config::BasicFolderConfig& config, const std::vector<
 }  // namespace
 
 void correct_folder(const config::BasicFolderConfig& config, report::Log& log) {
+  require_local_folder(config.input, "basic: INPUT");
+  require_local_folder(config.output, "--output");
+  require_local_folder(config.weights_dir, "--weights-dir");
   const std::vector<std::string> names = image_names(config.input);
   execution::ThreadPool pool(config.num_workers);
   const ParallelFor parallel_for = pool.as_parallel_for();

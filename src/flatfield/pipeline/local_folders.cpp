@@ -2,11 +2,17 @@
 
 #include <system_error>
 
+#include "flatfield/core/error.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
 
 namespace fs = std::filesystem;
+
+void require_local_folder(const std::string& location, const std::string& what) {
+  if (location.find("://") != std::string::npos)
+    throw Error(ErrorCode::kUsage, what + ": this can only be a local folder", location, "name a folder of this machine");
+}
 
 MadeFolders::MadeFolders(const std::string& location) {
   if (storage::is_remote(location)) return;

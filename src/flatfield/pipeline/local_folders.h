@@ -6,6 +6,9 @@
 
 namespace flatfield::pipeline {
 
+/// Throws Error(kUsage) where what can only be a folder of this machine is a URL; `what` is the option that names it.
+void require_local_folder(const std::string& location, const std::string& what);
+
 /// Removes the local folders that were made for a location while it lived, unless something is in them then.
 class MadeFolders {
  public:

@@ -9,6 +9,7 @@
 #include "flatfield/execution/memory_ceiling.h"
 #include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/pipeline/json_file.h"
+#include "flatfield/pipeline/local_folders.h"
 #include "flatfield/pipeline/output_image.h"
 #include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/tiff_file.h"
@@ -169,6 +170,7 @@ void synthesize(const config::SynthConfig& config) {
     throw Error(ErrorCode::kUsage,
                 "--name: expected the name of a folder, found \"" + config.name + "\"", "",
                 "name it like tile_000000_ch_488.zarr");
+  require_local_folder(config.output, "synth: OUTPUT");
   const std::string tile = join_location(config.output, config.name);
   const auto store = storage::open_store(tile);
   check_place(*store, config.overwrite);

@@ -44,7 +44,7 @@ class Phantom : public VoxelSource<std::uint16_t> {
 
 /// Makes the phantom tile, its mask and its truth below `config.output`:
 /// NAME (OME-Zarr), masks/phantom_NAME_pred.tif, NAME.truth.json (fz, fy, fx and the options) and
-/// NAME.truth_background.tif. Throws Error.
+/// NAME.truth_background.tif. Throws Error, with kUsage where that is no local folder.
 void synthesize(const config::SynthConfig& config);
 
 }  // namespace flatfield::pipeline

@@ -188,5 +188,22 @@ TEST_F(SynthesizeTest, replaces_a_tile_only_when_told_to) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / config_.name / "1"));
 }
 
+TEST_F(SynthesizeTest, makes_nothing_where_the_output_is_a_url) {
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::create_directories(folder_);
+  std::filesystem::current_path(folder_);
+  for (const std::string output : {"s3://bucket/phantoms", "file:///phantoms", "https://host/phantoms"}) {
+    config_.output = output;
+    try {
+      synthesize(config_);
+      ADD_FAILURE() << output;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUsage) << output;
+    }
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+  std::filesystem::current_path(before);
+}
+
 }  // namespace
 }  // namespace flatfield::pipeline

@@ -13,7 +13,8 @@
 #include "flatfield/execution/memory_ceiling.h"
 #include "flatfield/pipeline/correct_stage.h"
 #include "flatfield/pipeline/item_geometry.h"
-#include "flatfield/pipeline/learn_quality.h"
+#include "flatfield/pipeline/learn_tile.h"
+#include "flatfield/pipeline/local_folders.h"
 #include "flatfield/pipeline/model_place.h"
 #include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/report_pages.h"
@@ -55,6 +56,18 @@ std::string stem(const std::string& tile) {
 }
 
 std::string page_name(const std::string& tile) { return stem(tile) + "_preview.html"; }
+
+/// Unless it is said not to be wanted.
+bool writes_page(const config::RunConfig& config) { return config.report.value_or(true); }
+
+void make_results_dir(const std::string& path) {
+  require_local_folder(path, "--results-dir");
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error)
+    throw Error(ErrorCode::kWriteFailed, "cannot make the results directory: " + error.message(), path,
+                "choose another --results-dir");
+}
 
 /// Two channels for each of the tile, before and after, at the contrast of the page.
 Json display(std::int64_t channels, const std::vector<Json>& contrasts) {
@@ -103,13 +116,14 @@ class Preview {
     clear_place(*store);
     write(store, model, pictures);
     context_.log.info("written: " + place);
-    write_page(model, pictures, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    if (writes_page(config_))
+      write_page(model, pictures, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
 
  private:
   void choose_region() {
     const std::string finest = tile_.multiscale().levels.front().path;
-    level_ = !options_.level.empty() ? options_.level : options_.roi.empty() ? levels_.estimation : finest;
+    level_ = !options_.level.empty() ? options_.level : options_.roi.empty() ? levels_.estimation : levels_.target;
     static_cast<void>(tile_.level(level_));
     region_ = region_at_level(parse_region(options_.roi), tile_.spatial_shape(finest), tile_.spatial_shape(level_));
     context_.log.info(fmt::format("preview of level {}: {} voxels from {}", level_, to_string(region_.shape), to_string(region_.origin)));
@@ -117,34 +131,21 @@ class Preview {
 
   [[nodiscard]] ome::VolumeId volume_counts() const { return tile_.volume_counts(tile_.open_array(level_)); }
 
-  /// What is learnt from the estimation level for the estimation level.
+  /// What is learnt from the estimation level for the estimation level, judged as that of a run.
   TileModel learn_all() {
-    TileModel model;
     TileLevels levels = levels_;
     levels.target = levels.estimation;
-    const ome::VolumeId counts = volume_counts();
-    for (std::int64_t t = 0; t < counts.t; ++t)
-      for (std::int64_t c = 0; c < counts.c; ++c) {
-        ModelVolume volume;
-        volume.id = {t, c};
-        volume.learned = learn({tile_, location_, name_, volume.id, levels, counts != ome::VolumeId{1, 1}}, context_);
-        volume.reason = volume.learned.fallback;
-        volume.quality = quality_json(volume.learned, levels, config_.skip_bkg_sub ? config_.pedestal : 0.0);
-        volume.learned.weights.reset();
-        model.volumes.push_back(std::move(volume));
-      }
+    const LearnRequest request{tile_, location_, name_, levels, volume_counts()};
+    TileModel model;
+    model.volumes = learn_tile(request, context_, [](ModelVolume& volume) { volume.learned.weights.reset(); });
     return model;
   }
 
   TileModel read_given_model() {
-    const auto [store, key] = context_.stores.open_object(model_location(config_.model, name_));
-    TileModel model = read_model(store, key);
-    const ome::VolumeId counts = volume_counts();
-    if (model.volumes.size() != static_cast<std::size_t>(counts.t * counts.c))
-      throw Error(ErrorCode::kUsage, fmt::format("the model is for {} volumes, the tile has {}", model.volumes.size(), counts.t * counts.c),
-                  store->describe(key), "choose another --model");
-    context_.log.info("model: " + store->describe(key));
+    const ModelTarget target{location_, name_, config_.output, tile_.spatial_shape(levels_.target), volume_counts()};
+    TileModel model = load_model(given_model_place(context_, name_), target, context_);
     check_options(model, config::resolved_config(config_), context_);
+    judge_model(model, context_);
     return model;
   }
 
@@ -242,11 +243,7 @@ void preview_all(config::RunConfig& config, const PreviewOptions& options, repor
   static_cast<void>(parse_region(options.roi));
   execution::ProcessGroup alone;  // a preview is the work of one process
   RunSetup setup(config, log, alone);
-  std::error_code error;
-  std::filesystem::create_directories(config.results_dir, error);
-  if (error)
-    throw Error(ErrorCode::kWriteFailed, "cannot make the results directory: " + error.message(), config.results_dir,
-                "choose another --results-dir");
+  if (writes_page(config)) make_results_dir(config.results_dir);
   setup.read_shared();
   for (const std::string& tile : setup.tiles()) Preview(setup.context(), tile, options).run();
 }

@@ -14,7 +14,7 @@ namespace flatfield::pipeline {
 /// What is previewed of each tile, beside the options of `run`.
 struct PreviewOptions {
   std::string roi;    ///< "z0:z1,y0:y1,x0:x1" in voxels of level 0; "" = everything
-  std::string level;  ///< of the tile; "" = level 0 with a region, else the level that is learnt from
+  std::string level;  ///< of the tile; "" = with a region that of --res, else the level that is learnt from
 };
 
 /// Part of an axis, [first, last) in voxels of level 0; none = to the end.
@@ -34,10 +34,12 @@ struct AxisPart {
 /// for a region that holds no voxel of level 0.
 [[nodiscard]] Box3 region_at_level(const std::array<AxisPart, 3>& region, const Extent3& finest, const Extent3& shape);
 
-/// Corrects a region or a level of each tile into OUTPUT/TILE_preview.zarr, channels "before" (as stored) and "after", and
-/// writes TILE_preview.html to the results directory. With --model it is corrected exactly as `run` would; else the
-/// correction is learnt from the estimation level alone, the background image too, which takes little time. Failures
-/// are logged. Returns the exit code of the program.
+/// Corrects a region or a level of each tile into OUTPUT/NAME, NAME that of `preview_name`, channels "before" (as stored) and
+/// "after", and writes a page about it (.html for .zarr) to the results directory, unless --no-report says not
+/// to. With --model it is corrected exactly as `run` would; else the correction is learnt from the estimation level alone,
+/// the background image too, which takes little time. Where its quality numbers fail, --on-qc-fail does with it what it does
+/// in a run: only the background is subtracted, or nothing is written. Failures are logged. Returns the exit code of the
+/// program.
 [[nodiscard]] int preview(config::RunConfig config, const PreviewOptions& options, report::Log& log);
 
 }  // namespace flatfield::pipeline

@@ -9,6 +9,7 @@
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/curve_plots.h"
 #include "flatfield/pipeline/json_file.h"
+#include "flatfield/pipeline/local_folders.h"
 #include "flatfield/pipeline/tile_model.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/report/line_plot.h"
@@ -90,6 +91,7 @@ void draw(const ModelVolume& volume, const std::string& folder, const std::strin
 }  // namespace
 
 std::string show_model(const std::string& location, const std::string& plots, storage::StoreOpener& stores) {
+  require_local_folder(plots, "--plots");
   const auto [store, key] = stores.open_object(location);
   const TileModel model = read_model(store, key);
   std::string text = fmt::format("{}\n    {:<12} {}\n    {:<12} {}\n    {:<12} {}, learnt at level {}{}\n",

@@ -4,17 +4,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <span>
+#include <string_view>
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/parallel.h"
 #include "flatfield/numerics/percentile.h"
 #include "flatfield/ome/tile.h"
 #include "flatfield/pipeline/level_reader.h"
+#include "flatfield/pipeline/output_image.h"
 #include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/preview.h"
 #include "flatfield/pipeline/tile_paths.h"
+#include "flatfield/pipeline/tile_result.h"
 #include "flatfield/storage/uri_text.h"
 
 namespace flatfield::pipeline {
@@ -40,15 +42,54 @@ bool is_finished(const std::string& location, storage::StoreOpener& stores) {
   }
 }
 
-/// The tile that an image was made of, as its provenance says.
-std::optional<std::string> input_of(const std::string& image, storage::StoreOpener& stores) {
+/// What a corrected image says of the run that it comes of.
+struct Origin {
+  std::string input;   ///< the tile that was corrected; "" = it does not say
+  std::string output;  ///< --output; "" = it does not say
+  bool has_mask = false;  ///< a mask was written with it, for certain
+  bool has_probability = false;
+};
+
+std::string text_in(const Json& object, std::string_view key) {
+  const Json* value = object.find(key);
+  return value != nullptr && value->is_string() ? value->as_string() : "";
+}
+
+bool is_true_in(const Json& object, std::string_view key) {
+  const Json* value = object.find(key);
+  return value != nullptr && *value == Json(true);
+}
+
+Origin origin_of(const std::string& image, storage::StoreOpener& stores) {
+  Origin origin;
   const Json attributes = ome::Tile::open(stores.open(image)).attributes();
-  const Json* value = &attributes;
-  for (const char* key : {"exaspim_flatfield", "code", "parameters", "zarr"}) {
-    value = value->find(key);
-    if (value == nullptr) return std::nullopt;
-  }
-  return value->is_string() ? std::optional(value->as_string()) : std::nullopt;
+  const Json* record = attributes.find("exaspim_flatfield");
+  if (record == nullptr) return origin;
+  const Json* code = record->find("code");  // the record of --metadata-schema 1 has none
+  const Json* parameters = (code != nullptr ? code : record)->find("parameters");
+  if (parameters == nullptr) return origin;
+  origin.input = text_in(*parameters, "zarr");
+  origin.output = text_in(*parameters, "output");
+  // What only its background was subtracted from may have been written with a mask or without.
+  const Json* outcome = attributes.find(kOutcomeKey);
+  const bool is_corrected = outcome != nullptr && text_in(*outcome, "status") == status_name(TileStatus::kCorrected);
+  origin.has_mask = is_corrected && text_in(*parameters, "method") == "fitting" && !is_true_in(*parameters, "skip_flat_field");
+  const Json* fitting = parameters->find("fitting");
+  origin.has_probability = origin.has_mask && fitting != nullptr && is_true_in(*fitting, "enable_gmm_refinement") &&
+                           text_in(*parameters, "model").empty();  // a model holds no probability
+  return origin;
+}
+
+/// Where a run puts what lies beside a corrected image: --output is the folder of that, or the image itself. First as
+/// the image says.
+std::vector<OutputLocations> places_beside(const std::string& image, const Origin& origin) {
+  const std::string place = absolute_location(image);
+  const std::string name = location_name(place);
+  std::vector<OutputLocations> places;
+  for (const std::string& output : {location_parent(place), place})
+    if (OutputLocations found = output_locations(output, name); found.corrected == place) places.push_back(std::move(found));
+  if (location_name(origin.output) == name) std::reverse(places.begin(), places.end());
+  return places;
 }
 
 /// Opens as an image, whoever has written it.
@@ -144,22 +185,34 @@ void add_output(const std::string& location, const std::string& input, bool seve
     add("preview", location, LayerKind::kPreview, true);
     return;
   }
-  const std::optional<std::string> from = input.empty() ? input_of(location, stores) : std::optional(input);
-  if (from && is_image(*from, stores))
-    add("input", *from, LayerKind::kGrey, false);
-  else if (from)
-    notes.push_back("the input is not at " + *from + " (seen from here): name it with --input");
+  const Origin origin = origin_of(location, stores);
+  const std::string& from = input.empty() ? origin.input : input;
+  if (from.empty())
+    notes.push_back("nothing says what " + name + " was made of: name it with --input");
+  else if (is_image(from, stores))
+    add("input", from, LayerKind::kGrey, false);
+  else
+    notes.push_back("the input is not at " + from + " (seen from here): name it with --input");
   add("corrected", location, LayerKind::kGrey, true);
-  const OutputLocations places = output_locations(location_parent(location), name);
-  if (is_finished(places.mask, stores)) add("mask", places.mask, LayerKind::kMask, true);
-  if (is_finished(places.probability, stores)) add("probability", places.probability, LayerKind::kProbability, false);
+  const std::vector<OutputLocations> places = places_beside(location, origin);
+  const auto add_product = [&](const std::string& what, std::string OutputLocations::*place, LayerKind kind, bool visible,
+                               bool was_written) {
+    std::string looked_at;
+    for (const OutputLocations& at : places) {
+      if (is_finished(at.*place, stores)) return add(what, at.*place, kind, visible);
+      looked_at += (looked_at.empty() ? "" : " or ") + at.*place;
+    }
+    if (was_written) notes.push_back("the " + what + " that was written with " + name + " is not at " + looked_at);
+  };
+  add_product("mask", &OutputLocations::mask, LayerKind::kMask, true, origin.has_mask);
+  add_product("probability", &OutputLocations::probability, LayerKind::kProbability, false, origin.has_probability);
 }
 
 }  // namespace
 
 std::vector<ViewLayer> find_layers(const std::string& output, const std::string& input, storage::StoreOpener& stores,
                                    std::vector<std::string>& notes) {
-  const std::string location = trimmed_location(output);
+  const std::string location = trimmed_location(named_location(output));
   std::vector<ViewLayer> layers;
   if (is_finished(location, stores)) {
     add_output(location, input, false, stores, notes, layers);

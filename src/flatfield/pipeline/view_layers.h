@@ -23,8 +23,10 @@ struct ViewLayer {
 };
 
 /// The images that belong to an output: `output` is a corrected image, or a folder of such. For each the input that it
-/// was made of (as its provenance says, or `input` where that is given), the mask and the probability, as far as they are
-/// there. What is missing is said in `notes`. Throws Error(kNotFound) where `output` holds no finished image.
+/// was made of (as its provenance of either schema says, or `input` where that is given), and the mask and the probability
+/// that lie where a run puts them, whichever of the two forms --output had. `notes` says which input is not known or not
+/// there, and which mask or probability is not there although it was written: as far as provenance and outcome tell, so not
+/// of a tile that only its background was subtracted from. Throws Error(kNotFound) where `output` holds no finished image.
 [[nodiscard]] std::vector<ViewLayer> find_layers(const std::string& output, const std::string& input,
                                                  storage::StoreOpener& stores, std::vector<std::string>& notes);
 
