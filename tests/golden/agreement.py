@@ -1,5 +1,5 @@
-"""Whether the arrays that the program made agree with the expected ones, within the tolerances of the
-specification (algorithms.md section 9). Every check returns None or what is wrong.
+"""Whether the arrays that the program made agree with the expected ones, within the tolerances of
+docs/methods.md 9. Every check returns None or what is wrong.
 """
 import re
 

@@ -1,8 +1,8 @@
 """The fitting method of the corrections in numpy, scipy and scikit-image, one formula after the other.
 
-The naive twin of the C++ program: whole volumes in memory, library functions wherever the
-specification names one. Volumes are (z, y, x). The section numbers are those of the
-specification of the corrections (algorithms.md). Written for the versions of Debian 12
+The naive twin of the C++ program: whole volumes in memory, library functions wherever one does
+what is asked for. Volumes are (z, y, x). The section numbers are those of docs/methods.md, 1.2 being
+step 2 of its section 1. Written for the versions of Debian 12
 (numpy 1.24, scipy 1.10, scikit-image 0.19, zarr 2.13).
 """
 import dataclasses

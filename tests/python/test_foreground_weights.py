@@ -129,7 +129,7 @@ def test_weighted_fit_is_that_of_the_reference(random):
 
 
 def features(volume):
-    """4.3, one whole volume per feature."""
+    """docs/methods.md 4.3, one whole volume per feature."""
     mean = ndimage.gaussian_filter(volume, 1.0)
     squares = ndimage.gaussian_filter(volume * volume, 1.0)
     return np.stack([volume, mean, np.sqrt(np.maximum(squares - mean * mean, np.float32(0))),
@@ -149,7 +149,7 @@ def test_features_are_those_of_scipy_whatever_the_slab(random):
 def phantom():
     """An ellipsoid 60 counts over a background of 100, noise 0.9 * sqrt(counts - 90); a mask of 12 voxels around it.
 
-    Returns v_low, foreground, mask (without the voxels where v_low is 0, see 4.1) and the background planes. The
+    Returns v_low, foreground, mask (without the voxels where v_low is 0) and the background planes. The
     mask is wide because the features reach 4 voxels: the two voxels next to the foreground are like neither sample.
     """
     random = np.random.default_rng(1)

@@ -1,5 +1,5 @@
-"""The command line program against golden data: every array of every .npz, with the tolerances of the
-specification (algorithms.md section 9).
+"""The command line program against golden data: every array of every .npz, with the tolerances of
+docs/methods.md 9.
 
 The data of the project (tests/golden/data) are always used; those of $FLATFIELD_SHARED/golden/fitting
 (default: ../shared beside the repository) where they exist. $FLATFIELD_BUILD is the build folder

@@ -21,7 +21,7 @@ struct Limits {
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
-/// Options of the fitting method; names, ranges and defaults of algorithms.md section 10.
+/// Options of the fitting method; docs/configuration.md has their ranges and units.
 struct FittingOptions : ForegroundWeightOptions {
   double med_factor_binned = 2.0;
   double med_factor_unbinned = 2.0;
@@ -47,13 +47,13 @@ struct AxisProfile {
   std::optional<Limits> limits;
 };
 
-/// What the fitting method finds at the estimation level (algorithms.md 4.4-4.6), axes z, y, x.
+/// What the fitting method finds at the estimation level (docs/methods.md 4.4 to 4.6), axes z, y, x.
 struct AxisFit {
   double g = 0.0;  ///< global level
   std::array<AxisProfile, 3> axes;
 };
 
-/// The global level of 4.4: a percentile of round(v_low) over the mask, which must not be empty.
+/// The global level of docs/methods.md 4.4: a percentile of round(v_low) over the mask, which must not be empty.
 /// Without weights it is interpolated inside its bin of unit width, with weights the bin's lower
 /// edge, and 0 where the weights sum to 0. One pass over the level.
 [[nodiscard]] double global_level(LevelStream& v_low, const FitMask& mask, double percentile,

@@ -71,7 +71,7 @@ double linear_percentile(const std::vector<float>& sorted, double q) {
   return lo + (position - static_cast<double>(below)) * (static_cast<double>(sorted[above]) - lo);
 }
 
-/// algorithms.md 4.4 from a table of counts.
+/// docs/methods.md 4.4 from a table of counts.
 double naive_global_level(const Sample& sample, double q) {
   std::map<int, double> counts;
   double total = 0.0;

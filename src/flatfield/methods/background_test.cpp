@@ -30,7 +30,7 @@ Block<float> bright_volume() {
   return volume;
 }
 
-/// algorithms.md 1.2-1.4, word by word.
+/// docs/methods.md 1, steps 2 to 4, word by word.
 BackgroundPlanes select_naively(const Block<float>& volume) {
   const std::int64_t size = volume.shape().y * volume.shape().x;
   const auto of_planes = [&](const Planes& planes) {

@@ -28,8 +28,8 @@ struct BasicAutotune {
   std::vector<BasicCandidate> candidates;  ///< in the order of their evaluation
 };
 
-/// Chooses the smoothness by the cost of the frames that a fit with it corrects (basic.md section
-/// 10). Without a darkfield all 15 values of the grid 10^(-3 + 4 i / 14) are evaluated. With one
+/// Chooses the smoothness by the cost of the frames that a fit with it corrects (docs/methods.md
+/// 8.7). Without a darkfield all 15 values of the grid 10^(-3 + 4 i / 14) are evaluated. With one
 /// there are 15 x 16 x 16 (zero is added for smoothness and sparse cost of the darkfield): a random
 /// sample of the seed, then steps along the axes from its best, of 4, 2 and 1 grid points, while
 /// they help.

@@ -54,7 +54,7 @@ class CorrectedFrames {
 [[nodiscard]] double fourier_l0_norm(BlockView<const float> flatfield, double threshold,
                                      double radius, const ParallelFor& parallel_for);
 
-/// The parts of the cost of a flatfield and darkfield (basic.md section 10), smaller = better.
+/// The parts of the cost of a flatfield and darkfield (docs/methods.md 8.7), smaller = better.
 struct BasicCost {
   double entropy = 0.0;
   double fourier_l0_norm = 0.0;

@@ -18,7 +18,8 @@ struct WorkingSize {
   friend bool operator==(const WorkingSize&, const WorkingSize&) = default;
 };
 
-/// Parameters of BaSiC with the names and defaults of BaSiCPy 1.2.0 (basic.md section 1).
+/// Parameters of BaSiC with the names and defaults of BaSiCPy 1.2.0; docs/methods.md 8 has the
+/// equations that they stand in.
 ///
 /// Left out of its constructor: `max_workers` (threads are given to each function),
 /// `resize_params`, and the callable `autosegment`, which weights replace.

@@ -59,7 +59,7 @@ void start(const BasicProblem& problem, BasicArrays& arrays, BasicVariables& var
   restart(arrays, problem.parallel_for);
 }
 
-/// Steps 3 to 6 of basic.md 5.2: moves the flatfield along the gradient, smooths it and keeps it
+/// Steps 2 and 3 of docs/methods.md 8.2: moves the flatfield along the gradient, smooths it and keeps it
 /// from becoming negative. Returns the norm of its change.
 double update_flatfield(const BasicProblem& problem, const Vector& gradient, double eta, double mu,
                         Vector& flatfield) {
@@ -93,7 +93,7 @@ Vector next_baseline(const BasicProblem& problem, std::span<const double> flatfi
   return next;
 }
 
-/// Step 15 of basic.md 5.2. Returns the largest change as the stopping test weighs it.
+/// Steps 6 and 7 of docs/methods.md 8.2. Returns the largest change as the stopping test weighs it.
 double update_darkfield(const BasicProblem& problem, const ShrinkSums& sums,
                         std::span<const double> weights, double mu, BasicVariables& variables) {
   const double frames = problem.frames;
@@ -127,7 +127,7 @@ double update_darkfield(const BasicProblem& problem, const ShrinkSums& sums,
   return std::max(std::sqrt(change_squared * eta), offset_change * offset_change);
 }
 
-/// Step 7 of basic.md 6: D_Z from how frames differ inside and outside of the flatfield's bright
+/// Steps 5 to 7 of docs/methods.md 8.4: D_Z from how frames differ inside and outside of the flatfield's bright
 /// part, D_R from the frames of low baseline.
 void update_approximate_darkfield(const BasicProblem& problem, const BasicArrays& arrays,
                                   const Vector& frame_sums, double mu, BasicVariables& variables) {

@@ -28,7 +28,7 @@ struct BasicVariables {
   double offset = 0.0;            ///< D_Z
 };
 
-/// What stays the same in all solves of a fit (basic.md section 4).
+/// What stays the same in all solves of a fit (docs/methods.md 8.1).
 struct BasicProblem {
   /// `dct` is planned for the frames of `stack`; all arguments must outlive the problem.
   BasicProblem(const WorkingStack& stack, const StackStatistics& statistics,
@@ -51,16 +51,16 @@ struct BasicProblem {
 // Each function starts anew from the images in `arrays` and the weights there, and leaves E and the
 // multiplier behind in `arrays`.
 
-/// One solve of basic.md 5.2; `darkfield_weights` is W_D, one per pixel.
+/// One solve of docs/methods.md 8.2; `darkfield_weights` is W_D, one per pixel.
 [[nodiscard]] BasicSolve solve_ladmap(const BasicProblem& problem,
                                       std::span<const double> darkfield_weights,
                                       BasicArrays& arrays, BasicVariables& variables);
 
-/// One solve of basic.md 6.
+/// One solve of docs/methods.md 8.4.
 [[nodiscard]] BasicSolve solve_approximate(const BasicProblem& problem, BasicArrays& arrays,
                                            BasicVariables& variables);
 
-/// One solve for the baseline alone (basic.md 7), with a flatfield and darkfield that stay.
+/// One solve for the baseline alone (docs/methods.md 8.5), with a flatfield and darkfield that stay.
 [[nodiscard]] BasicSolve solve_baseline(const BasicProblem& problem,
                                         std::span<const double> flatfield,
                                         std::span<const double> darkfield, BasicArrays& arrays,

@@ -19,7 +19,7 @@ enum class Timelapse {
 /// Whether corrected values are limited to 0..65535, as before rounding to uint16.
 enum class Clipping { kToUint16, kNone };
 
-/// Corrects frames by a fit of frames of their shape, in float32 (basic.md section 9); `out` has as
+/// Corrects frames by a fit of frames of their shape, in float32 (docs/methods.md 8.6); `out` has as
 /// many values as `images` and may be the same memory. `frame_indices` says which frame of the fit
 /// each image is, for its baseline; empty = the first image is the first frame, and so on. Where
 /// the flatfield is 0, a value is infinite without clipping. Throws Error(kBadInput) for another

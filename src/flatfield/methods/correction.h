@@ -10,14 +10,14 @@
 namespace flatfield::methods {
 
 /// What the fitting method learns about the illumination of a volume: one curve per axis,
-/// applied inside the foreground mask (algorithms.md 4.7).
+/// applied inside the foreground mask (docs/methods.md 4.7).
 struct AxisCurves {
   /// One value per voxel of the volume along z, y, x; empty = this axis is not corrected.
   std::vector<float> z, y, x;
   float ratio = 1.0F;  ///< global_factor / g, clamped
 };
 
-/// Illumination that is the same in every plane, as an image (algorithms.md 2 and 3):
+/// Illumination that is the same in every plane, as an image (docs/methods.md 2 and 3):
 /// out = (v - darkfield) / flatfield.
 struct ImageFlatfield {
   Block<float> flatfield;                 ///< (1, y, x) of the volume, finite and greater than 0

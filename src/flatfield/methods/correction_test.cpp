@@ -73,7 +73,7 @@ Correction random_correction(Random& random, const Extent3& shape) {
   return correction;
 }
 
-/// algorithms.md 4.2, for one voxel.
+/// docs/methods.md 4.2, for one voxel.
 bool inside_mask(const Correction& correction, const Extent3& p) {
   const auto source = [&](int axis) {
     const std::int64_t s = correction.mask->shape()[axis];
@@ -82,7 +82,7 @@ bool inside_mask(const Correction& correction, const Extent3& p) {
   return correction.mask->at(source(0), source(1), source(2));
 }
 
-/// algorithms.md 1.8, 2, 3, 4.7 and 5, for one voxel.
+/// docs/methods.md 1 (step 8), 2, 3, 4.7 and 5, for one voxel.
 std::uint16_t corrected(const Correction& correction, const Extent3& p, float raw) {
   float v = raw - (correction.background ? correction.background->at(0, p.y, p.x) : 0.0F);
   if (!(v > 0.0F)) v = 0.0F;

@@ -48,7 +48,7 @@ RampWeights::RampWeights(double low, double high, const ForegroundWeightOptions&
   log_q_ = log_a_high + b_;
 }
 
-/// w(v) of algorithms.md 4.3, before it is smoothed.
+/// w(v) of docs/methods.md 4.3, before it is smoothed.
 float RampWeights::ramp(float v) const {
   if (step_) return v > low_ ? 1.0F : 0.0F;
   const float t = std::clamp((v - low_) / span_, 0.0F, 1.0F);

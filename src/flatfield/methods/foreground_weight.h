@@ -10,13 +10,13 @@
 
 namespace flatfield::methods {
 
-/// How the weight of a voxel is found (algorithms.md 4.3).
+/// How the weight of a voxel is found (docs/methods.md 4.3).
 enum class ProbabilityModel {
   kPercentile,       ///< a ramp between two percentiles of the background
   kGaussianMixture,  ///< the posterior of two Gaussian mixtures
 };
 
-/// Options of the foreground weights; names, ranges and defaults of algorithms.md section 10.
+/// Options of the foreground weights; docs/configuration.md has their ranges.
 struct ForegroundWeightOptions {
   bool enable_gmm_refinement = false;  ///< weights are used, whichever the model
   ProbabilityModel probability_model = ProbabilityModel::kPercentile;

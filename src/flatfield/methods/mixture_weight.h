@@ -10,7 +10,7 @@
 
 namespace flatfield::methods {
 
-/// The "gmm" model of algorithms.md 4.3: the posterior of foreground, with prior 0.5, from two
+/// The "gmm" model of docs/methods.md 4.3: the posterior of foreground, with prior 0.5, from two
 /// Gaussian mixtures over five features per voxel (voxel_features.h), 0 outside the mask. One
 /// mixture is fitted to the mask eroded by a ball, the other to the background planes; of each at
 /// most `gmm_max_samples` voxels, drawn without replacement. The same seed gives the same bits for

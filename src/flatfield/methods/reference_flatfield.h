@@ -7,7 +7,7 @@
 
 namespace flatfield::methods {
 
-/// The flatfield of method `reference` (algorithms.md 2): a measured image (1, y, x), resized to
+/// The flatfield of method `reference` (docs/methods.md 2): a measured image (1, y, x), resized to
 /// `height` x `width` by a cubic spline (numerics::resize_plane) and divided by its maximum, so that it
 /// lies in (0, 1]. Throws Error(kBadInput) that says how many pixels are not finite, or not greater
 /// than 0 after resizing.

@@ -6,7 +6,7 @@
 
 namespace flatfield::methods {
 
-/// Cleans a segmentation in place: the 2 largest 6-connected regions, holes filled (algorithms.md 4.1).
+/// Cleans a segmentation in place: the 2 largest 6-connected regions, holes filled (docs/methods.md 4.1).
 /// Throws Error(kBadInput) if there is no foreground voxel at all.
 void clean_mask(BitVolume& mask);
 

@@ -21,7 +21,7 @@ struct WorkingStack {
   std::vector<std::string> warnings;
 };
 
-/// What BaSiC needs to know about a stack before it starts (basic.md 4 and 5.1).
+/// What BaSiC needs to know about a stack before it starts (docs/methods.md 8.1 and 8.2).
 struct StackStatistics {
   double norm = 0.0;            ///< Frobenius norm
   double singular_value = 0.0;  ///< the largest one of the (frames, pixels) matrix

@@ -11,7 +11,7 @@
 namespace flatfield::pipeline {
 
 /// Where the results directory of a run goes whose output is on a server: PARENT(OUT)/artifacts/TILE,
-/// TILE being the first tile of the run (algorithms.md section 8).
+/// TILE being the first tile of the run (docs/s3.md).
 [[nodiscard]] std::string artifacts_location(const std::string& output, const std::string& first_tile);
 
 /// Brings the files below a local folder to a location, again and again.

@@ -18,7 +18,7 @@
 namespace flatfield::pipeline {
 
 /// The foreground masks of a run: one per tile position, found by the identifier in the tile's name,
-/// computed on the first volume of the tile that has one and shared by its other channels (algorithms.md 4.1).
+/// computed on the first volume of the tile that has one and shared by its other channels (docs/methods.md 4.1).
 class MaskCatalog {
  public:
   /// The folder may be on a server; `stores` and `memory` must outlive the catalog.

@@ -8,7 +8,7 @@
 namespace flatfield::pipeline {
 
 /// The level that the tiles of a channel are scaled to, instead of the configured global factor: the
-/// `mean_of_medians` of each channel of a dataset (algorithms.md 4.7),
+/// `mean_of_medians` of each channel of a dataset (docs/methods.md 4.7),
 /// {"488": {"mean_of_medians": 43.2, ...}, "561": {...}}.
 class MedianSummary {
  public:

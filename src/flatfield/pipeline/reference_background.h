@@ -9,7 +9,7 @@
 namespace flatfield::pipeline {
 
 /// Where the reference background of a tile may be (--use-reference-bkg), in the order they are tried: names made of
-/// the digits of the tile's own name, in the folder `derivatives/` two parents above the tile (algorithms.md 1).
+/// the digits of the tile's own name, in the folder `derivatives/` two parents above the tile (docs/methods.md 1).
 [[nodiscard]] std::vector<std::string> reference_background_places(const std::string& tile_location);
 
 /// The first of these files that is there, as a (1, y, x) plane. Throws Error(kNotFound) that lists the names tried,

@@ -7,7 +7,7 @@
 
 namespace flatfield::pipeline {
 
-/// Puts together what a run is asked to do (algorithms.md section 10). From the weakest to the strongest:
+/// Puts together what a run is asked to do (docs/configuration.md). From the weakest to the strongest:
 /// defaults, CO_CPUS and CO_MEMORY, the first tile list `../data/tile_*.json` where neither the command line nor --config
 /// names a tile, the file of --config, the command line. `command_line` stores what was typed over a configuration.
 /// The files of --fitting-config and --basic-config are read too. What was ignored on the way is in `notices`.

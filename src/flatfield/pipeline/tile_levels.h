@@ -15,7 +15,7 @@ struct TileLevels {
   bool binned = false;
 };
 
-/// Chooses the levels (algorithms.md, "Words"), and says so in the log. Throws Error(kBadInput) for a level that
+/// Chooses the levels (docs/methods.md, at its beginning), and says so in the log. Throws Error(kNotFound) for a level that
 /// the tile does not have.
 [[nodiscard]] TileLevels choose_levels(const ome::Tile& tile, const std::string& tile_name,
                                        const config::RunConfig& config, report::Log& log);

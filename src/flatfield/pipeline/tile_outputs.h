@@ -9,7 +9,7 @@
 
 namespace flatfield::pipeline {
 
-/// Plans of the images that a tile becomes (algorithms.md section 8).
+/// Plans of the images that a tile becomes (README.md, "Outputs").
 struct TileOutputs {
   OutputPlan corrected;
   OutputPlan mask;          ///< of the shape of the target level, one level, one volume

@@ -48,7 +48,7 @@ struct TileOverlap {
 /// all, rounded to whole voxels. Tiles at the same place are no pair: their positions are not known.
 [[nodiscard]] std::vector<TileOverlap> find_overlaps(const std::vector<PlacedTile>& tiles);
 
-/// The overlap residual of qc.md before (background-subtracted) and after the correction, over all pairs, for the run
+/// The overlap residual of docs/quality.md before (background-subtracted) and after the correction, over all pairs, for the run
 /// report: {"pairs", "residual_before", "residual_after", "tiles": [...]}; null where no tiles overlap. After is null
 /// where the output has no level of the same scale. At most 2^22 voxels of an overlap are read, around its middle
 /// along z. Throws Error(kMemory) where the memory for a pair is not there.

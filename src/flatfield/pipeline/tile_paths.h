@@ -23,7 +23,8 @@ namespace flatfield::pipeline {
 /// needs to exist.
 [[nodiscard]] bool lies_within(const std::string& location, const std::string& folder);
 
-/// Where the outputs of a tile go (algorithms.md section 8).
+/// Where the images of a tile go. `--output` OUT is a folder of corrected tiles, or the place of the image itself if it is
+/// named like the tile: OUT/TILE or OUT. Mask and probability lie beside OUT: mask/NAME(OUT)/TILE or mask/TILE.
 struct OutputLocations {
   std::string corrected;
   std::string mask;

@@ -6,7 +6,7 @@
 
 namespace flatfield::report {
 
-/// What the provenance record of one tile says beyond constants (outputs.md, "Provenance").
+/// What the provenance record of one tile says beyond constants (docs/formats.md, "Provenance records").
 struct ProcessFacts {
   std::string input_parent;     ///< folder or URL that holds the tile
   std::string output_path;      ///< folder or URL that the run writes corrected tiles to
