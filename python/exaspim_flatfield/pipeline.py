@@ -4,7 +4,8 @@ Options are keyword arguments named as the keys of a configuration file (docs/co
 ``method``, ``mask_dir``, ``n_levels``, ``num_workers``, ``memory_limit``, ``results_dir``, ``model``, ``overwrite``, ...;
 the options of a method are ``fitting=dict(...)`` or ``basic=dict(...)``. They win over those of the file ``config``, and of the
 ``fitting_config`` or ``basic_config`` that it names. None is the same as leaving one out. Paths may be pathlib paths, and
-``s3://`` URLs where the command line takes them.
+``s3://`` URLs where the command line takes them. They need not be UTF-8 (``os.fsdecode``), but JSON is: in reports, records and
+``Model.tile`` the character U+FFFD stands for what is not.
 
 What is said on the way goes to ``logging.getLogger("exaspim_flatfield")`` (a record's ``event`` is that of the JSON log). Errors are raised: see
 :mod:`exaspim_flatfield.errors`. In the main thread an interrupt (Ctrl-C, SIGTERM) ends a step between two items with
@@ -87,7 +88,8 @@ def plan(**options: Any) -> Dict[str, Any]:
 
     Of a tile ``is_finished`` says that run() would skip it, and ``items_done`` how many items of an unfinished output it would
     find done (None: it would begin afresh). Raises DoesNotFitError, which names the smallest limit that works, where the work
-    does not fit into the memory, and OutputExistsError where run() would.
+    does not fit into the memory, and OutputExistsError where run() would. Of several tiles, one that run() would fail at
+    has only ``tile`` and ``error``, and the others their plans.
     """
     return _native._plan(options, _say)
 

@@ -198,6 +198,7 @@ def test_basic_has_the_names_and_defaults_of_basicpy():
     assert basic.baseline is None
     for call in (lambda: basic.flatfield, lambda: basic.transform(np.ones((2, 3, 3))),
                  lambda: flatfield.BaSiC(smoothnes_flatfield=1), lambda: flatfield.BaSiC(epsilon=0),
+                 lambda: flatfield.BaSiC(max_mu_coef=np.inf), lambda: flatfield.BaSiC(epsilon=np.nan),
                  lambda: flatfield.BaSiC(autotune=True), lambda: flatfield.BaSiC(max_workers=0),
                  lambda: basic.fit(np.ones((3, 3)))):
         with pytest.raises(flatfield.errors.UsageError):

@@ -199,6 +199,8 @@ def test_nearest_resize_takes_the_voxel_below_each_centre(mask, shape):
     lambda: flatfield.reduce_windows(np.zeros((2, 2, 2), np.int32)),
     lambda: flatfield.reduce_windows(np.zeros((2, 2, 2), np.uint8), 8),
     lambda: flatfield.reduce_windows(np.zeros((2, 2, 2), np.uint8), "max"),
+    lambda: flatfield.reduce_windows(np.array([1, 1, 1, np.nan, 1, 1, 1, 1], np.float32).reshape(2, 2, 2)),
+    lambda: flatfield.reduce_windows(np.full((2, 2, 2), np.nan, np.float32), "mean"),
     lambda: flatfield.keep_largest_regions(np.zeros((2, 2, 2)), -1), lambda: flatfield.fill_holes(np.zeros((2, 2))),
     lambda: flatfield.nearest_resize(np.zeros((2, 2, 2)), (1, 1)), lambda: flatfield.nearest_resize(np.zeros((2, 2, 0)), (1, 1, 1)),
     lambda: flatfield.nearest_resize(np.zeros((2, 2, 2)), (1, 1, 0)),

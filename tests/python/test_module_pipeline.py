@@ -2,8 +2,11 @@
 import gc
 import json
 import logging
+import math
 import os
+import pathlib
 import pickle
+import shutil
 import subprocess
 import sys
 import threading
@@ -93,10 +96,49 @@ def test_errors_have_the_text_of_the_command_line(tile, tmp_path):
          "run", "--zarr", tile, "--output", tmp_path / "o", "--method", "basicpy", "--memory-limit", "20M", "--results-dir", "r2")
 
 
+@pytest.mark.parametrize("call_it, said", [
+    (lambda: flatfield.open_tile(5), "location: expected a text or a path, found a value of type int"),
+    (lambda: flatfield.open_tile(b"a.zarr"), "location: expected a text or a path, found a value of type bytes"),
+    (lambda: flatfield.open_tile("\ud800.zarr"), "location: this text cannot be written as UTF-8"),
+    (lambda: flatfield.read_model(["m.npz"]), "location: expected a text or a path, found a value of type list"),
+    (lambda: flatfield.verify(None), "location: expected a text or a path, found a value of type NoneType"),
+    (lambda: flatfield.synthesize(0.5), "output: expected a text or a path, found a value of type float")])
+def test_what_is_no_location_is_refused(call_it, said):
+    with pytest.raises(errors.UsageError, match=said):
+        call_it()
+
+
+def test_a_place_whose_name_is_not_utf8_is_worked_in(tile, corrected, tmp_path):
+    folder = pathlib.Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9"))
+    mine = folder / os.path.basename(tile)
+    shutil.copytree(tile, mine)
+    with os.scandir(os.fsencode(folder)) as entries:
+        (entry,) = entries
+    for location in (str(mine), mine, entry):
+        opened = flatfield.open_tile(location)
+        assert (opened.location, opened.name) == (str(mine), mine.name)
+        assert pickle.loads(pickle.dumps(opened)).shape() == opened.shape()
+    with pytest.raises(errors.NotFoundError) as caught:
+        flatfield.open_tile(folder / "nothing.zarr")
+    assert str(folder) in caught.value.where and str(folder) in str(caught.value)
+
+    options = {**options_for(tile, folder), "zarr": mine}
+    assert flatfield.estimate(**{**options, "output": None, "model": folder / "m.npz"}).volume().ratio > 0
+    assert flatfield.run(**options)["tiles"][0]["status"] == "corrected"
+    image = image_of(folder, tile)
+    assert contents(image) == contents(image_of(corrected[0], tile))
+    assert flatfield.verify(image)["good"]
+    # JSON is text: what cannot be said in it stands as the character for that.
+    assert read_json(folder / "results" / f"config_{mine.name}.json")["zarr"] == str(tmp_path / "\ufffd" / mine.name)
+
+
 @pytest.mark.parametrize("options, said", [
     (dict(n_level=3), "unknown option n_level: did you mean n_levels?"), (dict(n_levels=0), "n_levels: expected"),
     (dict(n_levels="many"), "n_levels: expected"), (dict(fitting=dict(gausian_sigma=1)), "gaussian_sigma"),
-    (dict(zarr=object()), "cannot be an option"), (dict(dry_run=True), "plan()"), (dict(part="9/3"), "--part")])
+    (dict(zarr=object()), "cannot be an option"), (dict(dry_run=True), "plan()"), (dict(part="9/3"), "--part"),
+    (dict(fitting=dict(gaussian_sigma=math.inf)), "fitting.gaussian_sigma: expected a finite number, found inf"),
+    (dict(fitting=dict(limits_x=[0.5, np.float32(np.nan)])), "fitting.limits_x: expected a finite number, found nan"),
+    (dict(zarr="\ud800.zarr"), "zarr: this text cannot be written as UTF-8")])
 def test_options_that_make_no_sense_are_refused_by_name(tile, tmp_path, options, said):
     with pytest.raises(errors.UsageError) as caught:
         flatfield.run(**{**options_for(tile, tmp_path), **options})

@@ -9,6 +9,7 @@ whose files become its objects). GET /_state tells what has happened. Buckets co
 when they are first written to, but for "missing"; "public-..." may be read without a signature, "forbidden" not at all.
 GET /web/BUCKET/KEY serves objects as a plain web server, /web-simple/... as one that knows no ranges, /web-weak/... with
 weak ETags, /web-chunked/... with bodies in chunks and a Content-Length that is not theirs.
+GET /_connection?TEXT answers with the port that the client speaks from, and TEXT.
 """
 import argparse
 import collections
@@ -153,6 +154,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return self.send(Answer(200))
             if url.path == "/_state":
                 return self.send(Answer(200, json.dumps(self.state.report())))
+            if url.path == "/_connection":
+                return self.send(Answer(200, f"{self.client_address[1]} {url.query}"))
             local = self.state.identity.handle(self.command, url.path, headers, body)
             if local is not None:
                 with self.state.lock:

@@ -95,6 +95,14 @@ template <class T, class Owner>
   return array;
 }
 
+/// Runs `work()`, which may wait for a disk or a server, without Python's lock: the server may be a thread of this process. No
+/// Python object may be touched in it.
+template <class Work>
+auto without_lock(Work work) {
+  const py::gil_scoped_release unlocked;
+  return work();
+}
+
 /// Runs `work(parallel_for)` on `workers` threads without Python's lock; no Python object may be touched in it.
 template <class Work>
 auto without_lock(int workers, Work work) {

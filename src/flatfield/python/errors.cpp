@@ -4,6 +4,7 @@
 #include <string>
 
 #include "flatfield/core/error.h"
+#include "flatfield/python/json_values.h"
 
 namespace flatfield::python {
 namespace py = pybind11;
@@ -16,8 +17,8 @@ void translate_errors(const py::module_& errors) {
       if (pointer) std::rethrow_exception(pointer);
     } catch (const Error& error) {
       const py::object exception =
-          make(py::str(std::string(error_code_name(error.code()))), exit_code(error.code()), error.what(),
-               error.message(), error.where(), error.remedy());
+          make(py::str(std::string(error_code_name(error.code()))), exit_code(error.code()), to_text(error.what()),
+               to_text(error.message()), to_text(error.where()), to_text(error.remedy()));
       PyErr_SetObject(py::type::of(exception).ptr(), exception.ptr());
     }
   });

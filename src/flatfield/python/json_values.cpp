@@ -1,11 +1,32 @@
 #include "flatfield/python/json_values.h"
 
+#include <cmath>
 #include <string>
 
 #include "flatfield/core/error.h"
 
 namespace flatfield::python {
 namespace py = pybind11;
+
+namespace {
+
+std::string type_name(const py::handle& value) { return py::str(py::type::of(value).attr("__name__")); }
+
+bool is_path(const py::handle& value) { return py::hasattr(py::type::of(value), "__fspath__"); }
+
+/// The bytes of a str or of what is_path(), as os.fsencode has them. Throws Error(kUsage).
+std::string bytes_of(const py::handle& value, const std::string& name) {
+  const auto text = py::reinterpret_steal<py::object>(PyOS_FSPath(value.ptr()));
+  if (!text) throw py::error_already_set();
+  if (PyBytes_Check(text.ptr()) != 0) return text.cast<std::string>();
+  const auto bytes =
+      py::reinterpret_steal<py::object>(PyUnicode_AsEncodedString(text.ptr(), "utf-8", "surrogateescape"));
+  if (bytes) return bytes.cast<std::string>();
+  PyErr_Clear();
+  throw Error(ErrorCode::kUsage, name + ": this text cannot be written as UTF-8");
+}
+
+}  // namespace
 
 Json to_json(const py::handle& value, const std::string& name) {
   if (value.is_none()) return {};
@@ -17,8 +38,14 @@ Json to_json(const py::handle& value, const std::string& name) {
       throw Error(ErrorCode::kUsage, name + ": the integer " + std::string(py::str(value)) + " is too large");
     return static_cast<std::int64_t>(number);
   }
-  if (py::isinstance<py::float_>(value)) return value.cast<double>();
-  if (py::isinstance<py::str>(value)) return value.cast<std::string>();
+  if (py::isinstance<py::float_>(value)) {
+    const auto number = value.cast<double>();
+    // JSON has no other numbers: what is written with them could not be read again.
+    if (!std::isfinite(number))
+      throw Error(ErrorCode::kUsage, name + ": expected a finite number, found " + std::string(py::str(value)));
+    return number;
+  }
+  if (py::isinstance<py::str>(value)) return bytes_of(value, name);
   if (py::isinstance<py::dict>(value)) {
     Json object = Json::object();
     for (const auto& [key, member] : py::reinterpret_borrow<py::dict>(value)) {
@@ -27,7 +54,7 @@ Json to_json(const py::handle& value, const std::string& name) {
     }
     return object;
   }
-  if (py::hasattr(value, "__fspath__")) return py::str(value).cast<std::string>();
+  if (is_path(value)) return bytes_of(value, name);
   if (py::hasattr(value, "item") && py::hasattr(value, "dtype") && py::len(value.attr("shape")) == 0)
     return to_json(value.attr("item")(), name);
   if (py::isinstance<py::sequence>(value) || py::hasattr(value, "tolist")) {
@@ -35,9 +62,12 @@ Json to_json(const py::handle& value, const std::string& name) {
     for (const py::handle& element : value) list.push_back(to_json(element, name));
     return list;
   }
-  throw Error(ErrorCode::kUsage,
-              name + ": a value of type " + std::string(py::str(py::type::of(value).attr("__name__"))) +
-                  " cannot be an option");
+  throw Error(ErrorCode::kUsage, name + ": a value of type " + type_name(value) + " cannot be an option");
+}
+
+std::string to_location(const py::handle& value, const std::string& name) {
+  if (py::isinstance<py::str>(value) || is_path(value)) return bytes_of(value, name);
+  throw Error(ErrorCode::kUsage, name + ": expected a text or a path, found a value of type " + type_name(value));
 }
 
 py::object from_json(const Json& value) {
@@ -46,15 +76,22 @@ py::object from_json(const Json& value) {
   if (value.is_big()) return py::int_(value.as_uint64());
   if (value.is_integer()) return py::int_(value.as_int64());
   if (value.is_number()) return py::float_(value.as_double());
-  if (value.is_string()) return py::str(value.as_string());
+  if (value.is_string()) return to_text(value.as_string());
   if (value.is_array()) {
     py::list list;
     for (const Json& element : value.as_array()) list.append(from_json(element));
     return list;
   }
   py::dict dict;
-  for (const auto& [key, member] : value.as_object()) dict[py::str(key)] = from_json(member);
+  for (const auto& [key, member] : value.as_object()) dict[to_text(key)] = from_json(member);
   return dict;
+}
+
+py::str to_text(std::string_view bytes) {
+  auto text = py::reinterpret_steal<py::str>(
+      PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "surrogateescape"));
+  if (!text) throw py::error_already_set();
+  return text;
 }
 
 }  // namespace flatfield::python

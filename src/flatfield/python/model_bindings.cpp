@@ -98,7 +98,7 @@ struct VolumeHandle {
 Model read_model(const py::object& location, const py::object& shape, const py::kwargs& options) {
   config::RunConfig config;
   store_s3_options(options, config);
-  const std::string from = to_json(location, "location").as_string();
+  const std::string from = to_location(location, "location");
   const std::optional<Extent3> wanted = shape.is_none() ? std::nullopt : std::optional(to_extent(shape, "shape"));
   const py::gil_scoped_release unlocked;
   const auto [store, key] = storage::StoreOpener(pipeline::s3_options(config)).open_object(from);
@@ -189,7 +189,8 @@ py::array_t<std::uint16_t> correct_block(const Model& model, const py::object& b
   const TileHandle opened = is_open          ? tile.cast<TileHandle>()
                             : tile.is_none() ? open_tile(py::str(model->model().tile), options)
                                              : open_tile(tile, options);
-  const ome::Volume volume = opened.tile->open_volume(model->model().levels.target, {t, c});
+  const ome::Volume volume =
+      without_lock([&] { return opened.tile->open_volume(model->model().levels.target, {t, c}); });
   require(volume.shape() == model->shape(), "the tile has the shape " + to_string(volume.shape()) +
                                                 ", the model is for " + to_string(model->shape()) +
                                                 ": take model.resized(shape)");

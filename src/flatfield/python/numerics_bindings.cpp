@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <string>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -125,6 +126,10 @@ WindowReducer reducer_of(const std::variant<int, std::string>& rank) {
 template <class T>
 py::array reduced(const py::array& volume, const WindowReducer& reducer) {
   const Array<T> typed(volume);
+  // Sorting loses it, or what it stands beside.
+  if constexpr (std::is_floating_point_v<T>)
+    require(std::none_of(typed.data(), typed.data() + typed.size(), [](T v) { return std::isnan(v); }),
+            "volume: a voxel is NaN");
   const BlockView<const T> in = view_of(typed, "volume");
   Block<T> out(floor_div(in.shape, 2));
   {

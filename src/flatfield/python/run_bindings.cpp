@@ -54,7 +54,7 @@ class PythonListener : public report::LogListener {
     if (on_event_.is_none()) return;
     const py::gil_scoped_acquire locked;
     try {
-      on_event_(10 * (static_cast<int>(level) + 1), std::string(name), std::string(message));
+      on_event_(10 * (static_cast<int>(level) + 1), std::string(name), to_text(message));
     } catch (py::error_already_set& error) {
       keep(error);
     }
@@ -152,7 +152,8 @@ py::object run(const std::string& step, const py::dict& options, const py::objec
   });
   listener.raise_failure(exit, results);
   storage::StoreOpener stores;
-  const Json report = pipeline::read_json(results + "/run_report.json", "run again", stores);
+  const Json report =
+      without_lock([&] { return pipeline::read_json(results + "/run_report.json", "run again", stores); });
   if (step_of(step) == config::RunStep::kEstimate) refuse_finished(config, report);
   return from_json(report);
 }
@@ -166,13 +167,13 @@ py::object plan(const py::dict& options, const py::object& on_event) {
     report::Log log(report::LogLevel::kWarning, listener);
     exit = pipeline::plan(config, log, true, document);
   });
-  listener.raise_failure(exit, config.results_dir);
+  if (exit != exit_code(ErrorCode::kTilesFailed)) listener.raise_failure(exit, config.results_dir);
   return from_json(Json::parse(document, "plan"));
 }
 
 py::object verify(const py::object& location, bool quick, bool all, int workers, const py::dict& s3) {
   require(workers >= 1 && workers <= 1024, "workers: expected 1 to 1024, found " + std::to_string(workers));
-  const std::string image = to_json(location, "location").as_string();
+  const std::string image = to_location(location, "location");
   config::RunConfig config;
   store_s3_options(s3, config);
   pipeline::VerifyReport report;
@@ -182,17 +183,18 @@ py::object verify(const py::object& location, bool quick, bool all, int workers,
     report = pipeline::verify_image(image, {quick, all}, stores, pool);
   });
   using namespace pybind11::literals;
-  return py::dict("good"_a = report.problems.empty(), "problems"_a = report.problems, "notes"_a = report.notes,
-                  "objects"_a = report.objects, "blocks"_a = report.blocks, "blocks_in_all"_a = report.blocks_in_all);
+  return py::dict("good"_a = report.problems.empty(), "problems"_a = from_json(Json(report.problems)),
+                  "notes"_a = from_json(Json(report.notes)), "objects"_a = report.objects, "blocks"_a = report.blocks,
+                  "blocks_in_all"_a = report.blocks_in_all);
 }
 
 py::str synthesize(const py::object& output, const py::dict& options) {
   Json values = to_json(options, "options");
-  values["output"] = to_json(output, "output");
+  values["output"] = to_location(output, "output");
   config::SynthConfig config;
   config::read_object(config::synth_table(), values, "", config);
   native_work([&] { with_errors([&] { pipeline::synthesize(config); }); });
-  return py::str(config.output + "/" + config.name);
+  return to_text(config.output + "/" + config.name);
 }
 
 /// Where estimate leaves the model of the first tile that the options name.
@@ -200,9 +202,9 @@ py::str model_location(const py::dict& options) {
   config::RunConfig config = resolved(options);
   config::check_run_config(config, config::RunStep::kEstimate);
   const std::string tile = first_tile(config);
-  if (!config.model.empty()) return py::str(pipeline::model_location(config.model, tile));
+  if (!config.model.empty()) return to_text(pipeline::model_location(config.model, tile));
   const std::string image = pipeline::output_locations(config.output, tile).corrected;
-  return py::str(pipeline::join_location(pipeline::join_location(image, pipeline::kScratchName), "model.npz"));
+  return to_text(pipeline::join_location(pipeline::join_location(image, pipeline::kScratchName), "model.npz"));
 }
 
 /// What the options and the files that they name come to, by the keys of a file; None = not given.

@@ -23,7 +23,7 @@ TileHandle open_tile(const py::object& location, const py::dict& options) {
   config::RunConfig config;
   store_s3_options(options, config);
   TileHandle handle;
-  handle.location = pipeline::trimmed_location(to_json(location, "location").as_string());
+  handle.location = pipeline::trimmed_location(to_location(location, "location"));
   handle.options = options;
   const py::gil_scoped_release unlocked;
   storage::StoreOpener stores(pipeline::s3_options(config));
@@ -63,7 +63,7 @@ py::array read_voxels(const ome::Volume& volume, const Box3& box, int workers) {
 py::array read(const TileHandle& tile, const py::object& box, const std::string& level, std::int64_t t,
                std::int64_t c, int workers) {
   require(workers >= 1 && workers <= 1024, "workers: expected 1 to 1024, found " + std::to_string(workers));
-  const ome::Volume volume = tile.tile->open_volume(level, {t, c});
+  const ome::Volume volume = without_lock([&] { return tile.tile->open_volume(level, {t, c}); });
   const Box3 wanted = to_box(box, volume.shape());
   switch (volume.dtype()) {
     case DType::kUint8: return read_voxels<std::uint8_t>(volume, wanted, workers);
@@ -82,10 +82,16 @@ py::tuple spatial(const std::vector<double>& values) { return py::make_tuple(val
 
 void bind_tile(py::module_& module) {
   using namespace pybind11::literals;
-  py::class_<TileHandle>(module, "Tile", "An OME-Zarr image: a pyramid of levels, finest first. open_tile() opens one.")
-      .def_readonly("location", &TileHandle::location, "Where it is.")
+  py::class_<TileHandle>(module, "Tile",
+                         R"(An OME-Zarr image: a pyramid of levels, finest first. open_tile() opens one. Can be pickled.
+
+Threads may share one. A forked process goes on with those it has, over connections of its own, provided that no other thread
+was using one at the moment of the fork: the child could wait for ever for what that thread was doing.)")
       .def_property_readonly(
-          "name", [](const TileHandle& self) { return pipeline::location_name(self.location); }, "Its last component.")
+          "location", [](const TileHandle& self) { return to_text(self.location); }, "Where it is.")
+      .def_property_readonly(
+          "name", [](const TileHandle& self) { return to_text(pipeline::location_name(self.location)); },
+          "Its last component.")
       .def_property_readonly(
           "attributes", [](const TileHandle& self) { return from_json(self.tile->attributes()); },
           "All attributes of the group.")
@@ -98,18 +104,22 @@ void bind_tile(py::module_& module) {
           },
           "Names of the levels, finest first.")
       .def(
-          "shape", [](const TileHandle& self, const std::string& level) { return to_tuple(self.tile->spatial_shape(level)); },
+          "shape",
+          [](const TileHandle& self, const std::string& level) {
+            return to_tuple(without_lock([&] { return self.tile->spatial_shape(level); }));
+          },
           "level"_a = "0", "Voxels (z, y, x) of a level. Raises NotFoundError for a level that is not there.")
       .def(
           "chunks",
           [](const TileHandle& self, const std::string& level) {
-            return to_tuple(self.tile->open_volume(level, {0, 0}).chunk_shape());
+            return to_tuple(without_lock([&] { return self.tile->open_volume(level, {0, 0}).chunk_shape(); }));
           },
           "level"_a = "0", "Voxels (z, y, x) of a chunk of a level.")
       .def(
           "dtype",
           [](const TileHandle& self, const std::string& level) {
-            return py::dtype(std::string(name_of(self.tile->open_array(level).metadata().dtype)));
+            const DType type = without_lock([&] { return self.tile->open_array(level).metadata().dtype; });
+            return py::dtype(std::string(name_of(type)));
           },
           "level"_a = "0", "Data type of the voxels of a level.")
       .def(
@@ -127,7 +137,8 @@ void bind_tile(py::module_& module) {
       .def(
           "volumes",
           [](const TileHandle& self, const std::string& level) {
-            const ome::VolumeId counts = self.tile->volume_counts(self.tile->open_array(level));
+            const ome::VolumeId counts =
+                without_lock([&] { return self.tile->volume_counts(self.tile->open_array(level)); });
             return py::make_tuple(counts.t, counts.c);
           },
           "level"_a = "0", "Number of time points and of channels (t, c).")
@@ -138,7 +149,7 @@ box: three slices or indices along z, y, x, as numpy.s_[0:64, :, 100] makes them
 None = the whole level. Raises UsageError for another box, BadInputError for a damaged chunk.)")
       // It may be opened again in another folder.
       .def(py::pickle([](const TileHandle& self) {
-                        return py::make_tuple(pipeline::absolute_location(self.location), self.options);
+                        return py::make_tuple(to_text(pipeline::absolute_location(self.location)), self.options);
                       },
                       [](const py::tuple& state) { return open_tile(state[0], state[1]); }));
   module.def(
@@ -147,7 +158,8 @@ None = the whole level. Raises UsageError for another box, BadInputError for a d
       R"(Opens an OME-Zarr image (Zarr v2 or v3, NGFF 0.1 to 0.5): a Tile. Nothing but metadata is read.
 
 location: a folder, s3://BUCKET/KEY or http(s)://. options: those of S3, e.g. s3_anonymous=True.
-Raises NotFoundError if there is nothing, BadInputError if it is no OME-Zarr image, UnsupportedError for other axes.)");
+Raises UsageError for what is neither a text nor a path, NotFoundError if there is nothing, BadInputError if it is no OME-Zarr
+image, UnsupportedError for other axes.)");
 }
 
 }  // namespace flatfield::python

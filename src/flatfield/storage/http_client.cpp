@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <array>
@@ -37,10 +38,18 @@ constexpr const char* kHttpOrHttps = "http,https";
 constexpr const char* kHttpsOnly = "https";
 #endif
 
+/// Forks between the first process and this one. Numbers of processes are used again, this is not.
+std::atomic<unsigned> g_forks{0};
+
+void note_fork() { ++g_forks; }
+
 /// libcurl's own state, once per process; it is never taken down, as other threads may use it
 /// still.
 void initialize_curl() {
-  static const CURLcode result = curl_global_init(CURL_GLOBAL_DEFAULT);
+  static const CURLcode result = [] {
+    if (::pthread_atfork(nullptr, nullptr, &note_fork) != 0) throw std::bad_alloc();
+    return curl_global_init(CURL_GLOBAL_DEFAULT);
+  }();
   if (result != CURLE_OK)
     throw Error(ErrorCode::kInternal,
                 std::string("libcurl cannot be started: ") + curl_easy_strerror(result));
@@ -213,10 +222,12 @@ std::string_view HttpAnswer::header(std::string_view name) const {
 }
 
 /// Handles that are not in use, the last used first: its connection is the warmest. What they share
-/// (names that were looked up, TLS sessions) is locked by libcurl through us.
+/// (names that were looked up, TLS sessions) is locked by libcurl through us. A forked process leaves those of its parent
+/// alone: of two that read from one connection each gets answers of the other, to close it could tell the server that
+/// the parent is done, and another thread may have held the locks.
 class HttpClient::Handles {
  public:
-  Handles() : share_(curl_share_init()) {
+  Handles() : forks_(g_forks), share_(curl_share_init()) {
     if (share_ == nullptr) throw std::bad_alloc();
     curl_share_setopt(share_, CURLSHOPT_LOCKFUNC, &lock);
     curl_share_setopt(share_, CURLSHOPT_UNLOCKFUNC, &unlock);
@@ -249,6 +260,8 @@ class HttpClient::Handles {
     idle_.push_back(std::move(handle));
   }
   [[nodiscard]] CURLSH* share() const { return share_; }
+  /// Made in a process that this one was forked from.
+  [[nodiscard]] bool is_inherited() const { return forks_ != g_forks; }
 
  private:
   static void lock(CURL* /*handle*/, curl_lock_data data, curl_lock_access /*access*/, void* user) {
@@ -258,18 +271,30 @@ class HttpClient::Handles {
     static_cast<Handles*>(user)->shared_.at(static_cast<std::size_t>(data)).unlock();
   }
 
+  const unsigned forks_;
   CURLSH* share_;
   std::array<std::mutex, CURL_LOCK_DATA_LAST> shared_;
   std::mutex mutex_;
   std::vector<Easy> idle_;
 };
 
-HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)) {
+HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)), handles_(nullptr) {
   initialize_curl();
-  handles_ = std::make_unique<Handles>();
+  handles_ = std::make_unique<Handles>().release();
 }
 
-HttpClient::~HttpClient() = default;
+HttpClient::~HttpClient() {
+  std::unique_ptr<Handles> last(handles_.load());
+  if (last->is_inherited()) static_cast<void>(last.release());
+}
+
+HttpClient::Handles& HttpClient::own_handles() const {
+  Handles* known = handles_;
+  if (!known->is_inherited()) return *known;
+  auto fresh = std::make_unique<Handles>();
+  // Without a lock, which another thread of the parent might have held. Who comes second takes those of the first.
+  return handles_.compare_exchange_strong(known, fresh.get()) ? *fresh.release() : *known;
+}
 
 HttpAnswer HttpClient::exchange(const HttpRequest& request) const {
   HttpAnswer answer;
@@ -278,10 +303,11 @@ HttpAnswer HttpClient::exchange(const HttpRequest& request) const {
   exchange.answer = &answer;
   const HeaderList headers = header_list(request.headers);
   std::array<char, CURL_ERROR_SIZE> message{};
-  Easy handle = handles_->take();
+  Handles& handles = own_handles();
+  Easy handle = handles.take();
   CURL* curl = handle.get();
   curl_easy_reset(curl);  // keeps the connections
-  set(curl, CURLOPT_SHARE, handles_->share());
+  set(curl, CURLOPT_SHARE, handles.share());
   set(curl, CURLOPT_URL, request.url.c_str());
   set(curl, kProtocols, kHttpOrHttps);
   // An object's key is its bytes: "a/../b" is not "b".
@@ -331,7 +357,7 @@ HttpAnswer HttpClient::exchange(const HttpRequest& request) const {
   if (exchange.refusal) std::rethrow_exception(exchange.refusal);
   if (code == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
   // A handle whose exchange failed may still be tied to what is left of it.
-  if (code == CURLE_OK) handles_->give_back(std::move(handle));
+  if (code == CURLE_OK) handles.give_back(std::move(handle));
   answer.failure = failure_of(code);
   if (code != CURLE_OK)
     answer.failure_text = message[0] != 0 ? message.data() : curl_easy_strerror(code);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -66,7 +67,8 @@ struct HttpAnswer {
 };
 
 /// HTTP/1.1 by libcurl. Connections are kept open and used again; certificates are verified.
-/// All members may be called from several threads at once.
+/// All members may be called from several threads at once. A forked process may go on with it: the
+/// connections stay those of its parent alone, and it makes its own.
 class HttpClient {
  public:
   explicit HttpClient(HttpOptions options);
@@ -80,8 +82,10 @@ class HttpClient {
 
  private:
   class Handles;
+  [[nodiscard]] Handles& own_handles() const;
+
   HttpOptions options_;
-  std::unique_ptr<Handles> handles_;
+  mutable std::atomic<Handles*> handles_;  ///< of this process, or of the one that it was forked from; owned
 };
 
 }  // namespace flatfield::storage
