@@ -17,8 +17,11 @@ TEST_PACKAGES="libgtest-dev libbenchmark-dev python3-pytest python3-numpy python
   pybind11-dev libpython3-dev python3-hypothesis python3-dask python3-distributed
   python3-nbformat python3-nbclient python3-ipykernel python3-matplotlib"
 
-# To test it from a bare machine (scripts/test --long).
-LONG_PACKAGES="mmdebstrap dpkg-dev"
+# To make Debian packages of it: cpack looks into the program with `file`, and asks dpkg-shlibdeps what it needs.
+PACKAGE_PACKAGES="file dpkg-dev"
+
+# To test it from a bare machine (scripts/test --long), with PACKAGE_PACKAGES.
+LONG_PACKAGES="mmdebstrap"
 
 # For the fuzz targets (fuzz/run, fuzz/coverage, fuzz/mutations).
 FUZZ_PACKAGES="clang-14 libclang-rt-14-dev llvm-14"

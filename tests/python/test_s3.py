@@ -317,6 +317,17 @@ def test_a_tile_is_read_from_a_web_server(server, asset, tmp_path, kind):
         files_below(tmp_path / "local" / NAME))
 
 
+def test_a_tile_on_a_web_server_needs_no_zgroup_and_is_not_found_where_there_is_none(server, asset, tmp_path):
+    shutil.copytree(asset / INPUT, tmp_path / "web" / NAME)
+    (tmp_path / "web" / NAME / ".zgroup").unlink()
+    server.control(forget=True, load={"data": str(tmp_path / "web")})
+    options = ["--output", tmp_path / "out", "--skip-flat-field", "--n-levels", 2]
+    made = server.call("run", "--zarr", f"{server.url}/web/data/{NAME}", *options, cwd=tmp_path)
+    assert made.code == 0, made.err
+    absent = server.call("run", "--zarr", f"{server.url}/web/data/none.zarr", *options, cwd=tmp_path)
+    assert absent.code == NOT_FOUND and "there is no tile here" in absent.err
+
+
 def test_what_is_on_a_web_server_is_known_from_its_metadata(server, asset, tmp_path):
     def children(location):
         made = server.call("inspect", location, "--json", "--checksum", cwd=tmp_path)

@@ -25,6 +25,16 @@ void check_axes(const Multiscale& multiscale, const std::string& where) {
   }
 }
 
+/// Attributes of the group that a tile is. Stores that cannot list, as web servers, are asked for its documents alone.
+Json attributes_of(const storage::Store& store, const std::string& where) {
+  try {
+    return zarr::read_group_attributes(store, "");
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound) throw;
+    throw Error(ErrorCode::kNotFound, "there is no tile here", where, "check the name");
+  }
+}
+
 }  // namespace
 
 Tile Tile::open(std::shared_ptr<storage::Store> store) {
@@ -32,12 +42,9 @@ Tile Tile::open(std::shared_ptr<storage::Store> store) {
   if (zarr::is_array(*store, ""))
     throw Error(ErrorCode::kBadInput, "this is a Zarr array, not an OME-Zarr image", where,
                 "give the folder above it");
-  const bool is_group = zarr::is_group(*store, "");
-  if (!is_group && store->list("").empty())
-    throw Error(ErrorCode::kNotFound, "there is no tile here", where, "check the name");
+  Json attributes = attributes_of(*store, where);
   // Some writers leave out .zgroup.
-  Json attributes = zarr::read_group_attributes(*store, "");
-  if (!is_group && attributes.as_object().empty())
+  if (attributes.as_object().empty() && !zarr::is_group(*store, ""))
     throw Error(ErrorCode::kBadInput, "this is not a Zarr group", where,
                 "a tile is a folder with .zgroup and .zattrs, or zarr.json");
   Multiscale multiscale = read_multiscale(attributes, where);

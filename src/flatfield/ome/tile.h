@@ -22,8 +22,8 @@ struct VolumeId {
 /// One OME-Zarr image: a pyramid of arrays with 3 to 5 axes, of which the last three are z, y, x.
 class Tile {
  public:
-  /// Opens the group at the root of `store`. Throws Error(kNotFound) if there is nothing, kBadInput if
-  /// it is no OME-Zarr image, kUnsupported for axes other than t, c, z, y, x.
+  /// Opens the group at the root of `store`, which need not be able to list what it has. Throws Error(kNotFound) if there
+  /// is nothing, kBadInput if it is no OME-Zarr image, kUnsupported for axes other than t, c, z, y, x.
   [[nodiscard]] static Tile open(std::shared_ptr<storage::Store> store);
 
   [[nodiscard]] const Multiscale& multiscale() const { return multiscale_; }

@@ -24,6 +24,14 @@ Error error_of(Action action) {
   return {ErrorCode::kInternal, ""};
 }
 
+/// As a web server, it does not say what it has.
+class UnlistedStore : public storage::MemoryStore {
+ public:
+  std::vector<std::string> list(std::string_view prefix) const override {
+    throw Error(ErrorCode::kUnsupported, "this store cannot list", describe(prefix));
+  }
+};
+
 class TileTest : public testing::Test {
  protected:
   /// Writes a group whose image has these axes ("czyx") and levels.
@@ -171,6 +179,24 @@ TEST_F(TileTest, says_what_is_there_instead_of_a_tile) {
   const Error array = error_of([&] { (void)Tile::open(store_); });
   EXPECT_EQ(array.code(), ErrorCode::kBadInput);
   EXPECT_NE(std::string(array.what()).find("array"), std::string::npos);
+}
+
+TEST_F(TileTest, is_opened_without_its_group_document_even_where_nothing_can_be_listed) {
+  for (const bool is_listed : {true, false}) {
+    SCOPED_TRACE(is_listed);
+    store_ = is_listed ? std::make_shared<storage::MemoryStore>() : std::make_shared<UnlistedStore>();
+    write_image("zyx", {"0"});
+    store_->erase(".zgroup");
+    write_array("0", {4, 5, 6});
+    EXPECT_EQ(Tile::open(store_).spatial_shape("0"), (Extent3{4, 5, 6}));
+  }
+}
+
+TEST_F(TileTest, is_not_found_where_nothing_can_be_listed_and_nothing_is) {
+  store_ = std::make_shared<UnlistedStore>();
+  const Error error = error_of([&] { (void)Tile::open(store_); });
+  EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+  EXPECT_NE(std::string(error.what()).find("there is no tile here"), std::string::npos);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 
@@ -74,15 +75,21 @@ ServedAnswer object_answer(const Root& root, const std::string& key, const std::
   return answer;
 }
 
-/// scheme://host of a URL.
+/// scheme://host of a URL as browsers name it in a request: in lower case, without the port that goes without saying.
 std::string origin_of(const std::string& url) {
   const storage::HttpUrl parsed = storage::parse_http_url(url, "--neuroglancer");
-  return parsed.scheme + "://" + parsed.host;
+  std::string host = parsed.host;
+  std::transform(host.begin(), host.end(), host.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  const std::string_view usual_port = parsed.secure() ? ":443" : ":80";
+  if (host.ends_with(usual_port)) host.resize(host.size() - usual_port.size());
+  return parsed.scheme + "://" + host;
 }
 
 std::string link_to(const ViewOptions& options, const Json& state) {
   std::string base = options.neuroglancer;
-  if (!base.ends_with('/')) base += '/';
+  const bool is_page = base.ends_with(".html") || base.ends_with(".htm");  // else a folder
+  if (!is_page && !base.ends_with('/')) base += '/';
   return base + "#!" + storage::percent_encode(state.dump());
 }
 

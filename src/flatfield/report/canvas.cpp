@@ -4,14 +4,47 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <string_view>
 
 #include "flatfield/core/error.h"
+#include "flatfield/core/json.h"
 
 namespace flatfield::report {
 namespace {
 
 [[noreturn]] void refuse(cairo_status_t status) {
   throw Error(ErrorCode::kInternal, std::string("a diagram cannot be drawn: ") + cairo_status_to_string(status));
+}
+
+/// Where the characters of a text of UTF-8 begin, and where the last one ends.
+std::vector<std::size_t> character_places(std::string_view text) {
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if ((static_cast<unsigned char>(text[i]) & 0xC0U) != 0x80U) places.push_back(i);
+  places.push_back(text.size());
+  return places;
+}
+
+/// True for a code that Unicode sets apart as none of a character: U+FFFE and its like.
+bool is_noncharacter(std::string_view bytes) {
+  if (bytes.size() < 3) return false;
+  std::uint32_t code = static_cast<unsigned char>(bytes[0]) & (bytes.size() == 3 ? 0x0FU : 0x07U);
+  for (const char byte : bytes.substr(1)) code = code << 6U | (static_cast<unsigned char>(byte) & 0x3FU);
+  return (code >= 0xFDD0U && code <= 0xFDEFU) || (code & 0xFFFEU) == 0xFFFEU;
+}
+
+/// A text with U+FFFD for what cairo refuses, after which nothing can be drawn any more: bytes that are not UTF-8, as the
+/// names of files may have, and codes of no character.
+std::string drawable(const std::string& text) {
+  const std::string valid = Json::parse(Json(text).dump(), "").as_string();  // as all documents show such names
+  const std::vector<std::size_t> places = character_places(valid);
+  std::string out;
+  for (std::size_t i = 0; i + 1 < places.size(); ++i) {
+    const std::string_view character = std::string_view(valid).substr(places[i], places[i + 1] - places[i]);
+    out += is_noncharacter(character) ? std::string_view("\xEF\xBF\xBD") : character;
+  }
+  return out;
 }
 
 }  // namespace
@@ -37,13 +70,13 @@ void Canvas::line(double x0, double y0, double x1, double y1) const {
 double Canvas::text_width(const std::string& text, double size) const {
   cairo_text_extents_t extents;
   cairo_set_font_size(context(), size);
-  cairo_text_extents(context(), text.c_str(), &extents);
+  cairo_text_extents(context(), drawable(text).c_str(), &extents);
   return extents.x_advance;
 }
 
 void Canvas::text(const std::string& text, double x, double y, double size, double anchor) const {
   cairo_move_to(context(), x - anchor * text_width(text, size), y);
-  cairo_show_text(context(), text.c_str());
+  cairo_show_text(context(), drawable(text).c_str());
 }
 
 std::vector<std::byte> Canvas::png() const {
@@ -71,8 +104,11 @@ std::vector<std::byte> surface_png(cairo_surface_t* surface) {
 
 std::string fitted(const Canvas& canvas, const std::string& text, double size, double width) {
   if (canvas.text_width(text, size) <= width) return text;
-  for (std::size_t kept = text.size() / 2; kept > 1; --kept) {
-    std::string shorter = text.substr(0, kept) + "..." + text.substr(text.size() - kept);
+  const std::string whole = drawable(text);
+  const std::vector<std::size_t> places = character_places(whole);
+  const std::size_t characters = places.size() - 1;
+  for (std::size_t kept = characters / 2; kept > 1; --kept) {
+    std::string shorter = whole.substr(0, places[kept]) + "..." + whole.substr(places[characters - kept]);
     if (canvas.text_width(shorter, size) <= width) return shorter;
   }
   return "...";

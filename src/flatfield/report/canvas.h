@@ -19,7 +19,8 @@ class Canvas {
   void pen(double grey, double width) const;
   void line(double x0, double y0, double x1, double y1) const;
   [[nodiscard]] double text_width(const std::string& text, double size) const;
-  /// Text whose base line begins `anchor` of its width left of x: 0 = left-aligned, 1 = right-aligned.
+  /// Text whose base line begins `anchor` of its width left of x: 0 = left-aligned, 1 = right-aligned. Bytes that are not
+  /// UTF-8 are drawn as U+FFFD.
   void text(const std::string& text, double x, double y, double size, double anchor) const;
   /// The picture as the bytes of a PNG file. Throws Error(kInternal) where the drawing library fails.
   [[nodiscard]] std::vector<std::byte> png() const;
@@ -36,7 +37,7 @@ class Canvas {
 /// A surface as the bytes of a PNG file. Throws Error(kInternal) where the drawing library fails.
 [[nodiscard]] std::vector<std::byte> surface_png(cairo_surface_t* surface);
 
-/// A text that fits into `width`, its middle replaced by dots where it does not.
+/// A text that fits into `width`: where it does not, whole characters of its middle are replaced by dots.
 [[nodiscard]] std::string fitted(const Canvas& canvas, const std::string& text, double size, double width);
 
 /// A tick as text, with as many decimals as ticks `step` apart need.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -25,7 +26,11 @@ constexpr std::array<const char*, 3> kAxes{"z", "y", "x"};
 /// A number of as many digits as anybody reads off.
 Json number(double value) {
   if (!std::isfinite(value)) return {};
-  return Json(std::stod(fmt::format("{:.6g}", value)));
+  // Not std::stod, which expects a comma in a Python program that has asked for a German locale.
+  const std::string text = fmt::format("{:.6g}", value);
+  double rounded = value;
+  std::from_chars(text.data(), text.data() + text.size(), rounded);
+  return Json(rounded);
 }
 
 Json numbers(const std::vector<double>& values) {

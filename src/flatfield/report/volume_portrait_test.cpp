@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "support/comma_locale.h"
+
 namespace flatfield::report {
 namespace {
 
@@ -121,6 +123,16 @@ TEST(VolumePortrait, LongCurvesAreThinnedWithTheirLastValueAndKeepTheirPlaces) {
   EXPECT_EQ(y.back().as_double(), 4999.0);
   EXPECT_EQ(y[10].as_double() * 0.5, x[10].as_double());
   EXPECT_EQ(series[2].find("y")->as_array()[0].as_double(), 0.25);
+}
+
+TEST(VolumePortrait, NumbersAreTheSameInAProgramOfALocaleWithADecimalComma) {
+  VolumePortrait portrait = small_portrait();
+  portrait.ratio = 1.2345678;
+  const std::string elsewhere = draw_pictures(portrait).portrait.dump();
+  const CommaLocale comma;
+  const Json json = draw_pictures(portrait).portrait;
+  EXPECT_EQ(json.find("ratio")->as_double(), 1.23457);
+  EXPECT_EQ(json.dump(), elsewhere);
 }
 
 TEST(VolumePortrait, EvenAVolumeOfNothingButZerosIsDrawn) {
