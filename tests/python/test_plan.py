@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from support.killing import noted_items, start
-from support.program import BAD_INPUT, NOT_FOUND, OUTPUT_EXISTS, call, correct, files_below
+from support.program import BAD_INPUT, NOT_FOUND, OUTPUT_EXISTS, TILES_FAILED, call, correct, files_below
 from support.tiles import phantom_tile
 
 NAME = "tile_000001_ch_488.zarr"
@@ -154,7 +154,7 @@ def test_an_unfinished_output_is_planned_as_a_run_would_take_it(tile, tmp_path):
     assert start(["run", *words_for(tile)], tmp_path, "item.noted:2")[0] == -signal.SIGKILL
     before, noted = files_below(tmp_path / "out"), noted_items(tmp_path)
     said = call("plan", *words_for(tile), cwd=tmp_path)
-    assert said.code == 0 and f"a run goes on with it, and does {noted} items less" in said.out, said
+    assert said.code == 0 and f"not taken off below: {noted}\n" in said.out, said
     (planned,) = json.loads(call("plan", *words_for(tile), "--json", cwd=tmp_path).out)["tiles"]
     assert planned["items_done"] == noted >= 2 and not planned["is_finished"] and planned["is_probed"]
     other = [*words_for(tile), "--corrected-rank", "mean"]
@@ -164,6 +164,19 @@ def test_an_unfinished_output_is_planned_as_a_run_would_take_it(tile, tmp_path):
     (afresh,) = json.loads(call("plan", *other, "--json", "--overwrite", cwd=tmp_path).out)["tiles"]
     assert afresh["items_done"] is None and not afresh["is_finished"]
     assert files_below(tmp_path / "out") == before
+
+
+def test_a_tile_of_a_batch_at_which_a_run_would_fail_leaves_the_others_their_plans(tile, tmp_path):
+    missing = tmp_path / "in/tile_000007_ch_488.zarr"
+    (tmp_path / "run.json").write_text(json.dumps({"tile_paths": [str(missing), str(tile)]}))
+    words = ["--config", "run.json", "--output", "out", "--mask-dir", tile.parent / "masks"]
+    said = call("plan", *words, cwd=tmp_path)
+    assert said.code == TILES_FAILED and len(said.error_lines) == 1 and missing.name in said.err, said.err
+    assert said.out.startswith(f"{NAME}: ") and missing.name not in said.out
+    failed, planned = sorted(json.loads(call("plan", *words, "--json", cwd=tmp_path).out)["tiles"], key=lambda plan: "stages" in plan)
+    assert failed["tile"] == missing.name and missing.name in failed["error"] and set(failed) == {"tile", "error"}
+    assert planned["tile"] == NAME and planned["is_probed"]
+    assert call("run", *words, cwd=tmp_path).code == TILES_FAILED
 
 
 def test_a_dry_run_prints_the_plan_and_corrects_nothing(tile, tmp_path):

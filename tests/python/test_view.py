@@ -190,6 +190,22 @@ def test_pages_of_other_origins_and_names_cannot_read(server):
     assert fetch(port, path, host=f"localhost:{port}")[0] == 200
 
 
+@pytest.mark.parametrize("neuroglancer, origin, link", [
+    ("https://Neuroglancer.Example.org", "https://neuroglancer.example.org", "https://Neuroglancer.Example.org/#!"),
+    ("https://example.org:443/ng", "https://example.org", "https://example.org:443/ng/#!"),
+    ("http://example.org:80/ng/", "http://example.org", "http://example.org:80/ng/#!"),
+    ("http://example.org:443", "http://example.org:443", "http://example.org:443/#!"),
+    ("http://127.0.0.1:8080/ng/index.html", "http://127.0.0.1:8080", "http://127.0.0.1:8080/ng/index.html#!"),
+])
+def test_another_neuroglancer_may_read_as_browsers_name_it(corrected, neuroglancer, origin, link):
+    with serving(corrected.corrected, "--neuroglancer", neuroglancer, cwd=corrected.folder) as (lines, port):
+        assert [line for line in lines if line.startswith(link)] != []
+        assert lines[-1].startswith(f"Serving to {origin} ")
+        for asked in (origin, ORIGIN):
+            _, headers, _ = fetch(port, f"/{NAME}/corrected/.zattrs", Origin=asked)
+            assert headers.get("Access-Control-Allow-Origin") == (origin if asked == origin else None)
+
+
 def test_nothing_can_be_written_and_nonsense_is_refused(server, corrected):
     _, port = server
     before = files_below(corrected.corrected)
@@ -257,13 +273,20 @@ def test_the_mask_of_the_run_that_wrote_the_image_is_shown(corrected, tmp_path):
     assert layers_of(call("view", image, "--state", cwd=tmp_path)) == ["input", "corrected", "mask", "probability"]
 
 
+def test_the_mask_of_an_overwritten_run_is_not_shown(corrected, tmp_path):
+    correct_into(f"A/{NAME}", corrected, tmp_path)
+    image = correct_into("A", corrected, tmp_path, "--overwrite", "--skip-flat-field")
+    assert (tmp_path / "A/mask" / NAME).exists()  # beside the other place
+    assert layers_of(call("view", image, "--state", cwd=tmp_path)) == ["input", "corrected"]
+
+
 def test_a_mask_that_was_written_and_is_not_there_is_said(corrected, tmp_path):
     image = correct_into(f"A/{NAME}", corrected, tmp_path)
     (tmp_path / "A" / "mask" / NAME).rename(tmp_path / "moved")
     result = call("view", image, "--state", cwd=tmp_path)
     assert layers_of(result) == ["input", "corrected", "probability"]
     (line,) = result.err.splitlines()
-    assert f"the mask that was written with {NAME} is not at {tmp_path}/A/mask/{NAME} or {tmp_path}/mask/A/{NAME}" in line
+    assert f"the mask that was written with {NAME} is not at {tmp_path}/A/mask/{NAME}" in line and " or " not in line
 
 
 def test_a_mask_that_no_run_wrote_is_not_missed(corrected, tmp_path):

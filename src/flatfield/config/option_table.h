@@ -21,7 +21,7 @@ enum class OptionUse {
   kEverywhere,
   kPositional,       ///< on the command line it has no flag
   kCommandLineOnly,  ///< not in files, nor in the resolved configuration
-  kNotResolved,      ///< not in the resolved configuration: what one start is asked for, and not every one like it
+  kNotResolved,      ///< not in the resolved configuration: it concerns a single start
   kFileOnly,         ///< a key of files, no flag
   kIgnored,          ///< a key that files may hold without effect; neither documented nor resolved
   kHidden,           ///< for developers: neither in the help nor in the resolved configuration

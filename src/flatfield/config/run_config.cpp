@@ -133,7 +133,8 @@ void check_run_config(const RunConfig& config, RunStep step) {
   };
   if (config.dry_run && step != RunStep::kRun)
     refuse("--dry-run is not for one step of a run: the plan is that of all of them",
-           "say plan, or run --dry-run, with the same options");
+           "plan the whole run: say plan, or run --dry-run, with its options, without --part and without a --model that is yet "
+           "to be learnt");
   if (config.zarr.empty() && config.tile_paths.empty())
     refuse("--zarr is missing",
            "name the tile to correct, or several as tile_paths of --config or of ../data/tile_*.json");
@@ -185,7 +186,8 @@ std::vector<std::string> unused_options(const RunConfig& config) {
   note(!config.basic_config.empty() && !solves, "--basic-config", cause);
   note(!config.median_summary_path.empty() && !fits, "--median-summary-path", cause);
   note(!config.mask_dir.empty() && !fits && !solves, "--mask-dir", cause);
-  note(config.on_qc_fail != defaults.on_qc_fail && !flattens, "--on-qc-fail", cause);
+  // A model has numbers of its own.
+  note(config.on_qc_fail != defaults.on_qc_fail && !flattens && config.model.empty(), "--on-qc-fail", cause);
 
   const std::string without_image = config.skip_bkg_sub ? "with --skip-bkg-sub" : "with --use-reference-bkg";
   const bool takes_median = !config.skip_bkg_sub && !config.use_reference_bkg;

@@ -91,8 +91,7 @@ enum class RunStep : std::uint8_t { kRun, kEstimate, kApply, kFinalize };
 /// Error(kUsage) that names them.
 void check_run_config(const RunConfig& config, RunStep step = RunStep::kRun);
 
-/// A line for each option of how a tile is learnt from that is given, as far as its value says so, but has no effect with the
-/// others.
+/// A line for each option of learning that differs from its default but has no effect in combination with the others.
 [[nodiscard]] std::vector<std::string> unused_options(const RunConfig& config);
 
 /// The whole resolved configuration, the options of the methods under "fitting" and "basic"; `--config` takes

@@ -103,7 +103,7 @@ FoundWeights ForegroundWeights::mixture(methods::LevelStream& v_low, const BitVo
                                                    context.config.fitting, context.pool.as_parallel_for());
       });
     } catch (const Error& error) {
-      // What the data do not hold is no failure of the run. A level that cannot be read is one: it was read before.
+      // What the data do not hold is no failure of the run. A level that cannot be read is one, and has thrown above.
       if (error.code() != ErrorCode::kBadInput) throw;
       return {nullptr, error.message()};
     }

@@ -61,13 +61,13 @@ void adopt_low_resolution_mask(const std::string& location, const std::string& t
 
 void write_low_resolution_mask(const std::string& location, RunContext& context, const BitVolume& mask,
                                const OutputPlan& plan, ImageStreaming& streaming) {
+  const auto store = context.stores.open(location);
+  clear_place(*store);  // also where none is written: that of an earlier run would pass for this one's
   if (mask.shape() != plan.shape) {
     context.log.info(fmt::format("{} is not written: the mask of the model has {} voxels, the estimation level of the tile {}",
                                  location, to_string(mask.shape()), to_string(plan.shape)));
     return;
   }
-  const auto store = context.stores.open(location);
-  clear_place(*store);
   OutputImage image(store, plan);
   const auto source = bit_source(mask);
   streaming.pyramid(*source, image.target({}, "low-resolution mask"), plan);

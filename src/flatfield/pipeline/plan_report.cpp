@@ -85,8 +85,8 @@ std::string plan_text(const TilePlan& plan) {
   for (const PlannedOutput& output : plan.outputs)
     text += fmt::format("  to {}\n     {}, {} objects\n", output.location, layout_text(output.plan), output.objects);
   if (plan.items_done)
-    text += fmt::format("  an unfinished output is there: a run goes on with it, and does {} item{} less than planned here\n",
-                        *plan.items_done, *plan.items_done == 1 ? "" : "s");
+    text += fmt::format("  an unfinished output is there: a run goes on with it; items that are done already, and not taken off "
+                        "below: {}\n", *plan.items_done);
   for (const StagePlan& stage : plan.stages) text += stage_text(plan, stage);
   const StagePlan total = plan.total();
   text += stage_text(plan, total);

@@ -80,15 +80,15 @@ Origin origin_of(const std::string& image, storage::StoreOpener& stores) {
   return origin;
 }
 
-/// Where a run puts what lies beside a corrected image: --output is the folder of that, or the image itself. First as
-/// the image says.
+/// Where a run puts what lies beside a corrected image: --output is the folder of that, or the image itself. One place where
+/// the image says which, else both.
 std::vector<OutputLocations> places_beside(const std::string& image, const Origin& origin) {
   const std::string place = absolute_location(image);
   const std::string name = location_name(place);
   std::vector<OutputLocations> places;
-  for (const std::string& output : {location_parent(place), place})
-    if (OutputLocations found = output_locations(output, name); found.corrected == place) places.push_back(std::move(found));
-  if (location_name(origin.output) == name) std::reverse(places.begin(), places.end());
+  const bool is_output = location_name(trimmed_location(origin.output)) == name;
+  if (origin.output.empty() || !is_output) places.push_back(output_locations(location_parent(place), name));
+  if (origin.output.empty() || is_output) places.push_back(output_locations(place, name));
   return places;
 }
 
