@@ -46,6 +46,7 @@ void tiff_image(Input input) {
     require(shape.z > 0 && shape.y > 0 && shape.x > 0, "a mask without voxels");
   });
   reads([&] { static_cast<void>(pipeline::read_plane_tiff(file.name())); });
+  reads([&] { static_cast<void>(pipeline::plane_tiff_shape(file.name())); });
 }
 
 }  // namespace flatfield::fuzz

@@ -98,6 +98,13 @@ def test_what_can_only_be_a_local_folder_is_no_url(tmp_path, words, named):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_pictures_are_not_drawn_of_a_model_that_is_printed_as_json(tmp_path):
+    result = call("show-model", "model.npz", "--json", "--plots", "plots", cwd=tmp_path)
+    assert result.code == USAGE and len(result.error_lines) == 1, result.err
+    assert "--json" in result.err and "--plots" in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_phantom_never_replaces_what_is_no_zarr(tmp_path):
     folder = tmp_path / "made" / NAME
     folder.mkdir(parents=True)

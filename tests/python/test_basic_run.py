@@ -7,8 +7,8 @@ import tifffile
 
 from support.overlap import overlap_residual, overlapping_pairs, read_positions
 from support.peak_memory import peak_resident_bytes
-from support.program import (BAD_INPUT, NOT_FOUND, OUTPUT_EXISTS, PROGRAM, USAGE, call, correct, files_below, read_json,
-                             read_volume, shared_data)
+from support.program import (BAD_INPUT, NOT_FOUND, OUTPUT_EXISTS, PROGRAM, READ_FAILED, UNSUPPORTED, USAGE, call, correct,
+                             files_below, read_json, read_volume, shared_data)
 from support.tiles import phantom, write_mask, write_tile
 
 NAME = "tile_000001_ch_488.zarr"
@@ -191,6 +191,95 @@ def test_bad_folders_are_one_clear_error(images, tmp_path):
                 cwd=tmp_path).code == USAGE
     assert call("basic", images, "--output", "full", "--overwrite", "--basic-config",
                 options_file(tmp_path, working_size=16), cwd=tmp_path).code == 0
+
+
+@pytest.fixture
+def corrected(images, tmp_path):
+    """Results of an earlier call, and their bytes."""
+    assert call("basic", images, "--output", "out", "--basic-config", options_file(tmp_path, working_size=48),
+                cwd=tmp_path).code == 0
+    return tmp_path / "out", files_below(tmp_path / "out")
+
+
+def assert_keeps(corrected, code, message, *words):
+    """`basic ... --output OUT --overwrite` is one error that says `message`, and leaves the earlier results in OUT."""
+    out, before = corrected
+    result = call("basic", *words, "--output", out, "--overwrite", "--basic-config", out.parent / "basic.json",
+                  cwd=out.parent)
+    assert (result.code, len(result.error_lines)) == (code, 1), result.err
+    assert message in result.error_lines[0]
+    assert files_below(out) == before
+
+
+def copies(images, folder):
+    folder.mkdir()
+    for path in images.glob("*.tif"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize("which", ["images", "weights"])
+def test_file_of_several_images_is_refused_before_anything_is_removed(images, corrected, tmp_path, which):
+    folder = copies(images, tmp_path / "copies")
+    tifffile.imwrite(folder / "image_07.tif", np.ones((3, 64, 80), np.uint16), photometric="minisblack")
+    words = [folder] if which == "images" else [images, "--weights-dir", folder]
+    assert_keeps(corrected, UNSUPPORTED, "expected one image, found 3", *words)
+
+
+@pytest.mark.parametrize("which", ["images", "weights"])
+def test_image_that_cannot_be_read_is_refused_before_anything_is_removed(images, corrected, tmp_path, which):
+    folder = copies(images, tmp_path / "copies")
+    words = [folder] if which == "images" else [images, "--weights-dir", folder]
+    tifffile.imwrite(folder / "image_07.tif", np.ones((64, 80), np.uint32))
+    assert_keeps(corrected, UNSUPPORTED, "uint32", *words)
+    (folder / "image_07.tif").write_bytes((images / "image_07.tif").read_bytes()[:300])
+    assert_keeps(corrected, BAD_INPUT, "image_07.tif", *words)
+
+
+def test_weights_and_images_that_are_read_are_not_replaced(images, corrected, tmp_path):
+    out, _ = corrected
+    assert_keeps(corrected, USAGE, "the output folder is the folder of the weights", images, "--weights-dir", out)
+    folder = copies(images, tmp_path / "copies")
+    (folder / "image_07.tif").unlink()
+    (folder / "image_07.tif").symlink_to(out / "image_03.tif")
+    for words in ([folder], [images, "--weights-dir", folder]):
+        assert_keeps(corrected, USAGE, "through a link", *words)
+
+
+@pytest.mark.parametrize("mode", ["ladmap", "approximate"])
+def test_flatfield_that_is_not_positive_is_refused_with_how_much_of_it(corrected, tmp_path, mode):
+    """Half of each image is black, and smoothing makes the edge ripple below 0."""
+    (tmp_path / "dark").mkdir()
+    for i, image in enumerate(scenes(20, 64, 80)):
+        image[:, :40] = 0
+        tifffile.imwrite(tmp_path / "dark" / f"image_{i:02}.tif", image)
+    options_file(tmp_path, working_size=None, fitting_mode=mode, smoothness_flatfield=1)
+    assert_keeps(corrected, BAD_INPUT, "of 5120 pixels of the flatfield that was found are not greater than 0", "dark")
+    assert call("basic", "dark", "--output", "new", "--basic-config", "basic.json", cwd=tmp_path).code == BAD_INPUT
+    assert not (tmp_path / "new").exists()
+
+
+def test_folder_with_the_name_of_a_result_stays(images, tmp_path):
+    (tmp_path / "out" / "darkfield.tif").mkdir(parents=True)
+    result = call("basic", images, "--output", "out", "--overwrite", cwd=tmp_path)
+    assert (result.code, len(result.error_lines)) == (OUTPUT_EXISTS, 1), result.err
+    assert "darkfield.tif" in result.error_lines[0] and (tmp_path / "out" / "darkfield.tif").is_dir()
+
+
+def test_links_that_form_a_loop_and_names_that_are_too_long_are_reading_that_failed(images, tmp_path):
+    (tmp_path / "loop").mkdir()
+    for path in images.glob("*.tif"):
+        (tmp_path / "loop" / path.name).symlink_to(path.name)
+    for words, message in [(["loop"], "image_"), (["x" * 300], "xxx"), ([images, "--weights-dir", "loop"], "image_")]:
+        result = call("basic", *words, "--output", "out", cwd=tmp_path)
+        assert (result.code, len(result.error_lines)) == (READ_FAILED, 1), result.err
+        assert message in result.error_lines[0] and not (tmp_path / "out").exists()
+
+
+def test_call_without_images_is_a_usage_error(tmp_path):
+    result = call("basic", "--output", "out", cwd=tmp_path)
+    assert (result.code, len(result.error_lines)) == (USAGE, 1), result.err
+    assert "INPUT is missing" in result.error_lines[0] and not (tmp_path / "out").exists()
 
 
 # ---------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@
 #include "flatfield/core/error.h"
 #include "flatfield/core/interruption.h"
 #include "flatfield/core/object_reader.h"
+#include "flatfield/core/translate_errors.h"
 #include "flatfield/execution/thread_pool.h"
 #include "flatfield/execution/allocator.h"
 #include "flatfield/execution/process_group.h"
@@ -105,6 +106,7 @@ int synth_command(const config::SynthConfig& config) {
 }
 
 int basic_command(config::BasicFolderConfig config) {
+  if (config.input.empty()) throw Error(ErrorCode::kUsage, "basic: INPUT is missing", "", "name a folder of images");
   if (config.output.empty()) throw Error(ErrorCode::kUsage, "--output is missing", "", "name a folder");
   if (!config.basic_config.empty()) {
     storage::StoreOpener stores;
@@ -135,18 +137,29 @@ int verify_command(const std::vector<std::string>& locations, const pipeline::Ve
                    const CommandOptions<config::RunConfig>& s3) {
   storage::StoreOpener stores = reading_stores(s3);
   execution::ThreadPool pool(workers);
-  bool good = true;
+  int exit = 0;
+  const auto count = [&](ErrorCode code) {  // an image that is damaged is worse than one that cannot be checked
+    if (exit == 0 || code == ErrorCode::kBadInput) exit = exit_code(code);
+  };
   for (const std::string& location : locations) {
-    const pipeline::VerifyReport report = pipeline::verify_image(location, options, stores, pool);
+    pipeline::VerifyReport report;
+    try {
+      report = pipeline::verify_image(location, options, stores, pool);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kInterrupted) throw;
+      std::fprintf(stderr, "%s: error: %s\n", kProgram, error.what());
+      count(error.code());
+      continue;
+    }
     for (const std::string& problem : report.problems)
       std::fprintf(stderr, "%s: error: %s\n", kProgram, problem.c_str());
     for (const std::string& note : report.notes) std::fprintf(stderr, "%s: warning: %s\n", kProgram, note.c_str());
     std::printf("%s: %s (%lld objects read, %lld of %lld blocks held against the level below)\n", location.c_str(),
                 report.problems.empty() ? "good" : "damaged", static_cast<long long>(report.objects),
                 static_cast<long long>(report.blocks), static_cast<long long>(report.blocks_in_all));
-    good = good && report.problems.empty();
+    if (!report.problems.empty()) count(ErrorCode::kBadInput);
   }
-  return good ? 0 : exit_code(ErrorCode::kBadInput);
+  return exit;
 }
 
 /// Refuses arguments whose first is no command.
@@ -215,8 +228,8 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
   std::string plots;
   bool model_json = false;
   show->add_option("model", model, "Model file that estimate has written.")->required();
-  show->add_option("--plots", plots, "Folder for pictures of its curves and planes (PNG).");
-  show->add_flag("--json", model_json, "Print its document instead.");
+  CLI::Option* plots_option = show->add_option("--plots", plots, "Folder for pictures of its curves and planes (PNG).");
+  show->add_flag("--json", model_json, "Print its document instead.")->excludes(plots_option);
   const CommandOptions<config::RunConfig> show_s3(*show, config::s3_reading_table());
 
   CLI::App* view = app.add_subcommand("view", "Serve a corrected tile to Neuroglancer on this machine.");
@@ -322,7 +335,9 @@ int main(int argc, char** argv) {
   try {
     processes = flatfield::execution::join_processes();
     int exit = 0;
-    processes->together([&] { exit = flatfield::cli::dispatch(arguments, *processes); });
+    processes->together([&] {
+      flatfield::with_errors([&] { exit = flatfield::cli::dispatch(arguments, *processes); });
+    });
     return exit;
   } catch (const flatfield::Error& error) {
     return failed(error);

@@ -1,11 +1,16 @@
 #include "flatfield/pipeline/basic_folder.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cmath>
 #include <filesystem>
+#include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "flatfield/core/error.h"
@@ -18,7 +23,7 @@
 #include "flatfield/pipeline/learn_basic.h"
 #include "flatfield/pipeline/local_folders.h"
 #include "flatfield/pipeline/tiff_file.h"
-#include "flatfield/pipeline/tiff_reader.h"
+#include "flatfield/storage/file_error.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -30,13 +35,22 @@ constexpr const char* kReportName = "basic_report.json";
 
 /// Names of the TIFF files of a folder, sorted.
 std::vector<std::string> image_names(const std::string& folder) {
-  if (!fs::is_directory(folder))
+  std::error_code error;
+  const fs::file_type type = fs::status(folder, error).type();
+  if (type == fs::file_type::none) storage::throw_file_error(ErrorCode::kReadFailed, "read", folder, error.value());
+  if (type != fs::file_type::directory)
     throw Error(ErrorCode::kNotFound, "there is no such folder of images", folder, "check the name");
   std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    if (entry.is_regular_file() && has_tiff_name(entry.path()))
-      names.push_back(entry.path().filename().string());
+  error.clear();
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (!has_tiff_name(entry->path())) continue;
+    std::error_code failure;
+    const fs::file_type kind = entry->status(failure).type();
+    if (kind == fs::file_type::none)
+      storage::throw_file_error(ErrorCode::kReadFailed, "read", entry->path().string(), failure.value());
+    if (kind == fs::file_type::regular) names.push_back(entry->path().filename().string());
   }
+  if (error) storage::throw_file_error(ErrorCode::kReadFailed, "read", folder, error.value());
   if (names.empty())
     throw Error(ErrorCode::kBadInput, "the folder holds no .tif or .tiff file", folder, "check the name");
   std::sort(names.begin(), names.end());
@@ -52,8 +66,7 @@ std::string path_of(const std::string& folder, const std::string& name) { return
 Extent3 common_shape(const std::string& folder, const std::vector<std::string>& names) {
   Extent3 common;
   for (const std::string& name : names) {
-    const TiffReader reader(path_of(folder, name), "put readable images into the folder");
-    const Extent3 shape{1, reader.page().height, reader.page().width};
+    const Extent3 shape = plane_tiff_shape(path_of(folder, name));
     if (common.empty()) common = shape;
     if (shape != common)
       throw Error(ErrorCode::kBadInput,
@@ -78,25 +91,75 @@ Block<float> read_images(const std::string& folder, const std::vector<std::strin
   return images;
 }
 
-void prepare_output(const config::BasicFolderConfig& config, const std::vector<std::string>& names) {
+/// The report is the first: it says that the others are there.
+std::vector<std::string> result_names(const std::vector<std::string>& names) {
+  std::vector<std::string> results{kReportName, kFlatfieldName, kDarkfieldName};
+  results.insert(results.end(), names.begin(), names.end());
+  return results;
+}
+
+/// The file or folder that a path leads to, the same by whichever name; none where nothing is there.
+using FileIdentity = std::pair<dev_t, ino_t>;
+std::optional<FileIdentity> identity_of(const std::string& path) {
+  struct stat found {};
+  if (::stat(path.c_str(), &found) == 0) return FileIdentity(found.st_dev, found.st_ino);
+  if (errno != ENOENT) storage::throw_file_error(ErrorCode::kReadFailed, "look at", path, errno);
+  return std::nullopt;
+}
+
+/// Makes the output folder. Throws Error where something there must not be replaced; nothing is removed yet.
+void check_output(const config::BasicFolderConfig& config, const std::vector<std::string>& names) {
   std::error_code error;
   fs::create_directories(config.output, error);
   if (error || !fs::is_directory(config.output))
     throw Error(ErrorCode::kWriteFailed, "cannot make the output folder: " + error.message(), config.output,
                 "choose another --output");
-  if (fs::equivalent(config.output, config.input))
+  const std::optional<FileIdentity> output = identity_of(config.output);
+  if (output == identity_of(config.input))
     throw Error(ErrorCode::kUsage, "the output folder is the input folder", config.output,
                 "choose another --output");
-  std::vector<std::string> results = names;
-  results.insert(results.end(), {kFlatfieldName, kDarkfieldName, kReportName});
-  for (const std::string& name : results) {
-    if (!fs::exists(config.output + "/" + name)) continue;
+  if (!config.weights_dir.empty() && output == identity_of(config.weights_dir))
+    throw Error(ErrorCode::kUsage, "the output folder is the folder of the weights", config.output,
+                "choose another --output");
+  // What is read may be a link to what would be replaced.
+  std::set<std::optional<FileIdentity>> sources;
+  for (const std::string& folder : {config.input, config.weights_dir})
+    for (std::size_t i = 0; !folder.empty() && i < names.size(); ++i)
+      sources.insert(identity_of(path_of(folder, names[i])));
+  for (const std::string& name : result_names(names)) {
+    const std::string path = path_of(config.output, name);
+    const std::optional<FileIdentity> old = identity_of(path);
+    if (!old) continue;
+    if (sources.contains(old))
+      throw Error(ErrorCode::kUsage, "a result would replace an image that is read, through a link", path,
+                  "choose another --output");
+    std::error_code ignored;
+    if (fs::is_directory(path, ignored))
+      throw Error(ErrorCode::kOutputExists, "a folder has the name of a result", path, "choose another --output");
     if (!config.overwrite)
-      throw Error(ErrorCode::kOutputExists, "a file is there already", config.output + "/" + name,
-                  "give --overwrite to replace it");
-    // What is replaced must not be taken for a result of this run if it ends early.
-    fs::remove(config.output + "/" + name);
+      throw Error(ErrorCode::kOutputExists, "a file is there already", path, "give --overwrite to replace it");
   }
+}
+
+/// What is replaced must not be taken for a result of this run if it ends early.
+void remove_old_results(const config::BasicFolderConfig& config, const std::vector<std::string>& names) {
+  for (const std::string& name : result_names(names)) {
+    const std::string path = path_of(config.output, name);
+    std::error_code error;
+    fs::remove(path, error);
+    if (error) storage::throw_file_error(ErrorCode::kWriteFailed, "remove", path, error.value());
+  }
+}
+
+/// The images are divided by it.
+void require_positive(const Block<float>& flatfield, const std::string& folder) {
+  if (const std::int64_t bad = count_not_positive(flatfield); bad > 0)
+    throw Error(ErrorCode::kBadInput,
+                fmt::format("{} of {} pixels of the flatfield that was found are not greater than 0", bad,
+                            flatfield.size()),
+                folder,
+                "leave out images with parts that no light reaches, cut such parts off, or raise "
+                "smoothness_flatfield in --basic-config");
 }
 
 methods::Timelapse timelapse_of(const std::string& name) {
@@ -180,7 +243,8 @@ void correct_folder(const config::BasicFolderConfig& config, report::Log& log) {
                 config.input, "raise max_frames in --basic-config");
   if (!config.weights_dir.empty() && common_shape(config.weights_dir, names) != shape)
     throw Error(ErrorCode::kBadInput, "the weights do not have the shape of the images", config.weights_dir);
-  prepare_output(config, names);
+  const MadeFolders made(config.output);
+  check_output(config, names);
   log.info(fmt::format("{} images of {} x {} pixels, {} in the fit", names.size(), shape.y, shape.x, fitted.size()));
   // Only the images of the fit are held in memory, and only until it is done.
   const methods::BasicFit found = [&] {
@@ -190,9 +254,11 @@ void correct_folder(const config::BasicFolderConfig& config, report::Log& log) {
     return fit(images, weights, options, parallel_for, log);
   }();
   for (const std::string& warning : found.warnings) log.warning(warning);
+  require_positive(found.flatfield, config.input);
   const methods::FlatNumbers flat = methods::flat_numbers(found.flatfield);
   log.info(fmt::format("flatfield: std {:.4f}, span {:.4f}, min {:.4f}; {}", flat.deviation, flat.span, flat.least,
                        found.reweight_converged ? "converged" : "not converged"));
+  remove_old_results(config, names);
   write_corrected(config, names, found, parallel_for);
   write_plane_tiff(config.output + "/" + kFlatfieldName, found.flatfield.view());
   write_plane_tiff(config.output + "/" + kDarkfieldName, found.darkfield.view());

@@ -53,11 +53,11 @@ void complete_mask(std::optional<BitVolume>& mask, EstimationLevel& level, execu
   level.v_low().merge().common(mask->words());
 }
 
+}  // namespace
+
 std::int64_t count_not_positive(const Block<float>& plane) {
   return std::count_if(plane.span().begin(), plane.span().end(), [](float v) { return !(v > 0.0F); });
 }
-
-}  // namespace
 
 Block<float> gather_planes(methods::LevelStream& level, const std::vector<std::int64_t>& planes) {
   Block<float> out({static_cast<std::int64_t>(planes.size()), level.shape().y, level.shape().x}, 0.0F);

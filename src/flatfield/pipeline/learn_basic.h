@@ -23,6 +23,9 @@ namespace flatfield::pipeline {
 /// The same of a mask, as 0 and 1.
 [[nodiscard]] Block<float> gather_planes(BitView mask, const std::vector<std::int64_t>& planes);
 
+/// Pixels that nothing can be divided by: 0, negative, or NaN.
+[[nodiscard]] std::int64_t count_not_positive(const Block<float>& plane);
+
 /// What a fit holds at most: its frames at the size of the level, and the stacks that it works on.
 [[nodiscard]] std::int64_t basic_fit_bytes(const Extent3& level, const config::BasicConfig& options, bool masked);
 

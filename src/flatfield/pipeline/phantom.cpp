@@ -1,5 +1,7 @@
 #include "flatfield/pipeline/phantom.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -12,6 +14,7 @@
 #include "flatfield/pipeline/local_folders.h"
 #include "flatfield/pipeline/output_image.h"
 #include "flatfield/pipeline/output_place.h"
+#include "flatfield/pipeline/pass_memory.h"
 #include "flatfield/pipeline/tiff_file.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/storage/open_store.h"
@@ -163,6 +166,26 @@ Block<std::uint8_t> Phantom::tissue_mask(std::int64_t factor) const {
   return mask;
 }
 
+namespace {
+
+/// Segmentation programs work on level 4 of an unbinned tile and level 1 of a binned one.
+std::int64_t mask_factor(const config::SynthConfig& config) { return config.is_binned ? 2 : 16; }
+
+/// Throws Error(kMemory) unless there is room for the background beside what is made one after the other: tile and mask.
+void require_memory(const config::SynthConfig& config, const OutputPlan& plan, const std::string& tile) {
+  std::int64_t most = max(floor_div(config.shape, mask_factor(config)), {1, 1, 1}).volume();
+  for (const PassMemory& pass : pyramid_memory(level_metadata(plan), plan.chunk_shape, std::nullopt, config.num_workers))
+    most = std::max(most, config.num_workers * (pass.worker_bytes + pass.source_bytes + pass.ahead_bytes) + pass.item_bytes);
+  most += config.shape.y * config.shape.x * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t ceiling = execution::default_memory_ceiling();
+  if (most > ceiling)
+    throw Error(ErrorCode::kMemory,
+                fmt::format("the phantom needs {} MiB of memory, but only {} MiB may be used", most >> 20, ceiling >> 20),
+                tile, "choose a smaller --shape, smaller --chunks or fewer --num-workers");
+}
+
+}  // namespace
+
 void synthesize(const config::SynthConfig& config) {
   namespace fs = std::filesystem;
   if (config.name != location_name(config.name) || config.name.empty() || config.name == "." ||
@@ -174,13 +197,6 @@ void synthesize(const config::SynthConfig& config) {
   const std::string tile = join_location(config.output, config.name);
   const auto store = storage::open_store(tile);
   check_place(*store, config.overwrite);
-  clear_place(*store);
-  const std::string masks = join_location(config.output, "masks");
-  std::error_code error;
-  fs::create_directories(masks, error);
-  if (error) throw Error(ErrorCode::kWriteFailed, "cannot make the folder: " + error.message(), masks);
-
-  Phantom phantom(config);
   OutputPlan plan;
   plan.name = config.name;
   plan.volumes = {1, 1};
@@ -193,13 +209,21 @@ void synthesize(const config::SynthConfig& config) {
   plan.scale = {1.0, 1.0, 1.0 * binning, 0.748 * binning, 0.748 * binning};
   plan.translation = {0.0, 0.0, 0.0, 0.0, 0.0};
   plan.reducer = {numerics::WindowReducer::Kind::kMean, 0};
+  // Before what is there is removed.
+  require_memory(config, plan, tile);
+  Phantom phantom(config);
+  clear_place(*store);
+  const std::string masks = join_location(config.output, "masks");
+  std::error_code error;
+  fs::create_directories(masks, error);
+  if (error) throw Error(ErrorCode::kWriteFailed, "cannot make the folder: " + error.message(), masks);
+
   OutputImage image(store, plan);
   execution::ThreadPool pool(config.num_workers);
   write_pyramid<std::uint16_t>(phantom, image.target({}, "phantom"), pool,
                                execution::default_memory_ceiling(), {});
 
-  // Segmentation programs work on level 4 of an unbinned tile and level 1 of a binned one.
-  const Block<std::uint8_t> mask = phantom.tissue_mask(config.is_binned ? 2 : 16);
+  const Block<std::uint8_t> mask = phantom.tissue_mask(mask_factor(config));
   write_mask_tiff(join_location(masks, "phantom_" + config.name + "_pred.tif"), mask.view());
   write_plane_tiff(tile + ".truth_background.tif", phantom.background().view());
   Json truth;

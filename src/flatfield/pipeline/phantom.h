@@ -44,7 +44,8 @@ class Phantom : public VoxelSource<std::uint16_t> {
 
 /// Makes the phantom tile, its mask and its truth below `config.output`:
 /// NAME (OME-Zarr), masks/phantom_NAME_pred.tif, NAME.truth.json (fz, fy, fx and the options) and
-/// NAME.truth_background.tif. Throws Error, with kUsage where that is no local folder.
+/// NAME.truth_background.tif. Throws Error, with kUsage where that is no local folder, and kMemory, before an earlier tile is
+/// removed, where there is not enough for the phantom.
 void synthesize(const config::SynthConfig& config);
 
 }  // namespace flatfield::pipeline

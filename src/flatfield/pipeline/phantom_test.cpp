@@ -188,6 +188,20 @@ TEST_F(SynthesizeTest, replaces_a_tile_only_when_told_to) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / config_.name / "1"));
 }
 
+TEST_F(SynthesizeTest, keeps_an_earlier_tile_where_there_is_not_enough_memory) {
+  synthesize(config_);
+  config_.overwrite = true;
+  config_.shape = {1, 1 << 20, 1 << 20};  // its background alone is 4 TiB
+  try {
+    synthesize(config_);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kMemory) << error.what();
+  }
+  const ome::Tile tile = ome::Tile::open(storage::open_store((folder_ / config_.name).string()));
+  EXPECT_EQ(tile.multiscale().levels.size(), 3U);
+}
+
 TEST_F(SynthesizeTest, makes_nothing_where_the_output_is_a_url) {
   const std::filesystem::path before = std::filesystem::current_path();
   std::filesystem::create_directories(folder_);

@@ -77,10 +77,29 @@ void widen_row(const std::uint8_t* samples, std::int64_t count, float* out) {
 
 using WidenFunction = void (*)(const std::uint8_t*, std::int64_t, float*);
 
-/// How rows of a page become float32; nullptr for a type that is not read.
-WidenFunction widen_function(const TiffReader::Page& page) {
-  if (page.floating) return page.bits == 32 ? widen_row<float> : page.bits == 64 ? widen_row<double> : nullptr;
-  return page.bits == 8 ? widen_row<std::uint8_t> : page.bits == 16 ? widen_row<std::uint16_t> : nullptr;
+/// How rows of a page become float32. Throws Error(kUnsupported) for a type that is not read.
+WidenFunction widen_function(const TiffReader::Page& page, const std::filesystem::path& path) {
+  if (page.floating && page.bits == 32) return widen_row<float>;
+  if (page.floating && page.bits == 64) return widen_row<double>;
+  if (!page.floating && page.bits == 8) return widen_row<std::uint8_t>;
+  if (!page.floating && page.bits == 16) return widen_row<std::uint16_t>;
+  throw Error(ErrorCode::kUnsupported, "expected uint8, uint16, float32 or float64, found " + page.type_name(),
+              path.string(), "convert the image");
+}
+
+double page_bytes(const TiffReader::Page& page) {
+  return static_cast<double>(page.width) * page.height * page.bits / 8.0;
+}
+
+/// Pages of a file, or planes that ImageJ has put behind the only one. A page that was taken out of such a stack keeps its
+/// description, but has nothing behind it.
+std::int64_t image_count(TiffReader& reader, const std::filesystem::path& path) {
+  const std::int64_t planes = reader.imagej_planes();
+  const std::int64_t pages = reader.page_count();
+  const std::optional<std::uint64_t> offset = reader.raw_offset();
+  if (pages > 1 || planes == 1 || !offset) return pages;
+  const double two_planes = static_cast<double>(*offset) + 2.0 * page_bytes(reader.page());
+  return static_cast<double>(std::filesystem::file_size(path)) < two_planes ? 1 : planes;
 }
 
 }  // namespace
@@ -124,17 +143,24 @@ Extent3 mask_tiff_shape(const std::filesystem::path& path) {
 Block<float> read_plane_tiff(const std::filesystem::path& path) {
   TiffReader reader(path, kPlaneRemedy);
   const TiffReader::Page page = reader.page();
-  const WidenFunction widen = widen_function(page);
-  if (widen == nullptr)
-    throw Error(ErrorCode::kUnsupported,
-                "expected uint8, uint16, float32 or float64, found " + page.type_name(), path.string(),
-                "convert the image");
-  reader.check_claim(static_cast<double>(page.width) * page.height * page.bits / 8.0);
+  const WidenFunction widen = widen_function(page, path);
+  reader.check_claim(page_bytes(page));
   Block<float> plane({1, page.height, page.width});
   reader.read_rows([&](std::int64_t y, std::int64_t x, std::int64_t count, const std::uint8_t* samples) {
     widen(samples, count, plane.view().row(0, y) + x);
   });
   return plane;
+}
+
+Extent3 plane_tiff_shape(const std::filesystem::path& path) {
+  TiffReader reader(path, kPlaneRemedy);
+  const TiffReader::Page page = reader.page();
+  static_cast<void>(widen_function(page, path));
+  reader.check_claim(page_bytes(page));
+  if (const std::int64_t count = image_count(reader, path); count > 1)
+    throw Error(ErrorCode::kUnsupported, fmt::format("expected one image, found {} in the file", count), path.string(),
+                "put each image into a file of its own");
+  return {1, page.height, page.width};
 }
 
 }  // namespace flatfield::pipeline

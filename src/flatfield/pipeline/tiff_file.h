@@ -26,10 +26,16 @@ namespace flatfield::pipeline {
 /// pixel, stripped or tiled, any compression of libtiff. Throws like `read_mask_tiff`.
 [[nodiscard]] Block<float> read_plane_tiff(const std::filesystem::path& path);
 
-/// Writes a (z, y, x) mask as uint8 pages, zlib, with ImageJ's description.
+/// The shape (1, y, x) of the only image of a TIFF, which read_plane_tiff would read; nothing but headers is read.
+/// Throws like it, but for what is wrong with the pixels, and Error(kUnsupported) for a file of several pages, or of the
+/// planes of an ImageJ stack.
+[[nodiscard]] Extent3 plane_tiff_shape(const std::filesystem::path& path);
+
+/// Writes a (z, y, x) mask as uint8 pages, zlib, with ImageJ's description. The file has its name only when it is
+/// complete. Throws Error(kWriteFailed).
 void write_mask_tiff(const std::filesystem::path& path, BlockView<const std::uint8_t> mask);
 
-/// Writes a (1, y, x) plane as float32 with ImageJ's description. Throws Error(kWriteFailed).
+/// Writes a (1, y, x) plane as float32 in the same way.
 void write_plane_tiff(const std::filesystem::path& path, BlockView<const float> plane);
 /// The same as uint16.
 void write_plane_tiff(const std::filesystem::path& path, BlockView<const std::uint16_t> plane);

@@ -1,10 +1,12 @@
 #include "flatfield/pipeline/tiff_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <tiffio.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -434,6 +436,80 @@ TEST_F(TiffFile, of_an_image_of_another_type_is_refused_by_name) {
     EXPECT_NE(std::string(error.what()).find("uint32"), std::string::npos) << error.what();
     EXPECT_EQ(error.where(), path_.string());
   }
+}
+
+/// What plane_tiff_shape refuses a file with.
+Error refusal_of_plane(const fs::path& path) {
+  try {
+    (void)plane_tiff_shape(path);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.where(), path.string());
+    return error;
+  }
+  ADD_FAILURE() << "no error was thrown";
+  return {ErrorCode::kInternal, ""};
+}
+
+TEST_F(TiffFile, of_one_image_has_the_shape_of_its_page) {
+  const Block<float> plane({1, 5, 7}, 1.5F);
+  write_plane_tiff(path_, plane.view());
+  EXPECT_EQ(plane_tiff_shape(path_), (Extent3{1, 5, 7}));
+  // As of a page that was taken out of a stack: there is nothing behind it.
+  write_imagej(random_mask({1, 50, 60}, 2), "ImageJ=1.54f\nimages=7\n");
+  EXPECT_EQ(plane_tiff_shape(path_), (Extent3{1, 50, 60}));
+}
+
+TEST_F(TiffFile, of_several_images_is_refused_where_one_is_expected) {
+  write(random_mask({3, 5, 6}, 2), {});
+  const Error pages = refusal_of_plane(path_);
+  EXPECT_EQ(pages.code(), ErrorCode::kUnsupported);
+  EXPECT_NE(pages.message().find("found 3"), std::string::npos) << pages.what();
+  write_imagej(random_mask({4, 50, 60}, 2), "ImageJ=1.54f\nimages=4\nslices=4\n", 1);
+  const Error planes = refusal_of_plane(path_);
+  EXPECT_EQ(planes.code(), ErrorCode::kUnsupported);
+  EXPECT_NE(planes.message().find("found 4"), std::string::npos) << planes.what();
+}
+
+TEST_F(TiffFile, of_another_type_is_refused_before_its_pixels_are_read) {
+  write_plane<std::uint32_t>(path_, Block<float>({1, 4, 4}, 1.0F), SAMPLEFORMAT_UINT, COMPRESSION_NONE, 0);
+  EXPECT_EQ(refusal_of_plane(path_).code(), ErrorCode::kUnsupported);
+  EXPECT_NE(refusal_of_plane(path_).message().find("uint32"), std::string::npos);
+}
+
+TEST_F(TiffFile, that_fails_while_it_is_written_leaves_the_earlier_file_and_nothing_else) {
+  const Block<float> earlier({1, 4, 4}, 2.0F);
+  write_plane_tiff(path_, earlier.view());
+  const std::string before = file_bytes();
+  // The only failure in the middle of a write that needs no special disk: a limit on file sizes.
+  rlimit old_limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old_limit), 0);
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small_limit{1000, old_limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small_limit), 0);
+  ErrorCode code = ErrorCode::kInternal;
+  try {
+    write_plane_tiff(path_, Block<float>({1, 100, 100}, 3.0F).view());
+  } catch (const Error& error) {
+    code = error.code();
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old_limit), 0);
+  std::signal(SIGXFSZ, old_handler);
+  EXPECT_EQ(code, ErrorCode::kWriteFailed);
+  EXPECT_EQ(file_bytes(), before);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
+}
+
+TEST_F(TiffFile, that_cannot_get_its_name_is_an_error_and_leaves_nothing) {
+  fs::create_directories(path_ / "inside");
+  const Block<float> plane({1, 4, 4}, 2.0F);
+  try {
+    write_plane_tiff(path_, plane.view());
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kWriteFailed);
+    EXPECT_EQ(error.where(), path_.string());
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
 }
 
 TEST_F(TiffFile, that_cannot_be_written_is_an_error) {

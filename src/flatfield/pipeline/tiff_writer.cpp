@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/tiff_file.h"
 #include "flatfield/pipeline/tiff_library.h"
+#include "flatfield/storage/file_error.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -24,17 +26,17 @@ void set_page_fields(TIFF* tiff, std::int64_t width, std::int64_t height, std::u
   TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, TIFFDefaultStripSize(tiff, 0));
 }
 
-/// Writes all planes of `volume` as pages; `bits` and `format` describe T.
+/// Writes all planes of `volume` as pages of `file`, which is to become `path`; `format` describes T.
 template <class T>
-void write_pages(const std::filesystem::path& path, BlockView<const T> volume, std::uint16_t format,
-                 std::uint16_t compression) {
+void write_file(const std::filesystem::path& file, const std::filesystem::path& path, BlockView<const T> volume,
+                std::uint16_t format, std::uint16_t compression) {
   const auto fail = [&] {
     throw Error(ErrorCode::kWriteFailed,
                 "cannot write the TIFF" + (tiff_message().empty() ? "" : " (" + tiff_message() + ")"), path.string());
   };
   // Classic TIFF ends at 4 GiB.
   const bool big = volume.size() * static_cast<std::int64_t>(sizeof(T)) > 0xF0000000;
-  const TiffHandle tiff = open_tiff(path, big ? "w8" : "w");
+  const TiffHandle tiff = open_tiff(file, big ? "w8" : "w");
   if (!tiff) fail();
   const std::string description =
       fmt::format("ImageJ=1.11a\nimages={0}\nslices={0}\nhyperstack=false\n", volume.shape.z);
@@ -49,6 +51,22 @@ void write_pages(const std::filesystem::path& path, BlockView<const T> volume, s
     if (TIFFWriteDirectory(tiff.get()) == 0) fail();
   }
   if (TIFFFlush(tiff.get()) == 0) fail();
+}
+
+/// The same under a temporary name first: where it fails, an earlier file stays, and no half one is ever seen.
+template <class T>
+void write_pages(const std::filesystem::path& path, BlockView<const T> volume, std::uint16_t format,
+                 std::uint16_t compression) {
+  const std::filesystem::path temporary = path.string() + ".tmp";
+  std::error_code error;
+  try {
+    write_file<T>(temporary, path, volume, format, compression);
+    std::filesystem::rename(temporary, path, error);
+    if (error) storage::throw_file_error(ErrorCode::kWriteFailed, "write", path.string(), error.value());
+  } catch (...) {
+    std::filesystem::remove(temporary, error);
+    throw;
+  }
 }
 
 }  // namespace
