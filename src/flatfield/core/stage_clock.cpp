@@ -73,4 +73,6 @@ void count_bytes_written(std::int64_t bytes) noexcept {
 
 StageTotals* bound_totals() noexcept { return t_clock.totals; }
 
+Stage active_stage() noexcept { return t_clock.stage; }
+
 }  // namespace flatfield

@@ -53,5 +53,7 @@ void count_bytes_written(std::int64_t bytes) noexcept;
 
 /// The totals that the calling thread is bound to, so that helper threads can join; may be null.
 [[nodiscard]] StageTotals* bound_totals() noexcept;
+/// The stage that the calling thread's time is charged to; kOther without a StageBinding.
+[[nodiscard]] Stage active_stage() noexcept;
 
 }  // namespace flatfield

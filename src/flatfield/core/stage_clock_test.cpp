@@ -100,6 +100,21 @@ TEST(StageClock, splits_bindings_to_different_totals) {
   EXPECT_EQ(bound_totals(), nullptr);
 }
 
+TEST(StageClock, knows_the_stage_that_is_active) {
+  StageTotals totals;
+  EXPECT_EQ(active_stage(), Stage::kOther);
+  {
+    const StageBinding binding(totals, Stage::kWrite);
+    EXPECT_EQ(active_stage(), Stage::kWrite);
+    {
+      const StageScope scope(Stage::kWait);
+      EXPECT_EQ(active_stage(), Stage::kWait);
+    }
+    EXPECT_EQ(active_stage(), Stage::kWrite);
+  }
+  EXPECT_EQ(active_stage(), Stage::kOther);
+}
+
 TEST(StageClock, does_nothing_on_an_unbound_thread) {
   StageTotals totals;
   const StageBinding binding(totals);

@@ -88,10 +88,7 @@ MemoryBudget::Reservation MemoryBudget::reserve(const std::string& consumer, std
   }
   place->bytes += bytes;
   reserved_ += bytes;
-  if (reserved_ > peak_) {
-    peak_ = reserved_;
-    at_peak_ = held_;
-  }
+  peak_ = std::max(peak_, reserved_);
   Reservation reservation;
   reservation.budget_ = this;
   reservation.consumer_ = static_cast<std::size_t>(place - held_.begin());
@@ -107,11 +104,6 @@ std::int64_t MemoryBudget::free_bytes() const {
 std::int64_t MemoryBudget::peak_bytes() const {
   const std::scoped_lock lock(mutex_);
   return peak_;
-}
-
-std::vector<MemoryNeed> MemoryBudget::at_peak() const {
-  const std::scoped_lock lock(mutex_);
-  return at_peak_;
 }
 
 }  // namespace flatfield::execution

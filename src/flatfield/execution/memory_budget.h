@@ -59,15 +59,13 @@ class MemoryBudget {
 
   [[nodiscard]] std::int64_t limit_bytes() const { return limit_bytes_; }
   [[nodiscard]] std::int64_t free_bytes() const;
-  /// The most that was reserved at the same time, and by whom.
+  /// The most that was reserved at the same time.
   [[nodiscard]] std::int64_t peak_bytes() const;
-  [[nodiscard]] std::vector<MemoryNeed> at_peak() const;
 
  private:
   const std::int64_t limit_bytes_;
   mutable std::mutex mutex_;
   std::vector<MemoryNeed> held_;
-  std::vector<MemoryNeed> at_peak_;
   std::int64_t reserved_ = 0;
   std::int64_t peak_ = 0;
 };

@@ -86,12 +86,9 @@ bool Volume::read(const Box3& box, BlockView<T> into, zarr::ChunkScratch& scratc
       all_stored &= array_.read_chunk(chunk_index(chunk), bytes_of(target.data, target.size()), scratch);
       return;
     }
-    Buffer decoded = std::move(scratch.chunk);
-    decoded.resize(array_.metadata().chunk_bytes());
-    all_stored &= array_.read_chunk(chunk_index(chunk), decoded.span(), scratch);
-    const BlockView<const T> source(reinterpret_cast<const T*>(decoded.data()) + slab_offset_, chunk_);
+    all_stored &= array_.hold_chunk(chunk_index(chunk), scratch);
+    const BlockView<const T> source(reinterpret_cast<const T*>(scratch.chunk.data()) + slab_offset_, chunk_);
     copy_block<T>(source.sub({part.origin - chunk_box.origin, part.shape}), target);
-    scratch.chunk = std::move(decoded);
   });
   return all_stored;
 }

@@ -30,6 +30,8 @@ class Volume {
   void expect_chunks(std::span<const Extent3> chunks, zarr::ChunkScratch& scratch) const;
   /// Reads a box that lies within the volume. T must be the array's data type.
   /// Chunks that are not stored read as the fill value; returns whether all are stored.
+  /// A chunk of which only a part was read stays decoded in `scratch` until another one takes its place: boxes
+  /// within one chunk, read one after another, decode it once.
   template <class T>
   bool read(const Box3& box, BlockView<T> into, zarr::ChunkScratch& scratch) const;
   /// Where pixels of one plane of a chunk go: pixels [first, first + into.size()) in C order over the chunk's y and x,

@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "flatfield/core/error.h"
 #include "flatfield/storage/memory_store.h"
@@ -144,6 +146,133 @@ TEST(Volume, reads_any_box_of_any_channel_like_a_naive_copy) {
         ASSERT_EQ(whole.data()[i], twin.at(leading, unravel(i, first.shape)));
     }
   }
+}
+
+/// A store that counts the objects that are asked for.
+class CountingStore final : public storage::MemoryStore {
+ public:
+  bool get(std::string_view key, Buffer& into) const override {
+    ++gets;
+    return MemoryStore::get(key, into);
+  }
+  mutable int gets = 0;
+};
+
+/// Two volumes of chunks of 8 x 8 x 8 voxels; each voxel is its place in the volume, in the second one 10000 more. The last
+/// chunk is not stored.
+class CellsOfChunks : public testing::Test {
+ protected:
+  static constexpr Extent3 kShape{20, 13, 16};
+  static constexpr Extent3 kChunk{8, 8, 8};
+  static constexpr Extent3 kLast{2, 1, 1};
+
+  void SetUp() override {
+    zarr::ArrayMetadata metadata;
+    metadata.shape = {2, kShape.z, kShape.y, kShape.x};
+    metadata.chunk_shape = {1, kChunk.z, kChunk.y, kChunk.x};
+    metadata.fill_value = {std::byte{kFill & 0xFF}, std::byte{kFill >> 8}};
+    metadata.codecs.compressors = {zarr::Compressor{"blosc", 1}};
+    array_.emplace(zarr::Array::create(store_, "a", metadata));
+    for (std::int64_t v = 0; v < 2; ++v)
+      for (std::int64_t i = 0; i < grid().volume(); ++i) {
+        const Extent3 index = unravel(i, grid());
+        if (index == kLast) continue;
+        Block<std::uint16_t> chunk(kChunk);
+        for (std::int64_t k = 0; k < chunk.size(); ++k)
+          chunk.data()[k] = voxel(v, index * kChunk + unravel(k, kChunk));
+        array_->write_chunk({v, index.z, index.y, index.x}, std::as_bytes(chunk.span()), scratch_);
+      }
+    store_->gets = 0;
+  }
+
+  static Extent3 grid() { return ceil_div(kShape, kChunk); }
+  static std::uint16_t voxel(std::int64_t v, const Extent3& p) {
+    if (floor_div(p, kChunk) == kLast) return kFill;
+    return static_cast<std::uint16_t>(10000 * v + ravel(p, kShape) % 10000);
+  }
+  [[nodiscard]] Volume volume(std::int64_t v) const { return {*array_, {v}}; }
+
+  /// Reads a box, holds it against what it should be, and says whether all of it is stored.
+  bool expect_right(std::int64_t v, const Box3& box) {
+    Block<std::uint16_t> out(box.shape);
+    const bool is_stored = volume(v).read<std::uint16_t>(box, out.view(), scratch_);
+    for (std::int64_t i = 0; i < out.size(); ++i)
+      EXPECT_EQ(out.data()[i], voxel(v, box.origin + unravel(i, box.shape))) << to_string(box.origin) << ", voxel " << i;
+    return is_stored;
+  }
+
+  std::shared_ptr<CountingStore> store_ = std::make_shared<CountingStore>();
+  std::optional<zarr::Array> array_;
+  zarr::ChunkScratch scratch_;
+};
+
+TEST_F(CellsOfChunks, read_each_chunk_once_where_they_come_chunk_by_chunk) {
+  constexpr Extent3 kCell{4, 4, 4};
+  for (std::int64_t i = 0; i < grid().volume(); ++i)
+    for (std::int64_t k = 0; k < 8; ++k) {
+      const Extent3 part = unravel(i, grid());
+      const Box3 box = tile_box(part * 2 + unravel(k, {2, 2, 2}), kCell, kShape);
+      if (box.empty()) continue;
+      EXPECT_EQ(expect_right(0, box), part != kLast);
+    }
+  EXPECT_EQ(store_->gets, grid().volume());
+}
+
+TEST_F(CellsOfChunks, are_those_of_their_own_volume_chunk_and_array) {
+  const Box3 here{{1, 2, 3}, {4, 4, 4}};
+  const Box3 there{{9, 2, 3}, {4, 4, 4}};
+  for (const std::int64_t v : {0, 1, 1, 0}) expect_right(v, here);
+  EXPECT_EQ(store_->gets, 3);
+  expect_right(0, there);
+  expect_right(0, here);
+  EXPECT_EQ(store_->gets, 5);
+  // Another array at the same index.
+  zarr::ArrayMetadata metadata = array_->metadata();
+  const Volume other(zarr::Array::create(store_, "b", metadata), {0});
+  Block<std::uint16_t> out(here.shape);
+  EXPECT_FALSE(other.read<std::uint16_t>(here, out.view(), scratch_));
+  EXPECT_TRUE(std::ranges::all_of(out.span(), [](std::uint16_t found) { return found == kFill; }));
+  expect_right(0, here);
+}
+
+TEST_F(CellsOfChunks, are_right_whatever_else_is_read_between_them) {
+  const Box3 cell{{1, 2, 3}, {4, 4, 4}};
+  const auto whole_chunk = [&] { expect_right(0, {{8, 0, 0}, kChunk}); };
+  const auto planes = [&] {
+    std::vector<std::uint16_t> pixels(20);
+    const Volume::PlanePart<std::uint16_t> part{5, 7, pixels};
+    volume(1).read_plane_parts<std::uint16_t>({1, 0, 1}, {&part, 1}, scratch_);
+    EXPECT_EQ(pixels[1], voxel(1, {13, 1, 8}));
+  };
+  const auto several = [&] {
+    const std::vector<zarr::Shape> indices{{1, 1, 0, 0}, {0, 2, 1, 1}};
+    array_->read_chunks(indices, scratch_, [](std::size_t, std::span<const std::byte>) {});
+  };
+  expect_right(0, cell);
+  whole_chunk();
+  store_->gets = 0;
+  expect_right(0, cell);
+  EXPECT_EQ(store_->gets, 0) << "a whole chunk is decoded to where it goes";
+  planes();
+  expect_right(0, cell);
+  several();
+  expect_right(0, cell);
+}
+
+TEST_F(CellsOfChunks, are_read_again_after_a_chunk_that_is_damaged) {
+  const Box3 cell{{1, 2, 3}, {4, 4, 4}};
+  const Box3 damaged{{9, 2, 3}, {4, 4, 4}};
+  const std::string key = array_->chunk_object_key({0, 1, 0, 0});
+  Buffer good;
+  ASSERT_TRUE(store_->get(key, good));
+  store_->put(key, good.span().first(good.size() - 3));
+  expect_right(0, cell);
+  Block<std::uint16_t> out(damaged.shape);
+  for (int repeat = 0; repeat < 2; ++repeat)
+    EXPECT_THROW(volume(0).read<std::uint16_t>(damaged, out.view(), scratch_), Error);
+  expect_right(0, cell);
+  store_->put(key, good.span());
+  expect_right(0, damaged);
 }
 
 TEST(Volume, reads_parts_of_planes_like_a_naive_copy) {

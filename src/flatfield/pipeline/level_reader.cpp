@@ -62,10 +62,6 @@ Block<float> with_type(const ome::Volume& volume, F f) {
 
 }  // namespace
 
-Block<float> read_as_float(const ome::Volume& volume, const ParallelFor& parallel_for) {
-  return read_box_as_float(volume, {{0, 0, 0}, volume.shape()}, parallel_for);
-}
-
 Block<float> read_box_as_float(const ome::Volume& volume, const Box3& box,
                                const ParallelFor& parallel_for) {
   return with_type(volume,

@@ -6,10 +6,7 @@
 
 namespace flatfield::pipeline {
 
-/// Reads a whole uint8 or uint16 volume as float32; chunks in parallel.
-[[nodiscard]] Block<float> read_as_float(const ome::Volume& volume, const ParallelFor& parallel_for);
-
-/// Reads a box of a uint8 or uint16 volume as float32.
+/// Reads a box of a uint8 or uint16 volume as float32; chunks in parallel.
 [[nodiscard]] Block<float> read_box_as_float(const ome::Volume& volume, const Box3& box,
                                              const ParallelFor& parallel_for);
 

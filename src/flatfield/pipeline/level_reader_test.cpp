@@ -67,6 +67,8 @@ struct Stored {
     shards.finish(written);
   }
   [[nodiscard]] ome::Volume volume() const { return {zarr::Array::open(store, "a"), {}}; }
+  /// The whole of it.
+  [[nodiscard]] Box3 box() const { return {{0, 0, 0}, voxels.shape()}; }
 
   std::shared_ptr<CountingStore> store = std::make_shared<CountingStore>();
   Block<T> voxels;
@@ -80,7 +82,7 @@ TYPED_TEST_SUITE(LevelReader, VoxelTypes);
 TYPED_TEST(LevelReader, reads_the_whole_volume_as_float) {
   const Stored<TypeParam> stored({11, 9, 7}, {4, 5, 3}, 1);
   execution::ThreadPool pool(2);
-  const Block<float> found = read_as_float(stored.volume(), pool.as_parallel_for());
+  const Block<float> found = read_box_as_float(stored.volume(), stored.box(), pool.as_parallel_for());
   ASSERT_EQ(found.shape(), stored.voxels.shape());
   EXPECT_TRUE(std::ranges::equal(found.span(), stored.voxels.span(),
                                  [](float a, TypeParam b) { return a == static_cast<float>(b); }));
@@ -89,7 +91,7 @@ TYPED_TEST(LevelReader, reads_the_whole_volume_as_float) {
 TYPED_TEST(LevelReader, reads_the_chunks_of_a_shard_together) {
   const Stored<TypeParam> stored({22, 25, 26}, {4, 5, 3}, 3, Extent3{2, 3, 5});
   execution::ThreadPool pool(3);
-  const Block<float> found = read_as_float(stored.volume(), pool.as_parallel_for());
+  const Block<float> found = read_box_as_float(stored.volume(), stored.box(), pool.as_parallel_for());
   EXPECT_TRUE(std::ranges::equal(found.span(), stored.voxels.span(),
                                  [](float a, TypeParam b) { return a == static_cast<float>(b); }));
   EXPECT_EQ(stored.store->ranges, 3 * 2 * 2);  // as many as there are shards
@@ -105,7 +107,7 @@ TYPED_TEST(LevelReader, reads_the_chunks_of_a_shard_together) {
 TEST(LevelReaderTypes, other_than_uint8_and_uint16_are_refused) {
   Stored<float> stored({2, 2, 2}, {2, 2, 2}, 1);
   try {
-    (void)read_as_float(stored.volume(), serial_for);
+    (void)read_box_as_float(stored.volume(), stored.box(), serial_for);
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kUnsupported);

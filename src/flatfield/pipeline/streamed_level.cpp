@@ -265,10 +265,6 @@ StreamedLevel::StreamedLevel(ome::Volume volume, execution::ThreadPool& pool, ex
                 volume_.array().describe(), "convert the tile to uint8 or uint16");
 }
 
-std::int64_t StreamedLevel::resident_bytes(const ome::Volume& volume) {
-  return volume.shape().volume() * static_cast<std::int64_t>(size_of(volume.dtype()));
-}
-
 StreamRequest StreamedLevel::request_of(const ome::Volume& volume, const methods::LevelPass& pass,
                                         int workers) {
   return {volume.shape(),
@@ -276,7 +272,8 @@ StreamRequest StreamedLevel::request_of(const ome::Volume& volume, const methods
           static_cast<std::int64_t>(size_of(volume.dtype())),
           pass.halo,
           1 + pass.spare_volumes,
-          workers};
+          workers,
+          chunk_reading_bytes(volume.array().metadata())};
 }
 
 void StreamedLevel::visit(const methods::LevelPass& pass, const Visitor& visitor) {

@@ -38,10 +38,7 @@ class StreamedLevel : public methods::LevelStream {
   }
   /// Bytes that a pass may hold from now on.
   void set_pass_bytes(std::int64_t bytes) { bytes_ = bytes; }
-  [[nodiscard]] std::int64_t pass_bytes() const { return bytes_; }
   [[nodiscard]] const ome::Volume& volume() const { return volume_; }
-  /// Bytes of the level in its own data type.
-  [[nodiscard]] static std::int64_t resident_bytes(const ome::Volume& volume);
   /// What a pass over a volume asks choose_geometry for.
   [[nodiscard]] static StreamRequest request_of(const ome::Volume& volume, const methods::LevelPass& pass,
                                                 int workers);

@@ -248,6 +248,20 @@ TEST(StreamGeometry, thrifty_bytes_suffice_to_decode_each_chunk_once) {
     }
 }
 
+TEST(StreamGeometry, counts_chunks_as_they_are_stored_and_decoded) {
+  const Stored<std::uint16_t> stored({9, 9, 9}, {4, 4, 4}, 1);
+  StreamRequest request = StreamedLevel::request_of(stored.volume(), {}, 2);
+  EXPECT_EQ(request.reading_bytes, chunk_reading_bytes(stored.volume().array().metadata()));
+  const std::int64_t least = least_stream_bytes(request);
+  request.reading_bytes += 1000;
+  EXPECT_EQ(least_stream_bytes(request), least + 2 * 1000);
+  zarr::ArrayMetadata metadata = stored.volume().array().metadata();
+  const std::int64_t of_one = chunk_reading_bytes(metadata);
+  metadata.shape.insert(metadata.shape.begin(), 3);
+  metadata.chunk_shape.insert(metadata.chunk_shape.begin(), 3);
+  EXPECT_GE(chunk_reading_bytes(metadata) - of_one, 2 * 2 * 4 * 4 * 4 * 2) << "of three channels";
+}
+
 TEST(StreamGeometry, reads_small_planes_whole) {
   const auto geometry = choose_geometry({{4000, 300, 400}, {64, 64, 64}, 2, {8, 8, 8}, 1, 2}, 200 << 20);
   ASSERT_TRUE(geometry);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "flatfield/core/error.h"
+#include "flatfield/pipeline/chunk_readings.h"
 #include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/pipeline/model_place.h"
 #include "flatfield/pipeline/pass_memory.h"
@@ -32,27 +33,6 @@ double ratio(double a, double b) { return b > 0.0 ? a / b : 0.0; }
 
 std::int64_t scaled(std::int64_t bytes, double factor) {
   return std::llround(static_cast<double>(bytes) * factor);
-}
-
-/// How often each chunk of the input is read, on average: once where a cell is whole chunks, more where it cuts them.
-double readings_per_chunk(const zarr::ArrayMetadata& input, const Extent3& cell) {
-  const Extent3 shape = spatial(input.shape);
-  const Extent3 chunk = spatial(input.chunk_shape);
-  double readings = 1.0;
-  for (int axis = 0; axis < 3; ++axis) {
-    std::int64_t touched = 0;
-    for (std::int64_t begin = 0; begin < shape[axis]; begin += cell[axis]) {
-      const std::int64_t end = std::min(begin + cell[axis], shape[axis]);
-      touched += (end + chunk[axis] - 1) / chunk[axis] - begin / chunk[axis];
-    }
-    readings *= ratio(static_cast<double>(touched),
-                      static_cast<double>((shape[axis] + chunk[axis] - 1) / chunk[axis]));
-  }
-  // Volumes that share a chunk read it once each.
-  for (std::size_t i = 0; i + 3 < input.shape.size(); ++i)
-    readings *= ratio(static_cast<double>(input.shape[i]),
-                      static_cast<double>((input.shape[i] + input.chunk_shape[i] - 1) / input.chunk_shape[i]));
-  return readings;
 }
 
 class Planner {
@@ -258,7 +238,7 @@ class Planner {
     const ItemGeometry geometry(outputs_.corrected.chunk_shape, outputs_.corrected.shard_shape);
     StagePlan stage;
     stage.name = "correct";
-    const double readings = readings_per_chunk(input_.metadata(), geometry.cell);
+    const double readings = readings_per_chunk(input_.metadata(), geometry.cell, levels.size() > 1);
     stage.bytes_read = scaled(level_0_.bytes, readings);
     stage.objects_read = level_0_.objects;
     stage.requests_read =

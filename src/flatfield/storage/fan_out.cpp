@@ -34,11 +34,12 @@ void fan_out(std::int64_t count, int threads, const std::function<void(std::int6
   };
   {
     StageTotals* const totals = bound_totals();
+    const Stage stage = active_stage();
     std::vector<std::jthread> helpers;
     for (std::int64_t i = 1; i < std::min<std::int64_t>(threads, count); ++i)
-      helpers.emplace_back([&work, totals] {
+      helpers.emplace_back([&work, totals, stage] {
         std::optional<StageBinding> binding;
-        if (totals != nullptr) binding.emplace(*totals, Stage::kOther);
+        if (totals != nullptr) binding.emplace(*totals, stage);
         work();
       });
     work();

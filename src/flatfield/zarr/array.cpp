@@ -150,10 +150,6 @@ Array Array::create(std::shared_ptr<Store> store, std::string path, ArrayMetadat
 
 std::string Array::describe() const { return store_->describe(path_); }
 
-std::string Array::describe_chunk(const Shape& index) const {
-  return store_->describe(chunk_object_key(index));
-}
-
 std::optional<std::span<const std::byte>> Array::encoded_chunk(const Shape& index,
                                                                const std::string& key,
                                                                ChunkScratch& scratch) const {
@@ -210,6 +206,16 @@ bool Array::read_chunk(const Shape& index, std::span<std::byte> into, ChunkScrat
       [&] { fill_elements(metadata_->fill_value, into); });
 }
 
+bool Array::hold_chunk(const Shape& index, ChunkScratch& scratch) const {
+  HeldChunk& held = scratch.held;
+  if (held.of == metadata_ && held.index == index) return held.is_stored;
+  held.of.reset();  // none, should this one not be read to its end
+  held.is_stored = read_chunk(index, scratch.chunk.resize(codec_->chunk_bytes()), scratch);
+  held.index = index;
+  held.of = metadata_;
+  return held.is_stored;
+}
+
 bool Array::read_chunk_parts(const Shape& index, std::span<const ChunkPart> parts,
                              ChunkScratch& scratch) const {
   const auto elements = metadata_->chunk_elements();
@@ -225,6 +231,7 @@ bool Array::read_chunk_parts(const Shape& index, std::span<const ChunkPart> part
   return read(
       index, scratch,
       [&](std::span<const std::byte> encoded) {
+        scratch.held.of.reset();
         codec_->decode_parts(encoded, parts, scratch.codec, scratch.chunk);
       },
       [&] {
@@ -235,6 +242,7 @@ bool Array::read_chunk_parts(const Shape& index, std::span<const ChunkPart> part
 void Array::read_chunks(
     std::span<const Shape> indices, ChunkScratch& scratch,
     const std::function<void(std::size_t, std::span<const std::byte>)>& visit) const {
+  scratch.held.of.reset();
   const auto chunk = [&] { return scratch.chunk.resize(codec_->chunk_bytes()); };
   if (!shards_) {
     for (std::size_t i = 0; i < indices.size(); ++i) {

@@ -31,10 +31,18 @@ struct ExpectedChunks {
   [[nodiscard]] Buffer take_spare();
 };
 
+/// Which chunk of which array is in ChunkScratch::chunk.
+struct HeldChunk {
+  std::shared_ptr<const ArrayMetadata> of;  ///< the array; null = none is held
+  Shape index;
+  bool is_stored = false;  ///< or the fill value
+};
+
 /// Reusable memory of one thread for reading and writing chunks.
 struct ChunkScratch {
   Buffer encoded;  ///< bytes as they are in the store
   Buffer chunk;    ///< a decoded chunk, for readers that need only a part of it
+  HeldChunk held;  ///< whoever else writes into `chunk` forgets it first
   CodecScratch codec;
   ExpectedChunks expected;
 };
@@ -63,13 +71,14 @@ class Array {
   [[nodiscard]] const std::string& path() const { return path_; }
   /// Full name for messages.
   [[nodiscard]] std::string describe() const;
-  /// Full name of the object that holds a chunk.
-  [[nodiscard]] std::string describe_chunk(const Shape& index) const;
 
   /// Decodes a chunk into `into` (exactly chunk_bytes()). A chunk that is not in the store is
   /// filled with the fill value; the result says whether it was there. Throws Error(kBadInput)
   /// naming the object for bytes that do not decode to exactly a chunk.
   bool read_chunk(const Shape& index, std::span<std::byte> into, ChunkScratch& scratch) const;
+  /// Like read_chunk, into scratch.chunk. The chunk that this has last decoded there is not read again,
+  /// whatever was written meanwhile.
+  bool hold_chunk(const Shape& index, ChunkScratch& scratch) const;
   /// Decodes parts of a chunk: some z planes, for example. The chunk is read once and whole, but
   /// with Blosc and C order only the blocks that hold some of the elements are decoded, each once.
   /// Otherwise like read_chunk.

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "flatfield/core/extent.h"
+#include "flatfield/zarr/metadata.h"
+
+namespace flatfield::pipeline {
+
+/// How often each chunk of an array is read where its volumes are read cell by cell, on average: once where a cell is
+/// whole chunks, more where it cuts them. With `by_parts` a worker reads the 2 x 2 x 2 cells of a part in C order and
+/// keeps the last chunk, so that a part within one chunk reads it once. What a worker keeps from one part to the next,
+/// which depends on who does it, is not counted on.
+[[nodiscard]] double readings_per_chunk(const zarr::ArrayMetadata& array, const Extent3& cell, bool by_parts);
+
+}  // namespace flatfield::pipeline
