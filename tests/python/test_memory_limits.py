@@ -2,12 +2,13 @@
 import json
 import os
 
+import numpy as np
 import pytest
 
 from support.browser import data_of
 from support.peak_memory import peak_resident_bytes
 from support.program import PROGRAM, call, correct, files_below
-from support.tiles import phantom_tile
+from support.tiles import phantom, phantom_tile, write_mask, write_tile
 
 NAME = "tile_000001_ch_488.zarr"
 MEBIBYTE = 1 << 20
@@ -81,6 +82,20 @@ def test_basic_refuses_a_limit_that_its_frames_do_not_fit_in(tile, tmp_path):
                   smallest - 2 * MEBIBYTE, "--mask-dir", tile.parent / "masks", *options, cwd=tmp_path)
     assert result.code == 9 and f"--memory-limit {smallest >> 20}M" in result.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("model", ["percentile", "gmm"])
+def test_the_smallest_limit_works_for_channels_in_the_same_chunks_with_a_probability_each(tmp_path, model):
+    """The probabilities of the first channels are held while the last is learnt; chunks are decoded with all channels."""
+    counts, mask = phantom((48, 128, 128))
+    write_mask(tmp_path / "masks" / f"asset_{NAME}_pred.tif", mask)
+    tile = write_tile(tmp_path / NAME, np.stack([counts] * 4), (4, 16, 64, 64), axes="czyx")
+    (tmp_path / "fitting.json").write_text(json.dumps({"enable_gmm_refinement": True, "probability_model": model,
+                                                       "gmm_max_samples": 20000}))
+    options = ["--is-binned", "--fitting-config", tmp_path / "fitting.json"]
+    smallest = smallest_limit(tile, tmp_path, *options)
+    run = correct(tile, tmp_path / "run", "--num-workers", 2, "--memory-limit", smallest, *options)
+    assert run.report["status"] == "corrected"
 
 
 def test_the_memory_does_not_grow_with_the_planes(tmp_path):

@@ -43,6 +43,22 @@ std::vector<PlaneGroup> groups_of(std::span<const std::int64_t> planes, std::int
   return groups;
 }
 
+/// What workers hold beside the stack of planes, which lie in so many layers of chunks.
+std::int64_t median_workers_bytes(const zarr::ArrayMetadata& metadata, std::int64_t planes, std::int64_t layers,
+                                  int workers, bool is_remote, double stored_share) {
+  // A chunk, encoded and, where its codec knows no parts, decoded, and those that were announced: where that has an effect.
+  std::int64_t bytes = zarr::decoder_bytes(metadata, stored_share) + static_cast<std::int64_t>(metadata.chunk_bytes()) +
+                       kMedianBytes + kMedianBytesPerPlane * planes;
+  if (is_remote || metadata.is_sharded())
+    bytes += zarr::expected_bytes(metadata, std::min(kChunksAhead, layers), stored_share);
+  return workers * bytes;
+}
+
+/// Of the stack, without which nothing can be done.
+std::int64_t least_stack_bytes(std::int64_t pixels, std::int64_t pixel_bytes) {
+  return std::min(pixels, kNarrowestStrip) * pixel_bytes;
+}
+
 /// Chunks of a volume along y and x.
 Extent3 column_grid(const ome::Volume& volume) {
   Extent3 grid = ceil_div(volume.shape(), volume.chunk_shape());
@@ -186,18 +202,15 @@ MedianPlan plan_median(const ome::Volume& volume, std::span<const std::int64_t> 
   const std::int64_t groups = std::ssize(groups_of(planes, chunk.z));
   const std::int64_t pixels = chunk.y * chunk.x;
   const std::int64_t pixel_bytes = std::ssize(planes) * static_cast<std::int64_t>(size_of(metadata.dtype));
-  // Each worker holds a chunk, encoded and, where its codec knows no parts, decoded, and those that it announced.
-  const std::int64_t worker_bytes = zarr::decoder_bytes(metadata) + static_cast<std::int64_t>(metadata.chunk_bytes()) +
-                                    zarr::expected_bytes(metadata, std::min(kChunksAhead, groups)) + kMedianBytes +
-                                    kMedianBytesPerPlane * std::ssize(planes);
-  const std::int64_t workers_bytes = workers * worker_bytes;
+  const bool is_remote = volume.array().shared_store()->reads_at_once() > 1;
+  const std::int64_t workers_bytes =
+      median_workers_bytes(metadata, std::ssize(planes), groups, workers, is_remote, 1.0);
 
   MedianPlan plan;
   plan.chunks = grid.volume() * groups;
   plan.share = static_cast<double>(groups) / static_cast<double>(ceil_div(volume.shape().z, chunk.z));
-  plan.decoded_bytes = plan.chunks * static_cast<std::int64_t>(metadata.chunk_bytes());
   plan.single_read_bytes = workers_bytes + pixels * pixel_bytes;
-  plan.least_bytes = workers_bytes + std::min(pixels, kNarrowestStrip) * pixel_bytes;
+  plan.least_bytes = workers_bytes + least_stack_bytes(pixels, pixel_bytes);
 
   const std::int64_t free_bytes = std::max(budget_bytes, plan.least_bytes) - workers_bytes;
   plan.strip_pixels = std::min(pixels, free_bytes / pixel_bytes);
@@ -211,6 +224,15 @@ MedianPlan plan_median(const ome::Volume& volume, std::span<const std::int64_t> 
                      ((grid.y - 1) * ceil_div(pixels, plan.strip_pixels) + ceil_div(last_pixels, plan.strip_pixels));
   plan.bytes = workers_bytes + plan.columns_at_once * plan.strip_pixels * pixel_bytes;
   return plan;
+}
+
+std::int64_t least_median_bytes(const zarr::ArrayMetadata& metadata, int workers, bool is_remote, double stored_share) {
+  const std::size_t n = metadata.shape.size();
+  const std::int64_t planes = metadata.shape[n - 3];
+  const std::int64_t layers = ceil_div(planes, metadata.chunk_shape[n - 3]);
+  const std::int64_t pixels = metadata.chunk_shape[n - 2] * metadata.chunk_shape[n - 1];
+  return median_workers_bytes(metadata, planes, layers, workers, is_remote, stored_share) +
+         least_stack_bytes(pixels, planes * static_cast<std::int64_t>(size_of(metadata.dtype)));
 }
 
 Block<float> median_of_planes(const ome::Volume& volume, std::span<const std::int64_t> planes, const MedianPlan& plan,

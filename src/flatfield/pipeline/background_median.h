@@ -13,9 +13,8 @@ namespace flatfield::pipeline {
 /// How the median over some planes of a volume is worked out in the memory that there is, and what it costs: known
 /// before anything is read.
 struct MedianPlan {
-  std::int64_t chunks = 0;         ///< that hold such a plane
-  double share = 0;                ///< of all chunks of the volume
-  std::int64_t decoded_bytes = 0;  ///< of these chunks, whole
+  std::int64_t chunks = 0;  ///< that hold such a plane
+  double share = 0;         ///< of all chunks of the volume
   /// How often one of them is read: `chunks`, unless there is less memory than single_read_bytes.
   std::int64_t chunk_reads = 0;
 
@@ -31,6 +30,11 @@ struct MedianPlan {
 /// than least_bytes, `bytes` is least_bytes.
 [[nodiscard]] MedianPlan plan_median(const ome::Volume& volume, std::span<const std::int64_t> planes, int workers,
                                      std::int64_t budget_bytes);
+
+/// What plan_median needs at least for whatever planes of an array are chosen: all, where all are alike. `is_remote`: its
+/// chunks come from a server. `stored_share` as in zarr::decoder_bytes.
+[[nodiscard]] std::int64_t least_median_bytes(const zarr::ArrayMetadata& metadata, int workers, bool is_remote,
+                                              double stored_share = 1.0);
 
 /// The background image: per-pixel median over these planes of a uint8 or uint16 volume, as a (1, y, x) block. Of each
 /// chunk only what holds these planes is decoded, where its codec allows that. The same bits for every plan and number

@@ -199,7 +199,6 @@ TEST(BackgroundMedianPlan, says_which_chunks_are_read_and_how_often) {
   const MedianPlan ample = plan_median(*stored.volume, planes, 1, kPlenty);
   EXPECT_EQ(ample.chunks, 3 * 3 * 3);
   EXPECT_EQ(ample.share, 3.0 / 5.0);
-  EXPECT_EQ(ample.decoded_bytes, 27 * 8 * 32 * 16 * 2);
   EXPECT_EQ(reads(kPlenty), 27);
   EXPECT_EQ(reads(ample.single_read_bytes), 27);
   // Strips of 256 of the 512 pixels; 6 rows of 16 pixels are left in the last chunks.
@@ -217,6 +216,31 @@ TEST(BackgroundMedianPlan, needs_no_more_for_more_planes_than_it_is_given) {
     const MedianPlan plan = plan_median(*stored.volume, planes, 2, budget);
     EXPECT_LE(plan.bytes, std::max(budget, plan.least_bytes)) << z;
   }
+}
+
+TEST(BackgroundMedianPlan, needs_at_least_what_is_known_before_planes_are_chosen) {
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    std::mt19937 random(seed);
+    const Extent3 shape{pick(random, 1, 30), pick(random, 1, 60), pick(random, 1, 50)};
+    const Stored<std::uint16_t> stored(random, shape, {pick(random, 1, 12), pick(random, 1, 40), pick(random, 1, 40)});
+    const std::int64_t least = least_median_bytes(stored.volume->array().metadata(), 2, false);
+    EXPECT_LE(plan_median(*stored.volume, random_planes(random, shape.z), 2, 0).least_bytes, least) << seed;
+    std::vector<std::int64_t> all;
+    for (std::int64_t z = 0; z < shape.z; ++z) all.push_back(z);
+    EXPECT_EQ(plan_median(*stored.volume, all, 2, 0).least_bytes, least) << seed;
+  }
+}
+
+TEST(BackgroundMedianPlan, needs_no_room_for_chunks_that_are_not_fetched_ahead) {
+  std::mt19937 random(4);
+  const Stored<std::uint16_t> stored(random, {64, 40, 40}, {8, 40, 40}, true);
+  const auto least = [&](const std::vector<std::int64_t>& planes) {
+    return plan_median(*stored.volume, planes, 1, 0).least_bytes;
+  };
+  // Files of a disk are read one by one: how many layers of chunks the planes lie in makes no difference.
+  EXPECT_EQ(least({0, 8, 16, 24}), least({0, 1, 2, 3}));
+  const zarr::ArrayMetadata& metadata = stored.volume->array().metadata();
+  EXPECT_GT(least_median_bytes(metadata, 1, true), least_median_bytes(metadata, 1, false));
 }
 
 TEST(BackgroundMedianTypes, other_than_uint8_and_uint16_are_refused) {

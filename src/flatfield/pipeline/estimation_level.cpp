@@ -11,8 +11,10 @@
 #include "flatfield/methods/axis_percentiles.h"
 #include "flatfield/methods/quality.h"
 #include "flatfield/numerics/gaussian_block.h"
+#include "flatfield/pipeline/background_median.h"
 #include "flatfield/pipeline/foreground_weights.h"
 #include "flatfield/pipeline/learn_basic.h"
+#include "flatfield/pipeline/pass_memory.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
@@ -43,7 +45,8 @@ std::vector<methods::LevelPass> widest_passes(const LearnFacts& facts) {
 }
 
 StreamRequest request_of(const LearnFacts& facts, const methods::LevelPass& pass) {
-  return {facts.shape, facts.chunk, facts.voxel_bytes, pass.halo, 1 + pass.spare_volumes, facts.workers};
+  return {facts.shape, facts.chunk, facts.voxel_bytes, pass.halo, 1 + pass.spare_volumes, facts.workers,
+          facts.reading_bytes};
 }
 
 /// Of the background, the flatfield and the darkfield at the size of the level, where that is another one.
@@ -73,9 +76,9 @@ std::int64_t most_search_bytes(const LearnFacts& facts) {
   return std::max(least_search_bytes(facts), std::min(kMost, worker_bytes(facts) + kShares * kLineBytes * lines));
 }
 
-/// What a pass needs of the visitors alone, at its most.
-std::int64_t visitors_bytes(const LearnFacts& facts) {
-  std::int64_t most = 0;
+/// What passes over a level need that is in memory, at their most: it is read before the first visit of its boxes.
+std::int64_t resident_pass_bytes(const LearnFacts& facts) {
+  std::int64_t most = facts.workers * facts.reading_bytes;
   for (const methods::LevelPass& pass : widest_passes(facts))
     if (const auto geometry = resident_geometry(request_of(facts, pass), std::int64_t{1} << 40))
       most = std::max(most, geometry->bytes);
@@ -98,7 +101,7 @@ std::int64_t beside_bytes(const LearnFacts& facts) {
                                          std::max(facts.mask_file_bytes, basic_fit_bytes(facts.shape, config.basic, true));
   const bool mixes = facts.fits && config.fitting.enable_gmm_refinement &&
                      config.fitting.probability_model == methods::ProbabilityModel::kGaussianMixture;
-  return mixes ? mixture_bytes(facts.shape, config.fitting, facts.workers) : 0;
+  return mixes ? facts.earlier_weight_bytes + mixture_bytes(facts.shape, config.fitting, facts.workers) : 0;
 }
 
 /// Low-resolution statistics are exact. A level that is corrected itself may be a thousand times larger.
@@ -136,36 +139,45 @@ LearnPlan plan_learning(const LearnFacts& facts, std::int64_t free_bytes) {
   plan.passes = pass_count(facts);
   const std::int64_t level_bytes = facts.shape.volume() * facts.voxel_bytes;
   const std::int64_t always = least_search_bytes(facts) + plane_bytes(facts);
-  plan.least_bytes =
-      always + std::min(most_of_passes(facts, least_stream_bytes), level_bytes + visitors_bytes(facts));
+  const std::int64_t if_resident = always + level_bytes + resident_pass_bytes(facts);
+  const std::int64_t lent = level_bytes + std::max(facts.median_bytes, facts.fits ? facts.mask_file_bytes : 0);
+  plan.least_bytes = std::min(always + most_of_passes(facts, least_stream_bytes), std::max(if_resident, lent));
 
   const std::int64_t free_for_level = free_bytes - plan.beside_bytes;
   std::int64_t room = free_for_level;
   if (!facts.is_remote && is_coarse(facts, plan.passes))
     room = std::min(room, std::max(facts.limit_bytes / kPartOfLimit - plan.beside_bytes,
                                    always + most_of_passes(facts, thrifty_stream_bytes)));
-  const std::int64_t if_resident = always + level_bytes + visitors_bytes(facts);
   const std::int64_t more_search = most_search_bytes(facts) - least_search_bytes(facts);
-  const std::int64_t beside_level = facts.fits ? facts.mask_file_bytes : 0;
-  plan.resident = if_resident <= room && level_bytes + beside_level <= free_for_level;
+  plan.resident = if_resident <= room && lent <= free_for_level;
   plan.bytes = plan.resident ? std::min(room, if_resident + more_search) : std::max(room, plan.least_bytes);
   return plan;
 }
 
-EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const Extent3& target,
+std::int64_t background_median_bytes(const config::RunConfig& config, const zarr::ArrayMetadata& target, int workers,
+                                     bool is_remote, double stored_share) {
+  if (config.skip_bkg_sub || config.use_reference_bkg) return 0;
+  return least_median_bytes(target, workers, is_remote, stored_share);
+}
+
+EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const zarr::ArrayMetadata& target,
                                  const std::string& tile_name, const std::string& location)
     : raw_(volume, context.pool, context.processes, StreamedLevel::Residence::kStreamed, 0) {
+  const bool is_remote = storage::is_remote(location);
   const LearnFacts facts{
       .shape = volume.shape(),
       .chunk = volume.chunk_shape(),
       .voxel_bytes = static_cast<std::int64_t>(size_of(volume.dtype())),
+      .reading_bytes = chunk_reading_bytes(volume.array().metadata()),
       .workers = context.pool.workers(),
       .config = context.config,
       .fits = fits,
-      .target = target,
+      .target = spatial(target.shape),
       .mask_file_bytes = context.masks ? context.masks->making_bytes(tile_name, volume.shape()) : 0,
+      .median_bytes = background_median_bytes(context.config, target, context.pool.workers(), is_remote),
+      .earlier_weight_bytes = 0,
       .limit_bytes = context.memory.limit_bytes(),
-      .is_remote = storage::is_remote(location)};
+      .is_remote = is_remote};
   const LearnPlan plan = plan_learning(facts, context.memory.free_bytes());
   held_ = context.memory.reserve("estimation level", plan.bytes);
   all_bytes_ = plan.bytes;
@@ -182,7 +194,7 @@ EstimationLevel::EstimationLevel(const ome::Volume& volume, RunContext& context,
   // that a level that is streamed is read in thicker slabs; one that is kept in memory has no use for it.
   const std::int64_t thrifty_pass = most_of_passes(facts, thrifty_stream_bytes);
   std::int64_t least_pass = thrifty_pass + least <= left ? thrifty_pass : most_of_passes(facts, least_stream_bytes);
-  if (plan.resident) least_pass = visitors_bytes(facts);
+  if (plan.resident) least_pass = resident_pass_bytes(facts);
   const std::int64_t share = plan.resident ? left : left * 3 / 8;
   const std::int64_t search = std::clamp(std::min(share, left - least_pass), least, most_search_bytes(facts));
   raw_.set_pass_bytes(left - search);

@@ -11,6 +11,7 @@
 #include "flatfield/numerics/spline_resize.h"
 #include "flatfield/pipeline/run_context.h"
 #include "flatfield/pipeline/streamed_level.h"
+#include "flatfield/zarr/metadata.h"
 
 namespace flatfield::pipeline {
 
@@ -19,17 +20,24 @@ struct LearnFacts {
   Extent3 shape;  ///< of the estimation level
   Extent3 chunk;
   std::int64_t voxel_bytes = 2;
+  std::int64_t reading_bytes = 0;  ///< of each worker (chunk_reading_bytes)
   int workers = 1;
   const config::RunConfig& config;
   bool fits = false;  ///< with curves, and so with a mask
   Extent3 target;     ///< shape of what is corrected
   std::int64_t mask_file_bytes = 0;  ///< held beside a level in memory while the mask is made
+  std::int64_t median_bytes = 0;     ///< at least, beside a level in memory while the background image is made
+  std::int64_t earlier_weight_bytes = 0;  ///< of volumes that are learnt before, as far as they are not reserved yet
   std::int64_t limit_bytes = 0;  ///< of the run
   bool is_remote = false;        ///< each reading costs requests
 
   /// Its planes have the size of those that are corrected.
   [[nodiscard]] bool is_target() const { return target.y == shape.y && target.x == shape.x; }
 };
+
+/// LearnFacts::median_bytes of a tile whose array `target` is corrected; 0 where no background image is made.
+[[nodiscard]] std::int64_t background_median_bytes(const config::RunConfig& config, const zarr::ArrayMetadata& target,
+                                                   int workers, bool is_remote, double stored_share = 1.0);
 
 /// How a level is learnt from with so much memory. A level is kept where there is room. For a coarse one on a disk, all
 /// passes over which read no more than a fiftieth of what its correction reads, that room is an eighth of the limit, or what
@@ -48,8 +56,8 @@ struct LearnPlan {
 class EstimationLevel {
  public:
   /// Throws Error(kMemory) if the level can not be learnt from in the free memory.
-  /// `target` is the shape of what is corrected, `tile_name` that by which its mask is found, `location` that of the tile.
-  EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const Extent3& target,
+  /// `target` is the array that is corrected, `tile_name` that by which its mask is found, `location` that of the tile.
+  EstimationLevel(const ome::Volume& volume, RunContext& context, bool fits, const zarr::ArrayMetadata& target,
                   const std::string& tile_name, const std::string& location);
 
   /// Leaves the memory of its passes to another, until `take_back`; a level that is kept in memory stays.

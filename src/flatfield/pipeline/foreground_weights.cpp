@@ -7,6 +7,7 @@
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/methods/background.h"
 #include "flatfield/methods/mixture_weight.h"
+#include "flatfield/numerics/gaussian_block.h"
 #include "flatfield/numerics/spline_resize.h"
 #include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/zarr/codec_memory.h"
@@ -64,6 +65,10 @@ class ForegroundSource : public VoxelSource<float> {
   std::vector<Memory> memory_;
 };
 
+bool is_mixture(const methods::ForegroundWeightOptions& options) {
+  return options.probability_model == methods::ProbabilityModel::kGaussianMixture;
+}
+
 class NoForegroundSource : public VoxelSource<float> {
  public:
   void read(const Box3& /*box*/, BlockView<float> out, int /*worker*/) override {
@@ -118,6 +123,10 @@ std::int64_t mixture_bytes(const Extent3& level, const methods::ForegroundWeight
   return 2 * static_cast<std::int64_t>(sizeof(float)) * level.volume() + methods::mixture_weight_bytes(level, options, workers);
 }
 
+std::int64_t held_weight_bytes(const Extent3& level, const methods::ForegroundWeightOptions& options) {
+  return is_mixture(options) ? level.volume() * static_cast<std::int64_t>(sizeof(float)) : 0;
+}
+
 std::unique_ptr<VoxelSource<float>> foreground_source(const ForegroundWeights& weights,
                                                       const ome::Volume& estimation,
                                                       const methods::Correction& correction,
@@ -129,13 +138,15 @@ std::unique_ptr<VoxelSource<float>> foreground_source(const ForegroundWeights& w
 
 std::unique_ptr<VoxelSource<float>> no_foreground_source() { return std::make_unique<NoForegroundSource>(); }
 
-std::int64_t foreground_source_bytes(const ForegroundWeights& weights, const ome::Volume& estimation,
-                                     const OutputPlan& plan) {
+std::int64_t foreground_source_bytes(const methods::ForegroundWeightOptions& options,
+                                     const zarr::ArrayMetadata& estimation, const OutputPlan& plan, double stored_share) {
+  const double sigma = options.probability_smooth_sigma;
+  // A ramp is smoothed where it is needed, and so are the voxels around that; the mixture is there as it is.
+  const Extent3 reach = is_mixture(options) ? Extent3{} : numerics::gaussian_reach({sigma, sigma, sigma});
   const Extent3 cell = ItemGeometry(plan.chunk_shape, plan.shard_shape).cell;
-  const Extent3 seen = min(cell + weights.field().reach() * 2, plan.shape);
-  const zarr::ArrayMetadata& metadata = estimation.array().metadata();
-  return seen.volume() * static_cast<std::int64_t>(size_of(metadata.dtype) + 2 * sizeof(float)) +
-         zarr::decoder_bytes(metadata) + static_cast<std::int64_t>(metadata.chunk_bytes());
+  const Extent3 seen = min(cell + reach * 2, plan.shape);
+  return seen.volume() * static_cast<std::int64_t>(size_of(estimation.dtype) + 2 * sizeof(float)) +
+         zarr::decoder_bytes(estimation, stored_share) + static_cast<std::int64_t>(estimation.chunk_bytes());
 }
 
 }  // namespace flatfield::pipeline

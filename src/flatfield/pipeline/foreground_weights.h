@@ -13,6 +13,7 @@
 #include "flatfield/pipeline/output_image.h"
 #include "flatfield/pipeline/run_context.h"
 #include "flatfield/pipeline/volume_stage.h"
+#include "flatfield/zarr/metadata.h"
 
 namespace flatfield::pipeline {
 
@@ -45,6 +46,8 @@ class ForegroundWeights {
 
 /// What ForegroundWeights::mixture needs.
 [[nodiscard]] std::int64_t mixture_bytes(const Extent3& level, const methods::ForegroundWeightOptions& options, int workers);
+/// What weights by these options hold from when they are found to when their image is written.
+[[nodiscard]] std::int64_t held_weight_bytes(const Extent3& level, const methods::ForegroundWeightOptions& options);
 
 /// The probabilities of a volume, for its image. `correction` is that of the volume; everything must outlive it.
 [[nodiscard]] std::unique_ptr<VoxelSource<float>> foreground_source(const ForegroundWeights& weights,
@@ -53,8 +56,10 @@ class ForegroundWeights {
                                                                     execution::ThreadPool& pool);
 /// Those of a volume of which none are known: zeros.
 [[nodiscard]] std::unique_ptr<VoxelSource<float>> no_foreground_source();
-/// What foreground_source holds per worker while the image of a plan is written.
-[[nodiscard]] std::int64_t foreground_source_bytes(const ForegroundWeights& weights,
-                                                   const ome::Volume& estimation, const OutputPlan& plan);
+/// What foreground_source holds per worker while the image of a plan is written, of weights by these options; `estimation`
+/// is the array of the level.
+[[nodiscard]] std::int64_t foreground_source_bytes(const methods::ForegroundWeightOptions& options,
+                                                   const zarr::ArrayMetadata& estimation, const OutputPlan& plan,
+                                                   double stored_share = 1.0);
 
 }  // namespace flatfield::pipeline

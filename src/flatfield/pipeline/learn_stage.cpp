@@ -9,6 +9,7 @@
 #include "flatfield/pipeline/learn_basic.h"
 #include "flatfield/pipeline/learn_curves.h"
 #include "flatfield/pipeline/learn_quality.h"
+#include "flatfield/pipeline/pass_memory.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -32,7 +33,8 @@ Learned learn(const VolumeRequest& request, RunContext& context) {
   const config::RunConfig& config = context.config;
   const ParallelFor parallel_for = context.pool.as_parallel_for();
   Learned learned;
-  learned.correction.shape = request.tile.spatial_shape(request.levels.target);
+  const zarr::Array target = request.tile.open_array(request.levels.target);
+  learned.correction.shape = spatial(target.metadata().shape);
   // A camera's offset is a background that is the same everywhere.
   if (config.skip_bkg_sub && config.pedestal > 0.0)
     learned.correction.background = Block<float>({1, learned.correction.shape.y, learned.correction.shape.x},
@@ -41,7 +43,7 @@ Learned learn(const VolumeRequest& request, RunContext& context) {
 
   const bool fits = config.method == "fitting" && !config.skip_flat_field;
   EstimationLevel level(request.tile.open_volume(request.levels.estimation, request.id), context, fits,
-                        learned.correction.shape, request.name, request.location);
+                        target.metadata(), request.name, request.location);
   if (!config.skip_bkg_sub) learn_background_image(request, level, context, learned);
   if (config.skip_flat_field) return learned;
 

@@ -12,9 +12,16 @@ constexpr std::int64_t kMostPartsAhead = 8;
 /// What is known of the chunks of a part while its shards are open: about 9 of 48 bytes.
 constexpr std::int64_t kBytesPerPart = 512;
 
+/// Bytes of the planes that are finished at once.
+constexpr std::int64_t kSlabBytes = std::int64_t{256} << 10;
+
 bool gathers_a_level(const ItemShape& item) { return item.levels - 1 == ItemGeometry::kDeepest; }
 
 }  // namespace
+
+std::int64_t slab_planes(std::int64_t plane_bytes) {
+  return std::max<std::int64_t>(2, kSlabBytes / plane_bytes / 2 * 2);
+}
 
 zarr::ArrayMetadata carry_metadata(const zarr::ArrayMetadata& level, const ItemGeometry& geometry) {
   zarr::ArrayMetadata carry = level;
@@ -82,8 +89,14 @@ std::vector<PassMemory> pyramid_memory(const std::vector<zarr::ArrayMetadata>& l
       pass.source_bytes = zarr::decoder_bytes(carry, stored_share) + static_cast<std::int64_t>(carry.chunk_bytes());
       pass.ahead_bytes = zarr::expected_bytes(carry, ceil_div(part, spatial(carry.chunk_shape)).volume(), stored_share);
     }
-    // Chunks are cut from a cell, and a carry is reduced from the last level if that is what an item gathers.
-    if (chunk_shape != geometry.cell) pass.worker_bytes += cell_bytes;
+    // Chunks are cut from a cell, also those of levels that are smaller than one, and a carry is reduced from the last
+    // level if that is what an item gathers.
+    std::int64_t cut_bytes = chunk_shape != geometry.cell ? cell_bytes : 0;
+    if (cut_bytes == 0)
+      for (std::size_t level = first; level <= last; ++level)
+        if (const Extent3 chunk = spatial(levels[level].chunk_shape); chunk != geometry.cell)
+          cut_bytes += chunk.volume() * item.itemsize;
+    pass.worker_bytes += cut_bytes;
     if (item.has_carry && gathers_a_level(item)) pass.worker_bytes += geometry.carry.volume() * item.itemsize;
     pass.item_bytes = item_bytes(geometry, item);
     pass.items = ceil_div(shape, geometry.item).volume();

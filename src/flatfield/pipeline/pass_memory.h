@@ -10,6 +10,10 @@
 
 namespace flatfield::pipeline {
 
+/// Planes of a cell of the finest level, of so many bytes each, that are finished and reduced at once: what a core's own
+/// cache holds beside a plane of the background. An even number: whole windows.
+[[nodiscard]] std::int64_t slab_planes(std::int64_t plane_bytes);
+
 /// What an item holds between its opening and its closing depends on.
 struct ItemShape {
   int levels = 1;          ///< of its pass

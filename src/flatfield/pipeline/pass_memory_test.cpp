@@ -41,7 +41,8 @@ PassMemory most_of(const std::vector<PassMemory>& passes) {
 
 TEST(PassMemory, does_not_grow_with_the_number_of_planes) {
   for (const bool is_sharded : {false, true}) {
-    const PassMemory few = most_of(memory_of(plan_of({1024, 2048, 2048}, is_sharded), 2));
+    // Fewer planes make a last level of less than a chunk.
+    const PassMemory few = most_of(memory_of(plan_of({2048, 2048, 2048}, is_sharded), 2));
     const PassMemory many = most_of(memory_of(plan_of({8192, 2048, 2048}, is_sharded), 2));
     EXPECT_EQ(few.worker_bytes, many.worker_bytes);
     EXPECT_EQ(few.item_bytes, many.item_bytes);
@@ -87,6 +88,13 @@ TEST(PassMemory, counts_the_codec_of_a_carry_that_is_larger_than_a_chunk) {
   EXPECT_GT(passes.front().worker_bytes - usual.worker_bytes, carry - chunk);
   EXPECT_EQ(passes.front().source_bytes, 0);
   EXPECT_GT(passes.back().source_bytes, 2 * carry);
+}
+
+TEST(PassMemory, counts_the_chunks_of_a_level_that_is_smaller_than_a_chunk) {
+  const std::vector<PassMemory> whole = memory_of(plan_of({2048, 2048, 2048}, false), 2);
+  const std::vector<PassMemory> clipped = memory_of(plan_of({1024, 2048, 2048}, false), 2);
+  EXPECT_EQ(clipped.front().worker_bytes, whole.front().worker_bytes);
+  EXPECT_EQ(clipped.back().worker_bytes - whole.back().worker_bytes, 64 * 128 * 128 * 2);
 }
 
 TEST(PassMemory, counts_carries_that_are_fetched_together) {

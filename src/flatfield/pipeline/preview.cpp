@@ -183,8 +183,12 @@ class Preview {
       plan.translation[k] += static_cast<double>(region_.origin[axis]) * plan.scale[k];
     }
     OutputImage image(store, plan);
-    const StreamMemory memory =
-        stream_memory(plan, corrected_source_bytes(input.metadata(), plan, storage::is_remote(location_)), context_.pool.workers(), 0);
+    Extent3 mask_shape;
+    for (const ModelVolume& volume : model.volumes)
+      if (volume.learned.correction.mask) mask_shape = volume.learned.correction.mask->shape();
+    const StreamMemory memory = stream_memory(
+        plan, corrected_source_bytes(input.metadata(), plan, mask_shape, storage::is_remote(location_)),
+        context_.pool.workers(), 0);
     const auto workers = context_.memory.reserve("workers", memory.workers_bytes);
     const auto items = context_.memory.reserve("items", memory.items_bytes(context_.memory.free_bytes()));
     methods::Correction nothing;

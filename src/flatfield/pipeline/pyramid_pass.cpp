@@ -10,12 +10,6 @@
 #include "flatfield/pipeline/pyramid_item.h"
 
 namespace flatfield::pipeline {
-namespace {
-
-/// Voxels that are finished and reduced at once: what a core's own cache holds beside a plane of the background.
-constexpr std::int64_t kSlabBytes = std::int64_t{256} << 10;
-
-}  // namespace
 
 template <class T>
 PyramidPass<T>::PyramidPass(VoxelSource<T>& source, const PyramidTarget& target, std::size_t first_level,
@@ -140,7 +134,7 @@ void PyramidPass<T>::read_cell_into(const Box3& box, Block<T>& out, const Above&
   const BlockView<T> voxels = out.view().sub({{0, 0, 0}, box.shape});
   source_.read(box, voxels, worker);
   const std::int64_t plane_bytes = voxels.stride_z * static_cast<std::int64_t>(sizeof(T));
-  const std::int64_t planes = std::max<std::int64_t>(2, kSlabBytes / plane_bytes / 2 * 2);  // whole windows
+  const std::int64_t planes = slab_planes(plane_bytes);
   for (std::int64_t z = 0; z < box.shape.z; z += planes) {
     const Extent3 shape{std::min(planes, box.shape.z - z), box.shape.y, box.shape.x};
     const BlockView<T> slab = voxels.sub({{z, 0, 0}, shape});

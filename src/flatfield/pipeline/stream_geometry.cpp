@@ -5,6 +5,8 @@
 #include <limits>
 #include <vector>
 
+#include "flatfield/zarr/codec_memory.h"
+
 namespace flatfield::pipeline {
 namespace {
 
@@ -44,9 +46,9 @@ double visit_cost(const StreamRequest& request, const Extent3& tile) {
   return cost;
 }
 
-/// Encoded and decoded bytes of a chunk, and what its codec needs.
+/// A chunk, encoded and decoded, and the planes that are taken from it where not all are needed.
 std::int64_t decode_bytes(const StreamRequest& request) {
-  return request.workers * 3 * request.chunk.volume() * request.voxel_bytes;
+  return request.workers * (request.reading_bytes + request.chunk.volume() * request.voxel_bytes);
 }
 
 /// How often a chunk is decoded.
@@ -78,6 +80,10 @@ std::int64_t least_window_bytes(const StreamRequest& request, double most_decode
 }
 
 }  // namespace
+
+std::int64_t chunk_reading_bytes(const zarr::ArrayMetadata& metadata) {
+  return zarr::decoder_bytes(metadata) + static_cast<std::int64_t>(metadata.chunk_bytes());
+}
 
 std::optional<StreamGeometry> choose_geometry(const StreamRequest& request, std::int64_t bytes) {
   constexpr double kDecode = 2.0;  // against the arithmetic on a voxel

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "flatfield/core/extent.h"
+#include "flatfield/zarr/metadata.h"
 
 namespace flatfield::pipeline {
 
@@ -15,7 +16,11 @@ struct StreamRequest {
   Extent3 halo;         ///< voxels that visitors see around a box
   int volumes = 1;      ///< float32 volumes of each visited box that are held
   int workers = 1;
+  std::int64_t reading_bytes = 0;  ///< of each worker: chunk_reading_bytes
 };
+
+/// What a worker holds to read chunks of an array: one as it is stored, and decoded with all its time points and channels.
+[[nodiscard]] std::int64_t chunk_reading_bytes(const zarr::ArrayMetadata& metadata);
 
 /// How a level is read in bands of rows, each band in slabs of planes: the rows and planes that the next
 /// ones need too are kept, so that a chunk is decoded once where a band is not smaller than it.

@@ -253,7 +253,8 @@ class Job {
       const ForegroundWeights& weights = *volume.learned.weights;
       const ome::Volume estimation = input_.tile().open_volume(input_.levels().estimation, volume.id);
       streaming_.first_pass(*foreground_source(weights, estimation, volume.learned.correction, context_.pool), target,
-                 plans_.probability, {}, foreground_source_bytes(weights, estimation, plans_.probability));
+                 plans_.probability, {},
+                 foreground_source_bytes(config_.fitting, estimation.array().metadata(), plans_.probability));
       volume.learned.weights.reset();
     }
   }
@@ -264,13 +265,15 @@ class Job {
   void apply() {
     if (finalizes_ && !config_.model.empty()) learned_results_.save(*model_);
     const ome::Tile tile = input_.for_streaming(context_);
+    const Extent3 mask_shape = fits_ ? input_.tile().spatial_shape(input_.levels().estimation) : Extent3{};
     for (ModelVolume& volume : model_->volumes) {
       make_applicable(volume, input_.shape(), context_.pool.as_parallel_for());
       const methods::CorrectionKernel kernel(volume.learned.correction);
       const auto source =
           corrected_source(tile.open_volume(input_.levels().target, volume.id), kernel, context_.pool.workers());
       streaming_.first_pass(*source, corrected().target(volume.id, "corrected"), plans_.corrected, context_.share,
-                 corrected_source_bytes(input_.array().metadata(), plans_.corrected, storage::is_remote(input_.location())));
+                 corrected_source_bytes(input_.array().metadata(), plans_.corrected, mask_shape,
+                                        storage::is_remote(input_.location())));
     }
     if (const ModelVolume* masked = model_->masked()) {
       const methods::CorrectionKernel kernel(masked->learned.correction);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "flatfield/core/bit_volume.h"
+#include "flatfield/pipeline/foreground_weights.h"
 #include "flatfield/pipeline/mask_catalog.h"
 #include "flatfield/pipeline/pass_memory.h"
 #include "flatfield/pipeline/s3_settings.h"
@@ -35,6 +36,20 @@ std::int64_t most_chunks_of(const Extent3& box, const Extent3& chunk) {
          }).volume();
 }
 
+/// Samples of a mask's axis that `length` voxels in a row get theirs from, at most, where `target` of them get `low`.
+std::int64_t most_sources(std::int64_t length, std::int64_t low, std::int64_t target) {
+  return low == target ? length : std::min(low, ceil_div(length * low, target) + 1);
+}
+
+/// Rows of the mask as they are laid out for the voxels of a cell that are corrected at once (CorrectionKernel::Scratch).
+std::int64_t mask_row_bytes(const Extent3& mask, const Extent3& target, const Extent3& cell) {
+  if (mask.empty()) return 0;
+  const std::int64_t planes = std::min(
+      cell.z, slab_planes(cell.y * cell.x * static_cast<std::int64_t>(sizeof(std::uint16_t))));
+  return most_sources(planes, mask.z, target.z) * most_sources(cell.y, mask.y, target.y) *
+         (cell.x * static_cast<std::int64_t>(sizeof(std::uint32_t)) + 1);
+}
+
 /// The list of a pass's items, and what is known of where chunks are in the shards of the input: nothing for most tiles, tens
 /// of megabytes for millions of chunks.
 std::int64_t bookkeeping_bytes(const MemoryFacts& facts) {
@@ -54,6 +69,22 @@ StageNeeds stage_of(const std::string& name, const StreamMemory& stream, std::ve
   standing.push_back({"workers", stream.workers_bytes});
   standing.push_back({"items", items_bytes});
   return {name, std::move(standing)};
+}
+
+/// Of the foreground probabilities of a volume, from when they are found to when their image is written.
+std::int64_t weight_bytes(const MemoryFacts& facts) {
+  return facts.refines ? held_weight_bytes(spatial(facts.estimation.shape), facts.config.fitting) : 0;
+}
+
+/// Those of all volumes but the last, which are held while that is learnt.
+std::int64_t earlier_weight_bytes(const MemoryFacts& facts) {
+  return (volume_count(facts.outputs.corrected) - 1) * weight_bytes(facts);
+}
+
+/// For the background image at least; 0 where none is made.
+std::int64_t median_bytes(const MemoryFacts& facts, double stored_share) {
+  if (!facts.learns) return 0;
+  return background_median_bytes(facts.config, facts.input, facts.workers, facts.is_input_remote, stored_share);
 }
 
 /// What is held all the time, the process included.
@@ -81,21 +112,35 @@ std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t limit_byte
     all.back().needs.push_back(
         {"estimation level", learning.beside_bytes + std::min(learning.bytes, std::max(free_bytes, learning.least_bytes))});
   }
+  const std::int64_t level_bytes =
+      spatial(facts.estimation.shape).volume() * static_cast<std::int64_t>(size_of(facts.estimation.dtype));
+  if (const std::int64_t bytes = median_bytes(facts, stored_share); bytes > 0) {
+    all.push_back({"the background image", standing});
+    if (learning.resident) all.back().needs.push_back({"estimation level", level_bytes});
+    all.back().needs.push_back({"background planes", bytes});
+    if (const std::int64_t held = earlier_weight_bytes(facts); held > 0)
+      all.back().needs.push_back({"foreground probability", held});
+  }
   if (facts.mask_file_bytes > 0) {
     all.push_back({"making the mask", standing});
-    if (learning.resident)
-      all.back().needs.push_back({"estimation level", spatial(facts.estimation.shape).volume() *
-                                                          static_cast<std::int64_t>(size_of(facts.estimation.dtype))});
+    if (learning.resident) all.back().needs.push_back({"estimation level", level_bytes});
     all.back().needs.push_back({"mask of another shape", facts.mask_file_bytes});
   }
-  const auto add = [&](const std::string& name, const OutputPlan& plan, std::int64_t source_bytes) {
+  // `beside_bytes` is what is held of the foreground probabilities.
+  const auto add = [&](const std::string& name, const OutputPlan& plan, std::int64_t source_bytes,
+                       std::int64_t beside_bytes = 0) {
     const StreamMemory stream = stream_memory(plan, source_bytes, facts.workers, facts.part_bytes, stored_share);
-    all.push_back(stage_of(name, stream, standing, stream.items_bytes(free_bytes - stream.workers_bytes)));
+    all.push_back(stage_of(name, stream, standing, stream.items_bytes(free_bytes - beside_bytes - stream.workers_bytes)));
+    if (beside_bytes > 0) all.back().needs.push_back({"foreground probability", beside_bytes});
   };
   add("the corrected tile", facts.outputs.corrected,
-      corrected_source_bytes(facts.input, facts.outputs.corrected, facts.is_input_remote, stored_share));
+      corrected_source_bytes(facts.input, facts.outputs.corrected,
+                             facts.fits ? spatial(facts.estimation.shape) : Extent3{}, facts.is_input_remote, stored_share));
   if (facts.fits) add("the mask", facts.outputs.mask, 0);
-  if (facts.refines) add("the probability", facts.outputs.probability, 0);
+  if (facts.refines)
+    add("the probability", facts.outputs.probability,
+        foreground_source_bytes(facts.config.fitting, facts.estimation, facts.outputs.probability, stored_share),
+        volume_count(facts.outputs.corrected) * weight_bytes(facts));
   all.push_back({"finishing", standing});
   all.back().needs.push_back(finishing_need(facts.outputs));
   return all;
@@ -152,11 +197,14 @@ LearnPlan learning_plan(const MemoryFacts& facts, std::int64_t limit_bytes) {
   return plan_learning({.shape = spatial(facts.estimation.shape),
                         .chunk = spatial(facts.estimation.chunk_shape),
                         .voxel_bytes = static_cast<std::int64_t>(size_of(facts.estimation.dtype)),
+                        .reading_bytes = chunk_reading_bytes(facts.estimation),
                         .workers = facts.workers,
                         .config = facts.config,
                         .fits = facts.fits,
                         .target = spatial(facts.input.shape),
                         .mask_file_bytes = facts.mask_file_bytes,
+                        .median_bytes = median_bytes(facts, 1.0),
+                        .earlier_weight_bytes = earlier_weight_bytes(facts),
                         .limit_bytes = limit_bytes,
                         .is_remote = facts.is_input_remote},
                        free_beside(all_standing_needs(facts), limit_bytes));
@@ -188,7 +236,7 @@ StreamMemory stream_memory(const OutputPlan& plan, std::int64_t source_bytes, in
   return memory;
 }
 
-std::int64_t corrected_source_bytes(const zarr::ArrayMetadata& input, const OutputPlan& plan,
+std::int64_t corrected_source_bytes(const zarr::ArrayMetadata& input, const OutputPlan& plan, const Extent3& mask,
                                     bool is_input_remote, double stored_share) {
   const Extent3 cell = ItemGeometry(plan.chunk_shape, plan.shard_shape).cell;
   const Extent3 chunk = spatial(input.chunk_shape);
@@ -196,6 +244,7 @@ std::int64_t corrected_source_bytes(const zarr::ArrayMetadata& input, const Outp
   std::int64_t bytes = zarr::decoder_bytes(input, stored_share) + static_cast<std::int64_t>(input.chunk_bytes());
   // Voxels of one byte are decoded beside those of two that are made of them.
   if (size_of(input.dtype) == 1) bytes += cell.volume();
+  bytes += mask_row_bytes(mask, spatial(input.shape), cell);
   if (is_input_remote || input.is_sharded())
     bytes += zarr::expected_bytes(input, most_chunks_of(cell * 2, chunk), stored_share);
   return bytes;

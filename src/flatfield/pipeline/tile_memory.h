@@ -69,9 +69,9 @@ struct StreamMemory {
                                          std::int64_t part_bytes, double stored_share = 1.0);
 
 /// Per worker: what reading and correcting a cell of the corrected output holds, with the chunks of the input that are
-/// fetched together (from shards, and where it is remote).
+/// fetched together (from shards, and where it is remote). `mask` is the shape of the mask; empty = there is none.
 [[nodiscard]] std::int64_t corrected_source_bytes(const zarr::ArrayMetadata& input, const OutputPlan& plan,
-                                                  bool is_input_remote, double stored_share = 1.0);
+                                                  const Extent3& mask, bool is_input_remote, double stored_share = 1.0);
 
 /// All stages of a tile with the least that each needs, for execution::check_needs.
 [[nodiscard]] std::vector<execution::StageNeeds> tile_needs(const MemoryFacts& facts);

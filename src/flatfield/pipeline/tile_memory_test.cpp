@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "flatfield/execution/memory_budget.h"
+#include "flatfield/pipeline/background_median.h"
+#include "flatfield/pipeline/foreground_weights.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -31,7 +34,7 @@ OutputPlan output_of(const Extent3& shape, DType dtype, int level_count, bool is
 /// A tile that is fitted to from its level `estimation`, and what its memory depends on.
 class FittedTile {
  public:
-  explicit FittedTile(const Extent3& shape, bool is_sharded = false, int estimation = 3) {
+  explicit FittedTile(const Extent3& shape, bool is_sharded = false, int estimation = 3) : estimation_(estimation) {
     config_.method = "fitting";
     const Extent3 low = floor_div(shape, std::int64_t{1} << estimation);
     outputs_ = {output_of(shape, DType::kUint16, 5, is_sharded), output_of(shape, DType::kUint8, 1, is_sharded),
@@ -43,6 +46,18 @@ class FittedTile {
   FittedTile& operator=(const FittedTile&) = delete;
 
   MemoryFacts& facts() { return *facts_; }
+  config::RunConfig& config() { return config_; }
+  TileOutputs& outputs() { return outputs_; }
+  zarr::ArrayMetadata& input() { return levels_.front(); }
+  zarr::ArrayMetadata& estimation_level() { return levels_[static_cast<std::size_t>(estimation_)]; }
+
+  /// What a consumer needs at least in a stage; 0 if there is none.
+  std::int64_t need(const std::string& stage_name, const std::string& consumer) {
+    for (const execution::StageNeeds& stage : tile_needs(facts()))
+      for (const execution::MemoryNeed& held : stage.needs)
+        if (stage.stage == stage_name && held.consumer == consumer) return held.bytes;
+    return 0;
+  }
 
   /// What the run is expected to hold at most.
   std::int64_t peak(std::int64_t limit_bytes) {
@@ -53,6 +68,7 @@ class FittedTile {
   }
 
  private:
+  int estimation_;
   config::RunConfig config_;
   std::vector<zarr::ArrayMetadata> levels_;
   TileOutputs outputs_;
@@ -106,6 +122,72 @@ TEST(TileMemory, all_that_is_expected_lies_within_the_limit) {
       const std::int64_t least = execution::smallest_limit(tile_needs(tile.facts()));
       for (const std::int64_t limit : {least, 2 * least, 64 * least}) EXPECT_LE(tile.peak(limit), limit) << planes;
     }
+}
+
+TEST(TileMemory, counts_what_the_source_of_a_probability_holds) {
+  FittedTile tile({256, 2048, 2048});
+  EXPECT_EQ(tile.need("the probability", "workers"), 0);
+  tile.facts().refines = true;
+  const OutputPlan& plan = tile.outputs().probability;
+  for (const auto model : {methods::ProbabilityModel::kPercentile, methods::ProbabilityModel::kGaussianMixture}) {
+    tile.config().fitting.probability_model = model;
+    const std::int64_t source = foreground_source_bytes(tile.config().fitting, tile.estimation_level(), plan);
+    EXPECT_EQ(tile.need("the probability", "workers"), stream_memory(plan, source, 2, 0).workers_bytes);
+    // The level, its voxels without the background, and the weights of a cell; the smoothing reaches around it.
+    const std::int64_t least = 32 * 128 * 128 * (2 + 4 + 4);
+    EXPECT_GT(source, least);
+  }
+}
+
+TEST(TileMemory, counts_the_probabilities_of_all_volumes_that_are_held) {
+  FittedTile tile({256, 2048, 2048});
+  tile.facts().refines = true;
+  tile.config().fitting.enable_gmm_refinement = true;
+  const std::int64_t one = std::int64_t{32} * 256 * 256 * 4;
+  tile.config().fitting.probability_model = methods::ProbabilityModel::kPercentile;
+  EXPECT_EQ(tile.need("the probability", "foreground probability"), 0);
+  tile.config().fitting.probability_model = methods::ProbabilityModel::kGaussianMixture;
+  EXPECT_EQ(tile.need("the probability", "foreground probability"), one);
+  const std::int64_t beside = learning_plan(tile.facts(), 512 * kMebibyte).beside_bytes;
+  tile.outputs().corrected.volumes = {1, 3};
+  EXPECT_EQ(tile.need("the probability", "foreground probability"), 3 * one);
+  EXPECT_EQ(tile.need("the background image", "foreground probability"), 2 * one);
+  EXPECT_EQ(learning_plan(tile.facts(), 512 * kMebibyte).beside_bytes, beside + 2 * one);
+}
+
+TEST(TileMemory, counts_the_background_image_while_it_is_made) {
+  FittedTile tile({256, 2048, 2048});
+  EXPECT_EQ(tile.need("the background image", "background planes"), least_median_bytes(tile.input(), 2, false));
+  tile.facts().is_input_remote = true;
+  EXPECT_EQ(tile.need("the background image", "background planes"), least_median_bytes(tile.input(), 2, true));
+  tile.config().use_reference_bkg = true;
+  EXPECT_EQ(tile.need("the background image", "background planes"), 0);
+}
+
+TEST(TileMemory, level_is_not_kept_where_the_background_image_cannot_be_made_beside_it) {
+  FittedTile tile({256, 2048, 2048});
+  tile.input().chunk_shape = {1, 1, 256, 512, 512};
+  EXPECT_FALSE(learning_plan(tile.facts(), 512 * kMebibyte).resident);
+  tile.config().use_reference_bkg = true;
+  EXPECT_TRUE(learning_plan(tile.facts(), 512 * kMebibyte).resident);
+}
+
+TEST(TileMemory, counts_a_chunk_of_the_estimation_level_with_all_its_channels) {
+  FittedTile tile({256, 2048, 2048});
+  const std::int64_t alone = learning_plan(tile.facts(), 0).least_bytes;
+  tile.estimation_level().chunk_shape[1] = 32;
+  // Each worker holds one as it is stored, and decoded; kept in memory the level is read in the same way.
+  EXPECT_GT(learning_plan(tile.facts(), 0).least_bytes - alone, 64 * kMebibyte);
+}
+
+TEST(TileMemory, counts_the_rows_of_a_mask_that_is_laid_out_for_the_voxels) {
+  FittedTile tile({256, 2048, 2048});
+  const auto of_mask = [&](const Extent3& mask) {
+    return corrected_source_bytes(tile.input(), tile.outputs().corrected, mask, false);
+  };
+  // Eight planes at once; a word for each voxel of a row, and a byte for the row.
+  EXPECT_EQ(of_mask({256, 2048, 2048}) - of_mask({}), 8 * 128 * (128 * 4 + 1));
+  EXPECT_EQ(of_mask({32, 256, 256}) - of_mask({}), 2 * 17 * (128 * 4 + 1));
 }
 
 }  // namespace
