@@ -165,8 +165,10 @@ def test_batches_report_after_every_tile(tmp_path):
     assert [event["corrected"] for event in events if event["event"] == "run_finished"] == [2]
 
 
-def test_overlap_residual_of_tiles_at_known_positions_falls(tmp_path):
-    """Two tiles of one scene, 24 voxels of overlap, each seen under the same uneven light."""
+@pytest.mark.parametrize("lost", [0, 1])
+def test_overlap_residual_of_tiles_at_known_positions_falls(lost, tmp_path):
+    """Two tiles of one scene, 24 voxels of overlap, each seen under the same uneven light; also of an odd number of rows and
+    columns, which the coarser level of the input rounds up and that of the output down."""
     random = np.random.default_rng(5)
     scene = 400 + 150 * np.kron(random.random((6, 10, 20)), np.ones((8, 8, 8)))[:48, :80, :136]
     light = (1 - 0.5 * np.linspace(0, 1, 80))[None, None, :]
@@ -180,6 +182,9 @@ def test_overlap_residual_of_tiles_at_known_positions_falls(tmp_path):
         write_mask(tmp_path / "masks" / f"asset_{name}_pred.tif", mask)
         tiles.append(write_tile(tmp_path / "in" / name, np.rint(counts).astype(np.uint16), CHUNKS, n_levels=2))
         group = zarr.open_group(str(tiles[-1]))
+        if lost:
+            group.create_dataset("0", data=np.rint(counts).astype(np.uint16)[None, None, :, :-lost, :-lost],
+                                 chunks=(1, 1, *CHUNKS), dimension_separator="/", fill_value=0, overwrite=True)
         multiscales = group.attrs["multiscales"]
         for dataset in multiscales[0]["datasets"]:
             dataset["coordinateTransformations"][1]["translation"][4] += start * 0.748

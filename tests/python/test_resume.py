@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+import tifffile
 
 from support.killing import (SCRATCH, STAGES, check_items, fixed_output, kill_after, noted_items, random_point,
                              start)
@@ -160,6 +161,42 @@ def test_an_unfinished_output_of_other_options_or_another_input_is_refused_with_
                             results="elsewhere"), tmp_path)
     assert code == 0, err
     assert read_json(tmp_path / "elsewhere/run_report.json")["tiles"][0]["items"]["found"] > 0
+
+
+def test_of_reference_backgrounds_the_one_that_is_used_says_whether_an_unfinished_output_is_gone_on_with(tile, tmp_path):
+    name = "tile_x_0000_y_0000_z_0000_ch_488.zarr"
+    mine = tmp_path / "in" / "SPIM.ome.zarr" / name
+    shutil.copytree(tile, mine)
+    (tmp_path / "in" / "derivatives").mkdir()
+    used, other = (tmp_path / "in" / "derivatives" / f"bkg_tile_x_0000_y_0000_z_0000{channel}.tiff"
+                   for channel in ("_ch_488", ""))
+    for file in (used, other):
+        tifffile.imwrite(file, np.full((130, 140), 90, np.float32))
+    call_of = ["run", "--zarr", mine, "--output", "out/SPIM.ome.zarr", "--results-dir", "results", "--skip-flat-field",
+               "--use-reference-bkg", "--num-workers", WORKERS]
+    assert start(call_of, tmp_path, "item.noted:3")[0] == -signal.SIGKILL
+    before = used.stat()
+    os.utime(used, (1, 1))
+    code, err = start(call_of, tmp_path)
+    assert code == OUTPUT_EXISTS and "files.reference_background" in err, err
+    os.utime(used, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.utime(other, (1, 1))
+    code, err = start(call_of, tmp_path)
+    assert code == 0, err
+    assert read_json(tmp_path / "results/run_report.json")["tiles"][0]["items"]["found"] > 0
+
+
+def test_an_unfinished_binned_tile_is_gone_on_with_in_a_batch_that_another_channel_leads(tile, tmp_path):
+    tiles = [tmp_path / "in" / name for name in ("tile_000001_ch_488.zarr", "tile_000002_ch_561.zarr")]
+    for copy in tiles:
+        shutil.copytree(tile, copy)
+    (tmp_path / "batch.json").write_text(json.dumps({"tile_paths": [str(copy) for copy in tiles]}))
+    options = ["--output", "out/SPIM.ome.zarr", "--results-dir", "results", "--is-binned", "--skip-flat-field",
+               "--num-workers", WORKERS]
+    assert start(["run", "--zarr", tiles[1], *options], tmp_path, "item.noted:3")[0] == -signal.SIGKILL
+    code, err = start(["run", "--config", "batch.json", *options], tmp_path)
+    assert code == 0, err
+    assert read_json(tmp_path / "results/run_report.json")["tiles"][1]["items"]["found"] > 0
 
 
 def test_a_model_that_is_there_is_not_learnt_again(tile, tmp_path):

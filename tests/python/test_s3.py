@@ -113,6 +113,16 @@ def test_the_results_of_the_tiles_that_are_finished_outlive_the_machine_of_a_bat
                if name != "exaspim_flatfield.log")
 
 
+def test_a_run_whose_results_cannot_be_uploaded_in_the_end_reports_the_code_that_it_ends_with(server, asset, tmp_path):
+    root = loaded(server, asset, "data", closed="/run_report.json")
+    made = server.call("run", "--zarr", f"{root}/{INPUT}", "--output", f"{root}/{OUTPUT}", "--skip-flat-field",
+                       "--results-dir", "results", cwd=tmp_path)
+    server.control()
+    assert made.code == WRITE_FAILED, made.err
+    report = read_json(tmp_path / "results/run_report.json")
+    assert report["exit_code"] == WRITE_FAILED and report["tiles"][0]["status"] == "corrected"
+
+
 def test_what_a_start_after_a_kill_does_not_make_again_is_on_s3_before_the_tile_is_finished(server, asset, tmp_path):
     root = loaded(server, asset, "data")
     words = ["run", "--zarr", f"{root}/{INPUT}", "--output", f"{root}/{OUTPUT}", "--skip-flat-field", "--report",

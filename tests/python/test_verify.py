@@ -95,6 +95,17 @@ def test_what_is_no_image_of_this_program_is_said(tmp_path):
     assert verify(tmp_path / "none").code == NOT_FOUND
 
 
+def test_an_image_that_cannot_be_checked_does_not_keep_the_others_from_it(image, copy):
+    none = copy.parent / "none"
+    result = verify(none, image)
+    assert result.code == NOT_FOUND and len(result.error_lines) == 1 and f"{image}: good" in result.out
+    (copy / "0" / ("zarr.json" if (copy / "0/zarr.json").exists() else ".zarray")).unlink()
+    for images in ([none, copy, image], [copy, none, image]):
+        result = verify(*images)
+        assert result.code == BAD_INPUT, result.err
+        assert f"{copy}: damaged" in result.out and f"{image}: good" in result.out and str(none) in result.err
+
+
 @pytest.mark.parametrize("codec", ["zlib", "crc32c"])
 def test_a_flipped_bit_in_an_input_chunk_whose_codec_has_a_checksum_is_an_error_that_names_it(tmp_path, codec):
     counts = np.random.default_rng(3).integers(0, 4000, (40, 40, 40)).astype(np.uint16)

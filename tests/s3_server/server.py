@@ -5,8 +5,9 @@
 
 POST /_control takes a JSON object: `faults` (name: rate from 0 to 1), `most` (how often each may happen), `seed`,
 `region`, `clock` (seconds that the server is ahead), `smallest_part`, `forget` (true: all objects), `load` (bucket: folder
-whose files become its objects). GET /_state tells what has happened. Buckets come to be
-when they are first written to, but for "missing"; "public-..." may be read without a signature, "forbidden" not at all.
+whose files become its objects), `closed` (nothing whose key ends so can be written).
+GET /_state tells what has happened. Buckets come to be when they are first written to, but for "missing"; "public-..." may
+be read without a signature, "forbidden" not at all.
 GET /web/BUCKET/KEY serves objects as a plain web server, /web-simple/... as one that knows no ranges, /web-weak/... with
 weak ETags, /web-chunked/... with bodies in chunks and a Content-Length that is not theirs.
 GET /_connection?TEXT answers with the port that the client speaks from, and TEXT.
@@ -41,6 +42,7 @@ class State:
         self.buckets = {}
         self.faults, self.most, self.random = {}, sys.maxsize, random.Random(0)
         self.region, self.clock, self.smallest_part = None, 0, SMALLEST_PART
+        self.closed = None
         self.counts, self.injected = collections.Counter(), collections.Counter()
         self.last_headers = {}
 
@@ -50,6 +52,7 @@ class State:
             self.most = settings.get("most", sys.maxsize)
             self.region = settings.get("region")
             self.clock = settings.get("clock", 0)
+            self.closed = settings.get("closed")
             self.smallest_part = settings.get("smallest_part", SMALLEST_PART)
             self.identity.lifetime = settings.get("lifetime", 3600)
             for bucket in self.buckets.values():
@@ -250,7 +253,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if "authorization" in headers or not (name.startswith("public-") and self.command in ("GET", "HEAD")):
             sigv4.verify(self.command, url.path, url.query, headers, body, secret_of=self.state.identity.secret_of,
                          service="s3", region=region, now=self.now())
-        if name == "forbidden":
+        closed = self.state.closed
+        if name == "forbidden" or (closed and self.command in ("PUT", "POST") and key.endswith(closed)):
             return error(403, "AccessDenied", "Access Denied")
         bucket = self.state.bucket(name)
         if bucket is None:

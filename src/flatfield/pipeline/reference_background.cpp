@@ -1,5 +1,7 @@
 #include "flatfield/pipeline/reference_background.h"
 
+#include <utility>
+
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/local_copy.h"
 #include "flatfield/pipeline/tiff_file.h"
@@ -32,18 +34,23 @@ std::vector<std::string> reference_background_places(const std::string& tile_loc
   return names;
 }
 
+std::optional<std::string> find_reference_background(const std::string& tile_location,
+                                                     storage::StoreOpener& stores) {
+  for (std::string& place : reference_background_places(tile_location))
+    if (const auto [store, key] = stores.open_object(place); store->size(key)) return std::move(place);
+  return std::nullopt;
+}
+
 ReferenceBackground read_reference_background(const std::string& tile_location,
                                               storage::StoreOpener& stores) {
   const std::vector<std::string> places = reference_background_places(tile_location);
   if (places.empty())
     throw Error(ErrorCode::kUsage, "the tile's name holds no identifier to find its reference background by",
                 tile_location, "name it like tile_000001_ch_488.zarr or tile_x_0001_y_0002_z_0000_ch_488.zarr");
+  if (const auto found = find_reference_background(tile_location, stores))
+    return {*found, with_local_copy(*found, stores, [](const auto& path) { return read_plane_tiff(path); })};
   std::string tried;
-  for (const std::string& place : places) {
-    if (const auto [store, key] = stores.open_object(place); store->size(key))
-      return {place, with_local_copy(place, stores, [](const auto& path) { return read_plane_tiff(path); })};
-    tried += (tried.empty() ? "" : ", ") + location_name(place);
-  }
+  for (const std::string& place : places) tried += (tried.empty() ? "" : ", ") + location_name(place);
   throw Error(ErrorCode::kNotFound, "there is no reference background (tried: " + tried + ")",
               derivatives_folder(tile_location), "leave out --use-reference-bkg, or put the image there");
 }

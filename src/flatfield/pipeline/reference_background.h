@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,11 @@ namespace flatfield::pipeline {
 /// the digits of the tile's own name, in the folder `derivatives/` two parents above the tile (docs/methods.md 1).
 [[nodiscard]] std::vector<std::string> reference_background_places(const std::string& tile_location);
 
-/// The first of these files that is there, as a (1, y, x) plane. Throws Error(kNotFound) that lists the names tried,
+/// The first of these files that is there; none if none is.
+[[nodiscard]] std::optional<std::string> find_reference_background(const std::string& tile_location,
+                                                                   storage::StoreOpener& stores);
+
+/// That file as a (1, y, x) plane. Throws Error(kNotFound) that lists the names tried,
 /// Error(kUsage) if the tile's name holds no identifier to make names of, or what the TIFF reader throws.
 struct ReferenceBackground {
   std::string path;

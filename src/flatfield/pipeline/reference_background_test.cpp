@@ -40,6 +40,19 @@ TEST(ReferenceBackgroundPlaces, of_a_tile_without_an_identifier_are_none) {
   EXPECT_THROW((void)read_reference_background("/a/b/brain.zarr", stores), Error);
 }
 
+TEST(ReferenceBackground, is_found_at_the_first_of_the_places_that_is_there) {
+  storage::StoreOpener stores;
+  const TemporaryFolder folder;
+  const std::string tile = folder / "denoised/SPIM.ome.zarr/tile_x_0_y_0_z_0_ch_488.zarr";
+  const Places places = reference_background_places(tile);
+  EXPECT_EQ(find_reference_background(tile, stores), std::nullopt);
+  std::filesystem::create_directories(folder.path() / "denoised/derivatives");
+  for (const std::size_t i : {1U, 0U}) {
+    write_plane_tiff(places[i], Block<float>({1, 3, 4}, 7.5F).view());
+    EXPECT_EQ(find_reference_background(tile, stores), places[i]);
+  }
+}
+
 TEST(ReferenceBackground, is_the_first_of_the_places_that_is_there) {
   storage::StoreOpener stores;
   const TemporaryFolder folder;

@@ -150,7 +150,13 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
       if (!entries.empty() && write_batch_page(report.document(), entries, context.config.results_dir, log))
         log.info("report of all tiles: " + batch_page_location(context.config.results_dir));
     }
-    if (uploads) upload_results(context, upload, true, exit);
+    if (!uploads) return;
+    try {
+      upload_results(context, upload, true, exit);
+    } catch (const Error& error) {
+      write_diagnostic("the run report", log, [&] { report.end(exit_code(error.code())); });
+      throw;
+    }
   });
   return exit;
 }

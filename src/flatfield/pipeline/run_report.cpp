@@ -18,6 +18,11 @@ void RunReport::add_overlap(Json overlap, const std::vector<std::string>& warnin
   write();
 }
 
+void RunReport::end(int exit) {
+  exit_ = exit;
+  write();
+}
+
 Json RunReport::counts() const {
   Json counts = Json::object();
   const auto with_status = [&](const char* status) {

@@ -19,6 +19,9 @@ class RunReport {
   /// Adds what was measured over all tiles. Throws Error(kWriteFailed).
   void add_overlap(Json overlap, const std::vector<std::string>& warnings);
 
+  /// Says with which exit code the run ends after all. Throws Error(kWriteFailed).
+  void end(int exit);
+
   /// The report as it is written.
   [[nodiscard]] Json document() const;
   /// Tiles with a record.

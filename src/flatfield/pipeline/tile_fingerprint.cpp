@@ -66,15 +66,22 @@ Json file_json(const std::string& location, storage::StoreOpener& stores) {
   return out;
 }
 
+/// The options as far as they matter for this tile. Where all tiles are binned, the channel of binned tiles, which is that of
+/// the first tile of the batch, only stands for the one that a name does not hold, to look up in the medians.
+Json tile_options(const RunContext& context, const std::string& location) {
+  Json options = config::output_options(context.config);
+  if (context.config.is_binned && (tile_channel(location_name(location)) || !context.median_summary))
+    options.erase("binned_channel");
+  return options;
+}
+
 /// The files beside the tile that are learnt from.
 Json other_inputs(RunContext& context, const std::string& location) {
   const config::RunConfig& config = context.config;
   Json out = Json::object();
   if (config.use_reference_bkg)
-    for (const std::string& place : reference_background_places(location)) {
-      Json file = file_json(place, context.stores);
-      if (!file.find("is")->is_null()) out["reference_background"] = std::move(file);
-    }
+    if (const auto file = find_reference_background(location, context.stores))
+      out["reference_background"] = file_json(*file, context.stores);
   if (config.skip_flat_field) return out;
   if (context.masks)
     if (const auto file = context.masks->find_file(location_name(location)))
@@ -148,7 +155,7 @@ std::string tile_change(const Json& identity, const ome::Tile& tile, const TileL
 Json tile_fingerprint(RunContext& context, const std::string& location, const Json& identity, const Json& model) {
   Json out;
   out["format"] = kOutputFormat;
-  out["options"] = config::output_options(context.config);
+  out["options"] = tile_options(context, location);
   out["tile"] = identity;
   if (model.is_null())
     out["files"] = other_inputs(context, location);

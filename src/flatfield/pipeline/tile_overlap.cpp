@@ -35,15 +35,22 @@ Block<float> before(const PlacedTile& tile, const Box3& box, storage::StoreOpene
   return voxels;
 }
 
-/// The voxels of the same box of the output; none if it has no level of this scale and shape.
-std::optional<Block<float>> after(const PlacedTile& tile, const Box3& box, storage::StoreOpener& stores,
-                                  const ParallelFor& parallel_for) {
+/// Whether a level of an output may be the one that is `level` in the input: odd lengths are rounded down in outputs, and may
+/// be rounded up in inputs.
+bool same_but_for_rounding(const Extent3& output, const Extent3& level) {
+  for (int axis = 0; axis < 3; ++axis)
+    if (output[axis] != level[axis] && output[axis] + 1 != level[axis]) return false;
+  return true;
+}
+
+/// The level of the output that is the one of the input; none if it has no level of this scale and shape.
+std::optional<ome::Volume> level_after(const PlacedTile& tile, storage::StoreOpener& stores) {
   const ome::Tile output = ome::Tile::open(stores.open(tile.output));
   for (const ome::Level& level : output.multiscale().levels) {
     const std::vector<double> scale = output.output_scale(level);
     if (same_scale({scale[2], scale[3], scale[4]}, tile.scale) &&
-        output.spatial_shape(level.path) == tile.shape)
-      return read_box_as_float(output.open_volume(level.path, {}), box, parallel_for);
+        same_but_for_rounding(output.spatial_shape(level.path), tile.shape))
+      return output.open_volume(level.path, {});
   }
   return std::nullopt;
 }
@@ -128,6 +135,14 @@ std::vector<TileOverlap> find_overlaps(const std::vector<PlacedTile>& tiles) {
   return overlaps;
 }
 
+TileOverlap common_part(TileOverlap overlap, const Extent3& first, const Extent3& second) {
+  const Extent3 shape = min(min(overlap.box_of_first.shape, first - overlap.box_of_first.origin),
+                            second - overlap.box_of_second.origin);
+  overlap.box_of_first.shape = shape;
+  overlap.box_of_second.shape = shape;
+  return overlap;
+}
+
 Json measure_overlaps(const std::vector<PlacedTile>& tiles, storage::StoreOpener& stores,
                       execution::ThreadPool& pool, execution::MemoryBudget& memory) {
   const ParallelFor parallel_for = pool.as_parallel_for();
@@ -148,10 +163,13 @@ Json measure_overlaps(const std::vector<PlacedTile>& tiles, storage::StoreOpener
     pair["voxels"] = overlap.box_of_first.shape.volume();
     pair["residual_before"] = median_or_null({residuals_before.back()});
     pair["residual_after"] = Json();
-    std::optional<Block<float>> a = after(first, overlap.box_of_first, stores, parallel_for);
-    std::optional<Block<float>> b = after(second, overlap.box_of_second, stores, parallel_for);
-    if (a && b) {
-      residuals_after.push_back(methods::overlap_residual(a->view(), b->view(), parallel_for));
+    const std::optional<ome::Volume> level_of_first = level_after(first, stores);
+    const std::optional<ome::Volume> level_of_second = level_after(second, stores);
+    if (level_of_first && level_of_second) {
+      const TileOverlap common = common_part(overlap, level_of_first->shape(), level_of_second->shape());
+      Block<float> a = read_box_as_float(*level_of_first, common.box_of_first, parallel_for);
+      Block<float> b = read_box_as_float(*level_of_second, common.box_of_second, parallel_for);
+      residuals_after.push_back(methods::overlap_residual(a.view(), b.view(), parallel_for));
       pair["residual_after"] = median_or_null({residuals_after.back()});
     }
     pairs.push_back(std::move(pair));

@@ -48,10 +48,13 @@ struct TileOverlap {
 /// all, rounded to whole voxels. Tiles at the same place are no pair: their positions are not known.
 [[nodiscard]] std::vector<TileOverlap> find_overlaps(const std::vector<PlacedTile>& tiles);
 
+/// What of an overlap lies in corrected tiles of the shapes `first` and `second`, which may lack a voxel at the end of an axis.
+[[nodiscard]] TileOverlap common_part(TileOverlap overlap, const Extent3& first, const Extent3& second);
+
 /// The overlap residual of docs/quality.md before (background-subtracted) and after the correction, over all pairs, for the run
 /// report: {"pairs", "residual_before", "residual_after", "tiles": [...]}; null where no tiles overlap. After is null
-/// where the output has no level of the same scale. At most 2^22 voxels of an overlap are read, around its middle
-/// along z. Throws Error(kMemory) where the memory for a pair is not there.
+/// where the output has no level of the same scale, which may lack the voxel by which odd lengths are rounded. At most 2^22
+/// voxels of an overlap are read, around its middle along z. Throws Error(kMemory) where the memory for a pair is not there.
 [[nodiscard]] Json measure_overlaps(const std::vector<PlacedTile>& tiles, storage::StoreOpener& stores,
                                     execution::ThreadPool& pool, execution::MemoryBudget& memory);
 

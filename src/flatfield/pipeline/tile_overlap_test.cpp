@@ -47,6 +47,15 @@ TEST(TileOverlaps, are_none_between_tiles_at_the_same_place) {
   EXPECT_TRUE(overlaps_of(placed({0, 0, 0}), placed({0, 0, 2.9})).empty()) << "rounded to no voxel";
 }
 
+TEST(TileOverlaps, lose_what_the_corrected_tiles_lack_by_rounding) {
+  const auto overlaps = overlaps_of(placed({0, 0, 0}), placed({16, 0, 480}));
+  ASSERT_EQ(overlaps.size(), 1U);
+  const TileOverlap common = common_part(overlaps[0], {50, 99, 99}, {47, 100, 100});
+  EXPECT_EQ(common.box_of_first, (Box3{{2, 0, 80}, {47, 99, 19}}));
+  EXPECT_EQ(common.box_of_second, (Box3{{0, 0, 0}, {47, 99, 19}}));
+  EXPECT_EQ(common_part(overlaps[0], {50, 100, 100}, {50, 100, 100}).box_of_first, overlaps[0].box_of_first);
+}
+
 TEST(TileOverlaps, that_are_large_are_read_around_their_middle) {
   PlacedTile a = placed({0, 0, 0});
   a.shape = {1000, 1000, 1000};
