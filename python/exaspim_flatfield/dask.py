@@ -81,7 +81,7 @@ def dask_array(tile: Union["_native.Tile", pipeline.Location], model: Union["_na
 def _resolved(options):
     """Options as tasks get them: with those of files, and places that mean the same in whatever folder a worker runs."""
     settings = {key: value for key, value in _native._resolved(options).items() if value is not None}
-    if options.get("part") is not None or "part" in settings:
+    if "part" in settings:
         raise errors.UsageError("part: the items are dealt out by parts=N")
     # What these files hold is in "fitting" and "basic".
     for key in ("fitting_config", "basic_config"):

@@ -70,7 +70,7 @@ def test_the_pictures_of_a_report_are_planned(tile, tmp_path, level):
     assert "report" not in [stage["name"] for stage in plan(tile, tmp_path, *level)["stages"]]
 
 
-METHODS = {"fitting": ["--mask-dir", "MASKS"], "basicpy": ["--method", "basicpy"],
+METHODS = {"fitting": ["--mask-dir", "MASKS"], "basicpy": ["--method", "basicpy", "--basic-config", "basic.json"],
            "reference": ["--method", "reference", "--flatfield-path", "flatfield.tif"]}
 
 
@@ -78,6 +78,7 @@ METHODS = {"fitting": ["--mask-dir", "MASKS"], "basicpy": ["--method", "basicpy"
 def test_a_model_that_is_given_is_planned_with(tile, tmp_path, options):
     """Nothing is learnt then, and what is corrected with comes from the file."""
     tifffile.imwrite(tmp_path / "flatfield.tif", np.linspace(500, 1000, 160 * 192, dtype=np.float32).reshape(160, 192))
+    (tmp_path / "basic.json").write_text('{"working_size": 32}')
     options = [tile.parent / "masks" if word == "MASKS" else word for word in options]
     result = call("estimate", "--zarr", tile, "--model", "m.npz", *options, cwd=tmp_path)
     assert result.code == 0, result.err
@@ -183,7 +184,7 @@ def test_a_tile_of_a_batch_at_which_a_run_would_fail_leaves_the_others_their_pla
     words = ["--config", "run.json", "--output", "out", "--mask-dir", tile.parent / "masks"]
     said = call("plan", *words, cwd=tmp_path)
     assert said.code == TILES_FAILED and len(said.error_lines) == 1 and missing.name in said.err, said.err
-    assert said.out.startswith(f"{NAME}: ") and missing.name not in said.out
+    assert f"\n{NAME}: " in "\n" + said.out and f"{missing.name}: no plan, as a run would fail: " in said.out
     failed, planned = sorted(json.loads(call("plan", *words, "--json", cwd=tmp_path).out)["tiles"], key=lambda plan: "stages" in plan)
     assert failed["tile"] == missing.name and missing.name in failed["error"] and set(failed) == {"tile", "error"}
     assert planned["tile"] == NAME and planned["is_probed"]

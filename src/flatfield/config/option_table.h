@@ -21,10 +21,10 @@ enum class OptionUse {
   kEverywhere,
   kPositional,       ///< on the command line it has no flag
   kCommandLineOnly,  ///< not in files, nor in the resolved configuration
-  kNotResolved,      ///< not in the resolved configuration: it concerns a single start
+  kNotResolved,      ///< not in the resolved configuration: it concerns a single start, or another key says it
   kFileOnly,         ///< a key of files, no flag
   kIgnored,          ///< a key that files may hold without effect; neither documented nor resolved
-  kHidden,           ///< for developers: neither in the help nor in the resolved configuration
+  kHidden,           ///< neither in the help nor in the resolved configuration: for developers, or there only to be refused
 };
 
 /// One option: parsed, checked and documented from this row alone, on the command line ("--key-name")

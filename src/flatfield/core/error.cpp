@@ -49,7 +49,9 @@ constexpr std::array kRows{
         {10, "the quality numbers of the tile failed, with `--on-qc-fail error`"}},
     Row{kTilesFailed,
         "tiles_failed",
-        {11, "tiles of a batch failed: `run_report.json` says which and why; the others were corrected"}},
+        {11,
+         "tiles of a batch failed: `run_report.json` (of `plan`: the log) says which and why; the others were corrected, or "
+         "planned"}},
     // EX_TEMPFAIL: starting again is the remedy
     Row{kInterrupted,
         "interrupted",

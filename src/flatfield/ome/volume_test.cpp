@@ -11,6 +11,7 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/storage/memory_store.h"
+#include "support/counting_store.h"
 
 namespace flatfield::ome {
 namespace {
@@ -147,16 +148,6 @@ TEST(Volume, reads_any_box_of_any_channel_like_a_naive_copy) {
     }
   }
 }
-
-/// A store that counts the objects that are asked for.
-class CountingStore final : public storage::MemoryStore {
- public:
-  bool get(std::string_view key, Buffer& into) const override {
-    ++gets;
-    return MemoryStore::get(key, into);
-  }
-  mutable int gets = 0;
-};
 
 /// Two volumes of chunks of 8 x 8 x 8 voxels; each voxel is its place in the volume, in the second one 10000 more. The last
 /// chunk is not stored.

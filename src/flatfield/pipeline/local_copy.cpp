@@ -14,7 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kPieceBytes = std::uint64_t{8} << 20U;
+/// Several of the pieces that a store fetches at the same time.
+constexpr std::uint64_t kPieceBytes = std::uint64_t{32} << 20U;
 constexpr int kMostCopies = 3;
 
 /// Copies the version of an object that has this stamp; false if another was put in its place meanwhile.

@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kPiece = std::size_t{8} << 20U;
+constexpr std::size_t kPiece = std::size_t{32} << 20U;
 
 /// Gives no whole objects, and calls `after_piece` when a range was read.
 class PieceStore final : public storage::MemoryStore {

@@ -11,7 +11,18 @@ namespace fs = std::filesystem;
 
 void require_local_folder(const std::string& location, const std::string& what) {
   if (location.find("://") != std::string::npos)
-    throw Error(ErrorCode::kUsage, what + ": this can only be a local folder", location, "name a folder of this machine");
+    throw Error(ErrorCode::kUsage, what + ": expected the path of a local folder, found a URL", location,
+                "name a folder by its path, as /data/NAME");
+}
+
+void make_results_dir(const std::string& path) {
+  require_local_folder(path, "--results-dir");
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (!error && !fs::is_directory(path, error) && !error) error = std::make_error_code(std::errc::not_a_directory);
+  if (error)
+    throw Error(ErrorCode::kWriteFailed, "cannot make the results directory: " + error.message(), path,
+                "choose another --results-dir");
 }
 
 MadeFolders::MadeFolders(const std::string& location) {

@@ -100,8 +100,7 @@ PyramidTarget OutputImage::target(ome::VolumeId id, const std::string& message_n
 
 void OutputImage::keep_ledger(bool resumed, const std::string& claim) {
   // What runs with other options have noted is not found there.
-  const std::string path = storage::join_key(storage::join_key(kScratchName, "items"), claim);
-  ledger_ = std::make_shared<ItemLedger>(store_, path, [store = store_, claim] { check_claim(*store, claim); });
+  ledger_ = std::make_shared<ItemLedger>(store_, items_key(claim), [store = store_, claim] { check_claim(*store, claim); });
   resumed_ = resumed;
 }
 

@@ -115,13 +115,18 @@ void claim_place(storage::Store& store, const Json& fingerprint) {
 
 void check_unclaimed(const storage::Store& store) {
   // In this order: a part that begins at the same moment claims the place before it notes items.
-  if (store.list(storage::join_key(kScratchName, "items")).empty() || store.size(claim_key())) return;
+  if (store.list(items_key()).empty() || store.size(claim_key())) return;
   throw Error(ErrorCode::kOutputExists, "an output that was removed has left notes of items, which a part would take for done",
               store.describe(kScratchName), "remove it");
 }
 
 void release_place(storage::Store& store) {
   if (!store.list(kScratchName).empty()) store.erase_prefix(kScratchName);
+}
+
+std::string items_key(const std::string& claim) {
+  const std::string all = storage::join_key(kScratchName, "items");
+  return claim.empty() ? all : storage::join_key(all, claim);
 }
 
 std::string claim_id(const Json& fingerprint) {

@@ -39,6 +39,8 @@ inline constexpr std::size_t kClaimDigits = 8;
 /// What is the same for all runs with this fingerprint, whichever chunks of the tile they have seen, and hardly for others:
 /// kClaimDigits hexadecimal digits.
 [[nodiscard]] std::string claim_id(const Json& fingerprint);
+/// Where the items of an output are noted by runs with this claim_id; "" = by all.
+[[nodiscard]] std::string items_key(const std::string& claim = "");
 /// Throws Error(kOutputExists) unless the place still belongs to the runs of a claim id: it may have been removed, or begun
 /// anew by another, while this one stood still.
 void check_claim(const storage::Store& store, const std::string& id);

@@ -14,8 +14,8 @@
 #include "flatfield/pipeline/local_folders.h"
 #include "flatfield/pipeline/output_image.h"
 #include "flatfield/pipeline/output_place.h"
-#include "flatfield/pipeline/pass_memory.h"
 #include "flatfield/pipeline/tiff_file.h"
+#include "flatfield/pipeline/tile_memory.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/storage/open_store.h"
 
@@ -173,10 +173,9 @@ std::int64_t mask_factor(const config::SynthConfig& config) { return config.is_b
 
 /// Throws Error(kMemory) unless there is room for the background beside what is made one after the other: tile and mask.
 void require_memory(const config::SynthConfig& config, const OutputPlan& plan, const std::string& tile) {
-  std::int64_t most = max(floor_div(config.shape, mask_factor(config)), {1, 1, 1}).volume();
-  for (const PassMemory& pass : pyramid_memory(level_metadata(plan), plan.chunk_shape, std::nullopt, config.num_workers))
-    most = std::max(most, config.num_workers * (pass.worker_bytes + pass.source_bytes + pass.ahead_bytes) + pass.item_bytes);
-  most += config.shape.y * config.shape.x * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t mask_bytes = max(floor_div(config.shape, mask_factor(config)), {1, 1, 1}).volume();
+  const StreamMemory stream = stream_memory(plan, 0, config.num_workers, 0);
+  const std::int64_t most = std::max(mask_bytes, stream.workers_bytes + stream.item_bytes) + config.shape.y * config.shape.x * static_cast<std::int64_t>(sizeof(float));
   const std::int64_t ceiling = execution::default_memory_ceiling();
   if (most > ceiling)
     throw Error(ErrorCode::kMemory,

@@ -38,6 +38,7 @@ Plans plan_tiles(config::RunConfig& config, report::Log& log) {
     } catch (const Error& error) {
       if (tiles.size() == 1 || error.code() == ErrorCode::kInterrupted) throw;
       log.failure("plan_failed", error);
+      plans.text += location_name(tiles[i]) + ": no plan, as a run would fail: " + error.what() + "\n";
       Json failed;
       failed["tile"] = location_name(tiles[i]);
       failed["error"] = error.what();

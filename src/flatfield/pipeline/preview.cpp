@@ -4,7 +4,6 @@
 
 #include <charconv>
 #include <chrono>
-#include <filesystem>
 #include <memory>
 
 #include "flatfield/core/error.h"
@@ -59,15 +58,6 @@ std::string page_name(const std::string& tile) { return stem(tile) + "_preview.h
 
 /// Unless it is said not to be wanted.
 bool writes_page(const config::RunConfig& config) { return config.report.value_or(true); }
-
-void make_results_dir(const std::string& path) {
-  require_local_folder(path, "--results-dir");
-  std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error)
-    throw Error(ErrorCode::kWriteFailed, "cannot make the results directory: " + error.message(), path,
-                "choose another --results-dir");
-}
 
 /// Two channels for each of the tile, before and after, at the contrast of the page.
 Json display(std::int64_t channels, const std::vector<Json>& contrasts) {

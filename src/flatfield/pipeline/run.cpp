@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <memory>
 #include <span>
 #include <utility>
@@ -14,7 +13,7 @@
 #include "flatfield/core/interruption.h"
 #include "flatfield/pipeline/artifacts.h"
 #include "flatfield/pipeline/item_share.h"
-#include "flatfield/pipeline/local_copy.h"
+#include "flatfield/pipeline/local_folders.h"
 #include "flatfield/pipeline/report_pages.h"
 #include "flatfield/pipeline/results.h"
 #include "flatfield/pipeline/run_report.h"
@@ -26,19 +25,6 @@
 
 namespace flatfield::pipeline {
 namespace {
-
-namespace fs = std::filesystem;
-
-void make_results_dir(const std::string& path) {
-  if (storage::is_remote(path))
-    throw Error(ErrorCode::kUsage, "--results-dir: the results directory must be a local folder", path,
-                "leave it out: beside an output on S3 it is uploaded to artifacts/");
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error || !fs::is_directory(path))
-    throw Error(ErrorCode::kWriteFailed, "cannot make the results directory: " + error.message(), path,
-                "choose another --results-dir");
-}
 
 /// How much the corrected tiles differ where they overlap. A number that cannot be had fails no run.
 Json overlap_report(RunContext& context) {

@@ -1,12 +1,10 @@
 #include "flatfield/pipeline/tiff_file.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <tiffio.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -337,31 +335,6 @@ TEST_F(TiffFile, with_any_directory_entry_damaged_is_an_error_or_a_mask) {
   }
 }
 
-TEST_F(TiffFile, of_a_plane_holds_its_floats) {
-  Block<float> plane({1, 5, 7});
-  std::mt19937 random(5);
-  for (float& v : plane.span()) v = static_cast<float>(random() % 10000) / 7.0F;
-  write_plane_tiff(path_, plane.view());
-  TIFF* tiff = TIFFOpen(path_.c_str(), "r");
-  ASSERT_NE(tiff, nullptr);
-  std::uint16_t bits = 0;
-  std::uint16_t format = 0;
-  TIFFGetField(tiff, TIFFTAG_BITSPERSAMPLE, &bits);
-  TIFFGetField(tiff, TIFFTAG_SAMPLEFORMAT, &format);
-  EXPECT_EQ(bits, 32);
-  EXPECT_EQ(format, SAMPLEFORMAT_IEEEFP);
-  const char* description = nullptr;
-  ASSERT_NE(TIFFGetField(tiff, TIFFTAG_IMAGEDESCRIPTION, &description), 0);
-  EXPECT_EQ(std::string(description).rfind("ImageJ=", 0), 0U);
-  std::vector<float> row(7);
-  for (std::uint32_t y = 0; y < 5; ++y) {
-    ASSERT_GE(TIFFReadScanline(tiff, row.data(), y, 0), 0);
-    EXPECT_TRUE(std::equal(row.begin(), row.end(), plane.view().row(0, y)));
-  }
-  EXPECT_EQ(TIFFReadDirectory(tiff), 0) << "one page";
-  TIFFClose(tiff);
-}
-
 /// Writes `values` as the first page of two, as samples of type T.
 template <class T>
 void write_plane(const fs::path& path, const Block<float>& values, std::uint16_t format,
@@ -474,52 +447,6 @@ TEST_F(TiffFile, of_another_type_is_refused_before_its_pixels_are_read) {
   write_plane<std::uint32_t>(path_, Block<float>({1, 4, 4}, 1.0F), SAMPLEFORMAT_UINT, COMPRESSION_NONE, 0);
   EXPECT_EQ(refusal_of_plane(path_).code(), ErrorCode::kUnsupported);
   EXPECT_NE(refusal_of_plane(path_).message().find("uint32"), std::string::npos);
-}
-
-TEST_F(TiffFile, that_fails_while_it_is_written_leaves_the_earlier_file_and_nothing_else) {
-  const Block<float> earlier({1, 4, 4}, 2.0F);
-  write_plane_tiff(path_, earlier.view());
-  const std::string before = file_bytes();
-  // The only failure in the middle of a write that needs no special disk: a limit on file sizes.
-  rlimit old_limit{};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old_limit), 0);
-  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit small_limit{1000, old_limit.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small_limit), 0);
-  ErrorCode code = ErrorCode::kInternal;
-  try {
-    write_plane_tiff(path_, Block<float>({1, 100, 100}, 3.0F).view());
-  } catch (const Error& error) {
-    code = error.code();
-  }
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old_limit), 0);
-  std::signal(SIGXFSZ, old_handler);
-  EXPECT_EQ(code, ErrorCode::kWriteFailed);
-  EXPECT_EQ(file_bytes(), before);
-  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
-}
-
-TEST_F(TiffFile, that_cannot_get_its_name_is_an_error_and_leaves_nothing) {
-  fs::create_directories(path_ / "inside");
-  const Block<float> plane({1, 4, 4}, 2.0F);
-  try {
-    write_plane_tiff(path_, plane.view());
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kWriteFailed);
-    EXPECT_EQ(error.where(), path_.string());
-  }
-  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
-}
-
-TEST_F(TiffFile, that_cannot_be_written_is_an_error) {
-  const Block<std::uint8_t> mask = random_mask({1, 2, 2}, 1);
-  try {
-    write_mask_tiff(folder_ / "missing" / "mask.tif", mask.view());
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kWriteFailed);
-  }
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <filesystem>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -53,11 +56,17 @@ void write_file(const std::filesystem::path& file, const std::filesystem::path& 
   if (TIFFFlush(tiff.get()) == 0) fail();
 }
 
+/// A name beside `path`, as short for the longest of names, that no file has but those of this process.
+std::filesystem::path temporary_beside(const std::filesystem::path& path) {
+  static std::atomic<unsigned> next{0};
+  return path.parent_path() / fmt::format(".flatfield-{}-{}.tmp", ::getpid(), next++);
+}
+
 /// The same under a temporary name first: where it fails, an earlier file stays, and no half one is ever seen.
 template <class T>
 void write_pages(const std::filesystem::path& path, BlockView<const T> volume, std::uint16_t format,
                  std::uint16_t compression) {
-  const std::filesystem::path temporary = path.string() + ".tmp";
+  const std::filesystem::path temporary = temporary_beside(path);
   std::error_code error;
   try {
     write_file<T>(temporary, path, volume, format, compression);

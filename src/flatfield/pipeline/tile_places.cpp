@@ -87,7 +87,7 @@ void TilePlaces::examine(const Json& fingerprint) {
 }
 
 std::optional<std::int64_t> TilePlaces::look(const Json& fingerprint) {
-  const std::string noted = storage::join_key(storage::join_key(kScratchName, "items"), claim_id(fingerprint));
+  const std::string noted = items_key(claim_id(fingerprint));
   bool resumed = false;
   std::int64_t items = 0;
   for (const Place* place : all()) {

@@ -86,7 +86,7 @@ Json tile_config(const config::RunConfig& config, const std::string& tile) {
   return config::resolved_config(own);
 }
 
-/// Whether the tile will be skipped, as its output is finished.
+/// Whether the tile will be skipped, as its output is finished: known without the tile, which may not be there.
 bool will_be_skipped(RunContext& context, const std::string& tile) {
   const config::RunConfig& config = context.config;
   // Of an estimate with --model only that is written.
@@ -112,13 +112,13 @@ std::optional<TilePlan> plan_before(RunContext& context, const std::string& tile
   if (context.processes.is_shared()) return std::nullopt;
   if (context.step != config::RunStep::kRun || !context.config.model.empty()) return std::nullopt;
   try {
-    if (will_be_skipped(context, tile)) return std::nullopt;
     report::Log quiet(report::LogLevel::kCritical, false);
     execution::ProcessGroup alone;
     RunContext own{context.config, context.pool, alone, quiet, context.stores, context.memory, {}, context.medians, {}, {}};
     if (context.masks) own.masks.emplace(context.config.mask_dir, context.stores, context.memory);
     if (context.flatfield_image) own.flatfield_image = context.flatfield_image->clone();
-    return plan_tile(own, tile, PlanEffort::kProbeIfLarge);
+    TilePlan plan = plan_tile(own, tile, PlanEffort::kProbeIfLarge);
+    return plan.is_finished ? std::nullopt : std::optional(std::move(plan));
   } catch (const std::exception&) {
     return std::nullopt;
   }
