@@ -35,7 +35,8 @@ void ItemLedger::note(const std::string& pass, std::int64_t item, const std::vec
   rows = Json::array();
   for (const WrittenObject& object : objects)
     rows.push_back(Json(Json::Array{object.level, object.number, object.bytes, object.crc32c}));
-  storage::put_text(*store_, key(pass, item), entry.dump() + "\n");
+  const std::string text = entry.dump() + "\n";
+  store_->put_last(key(pass, item), as_bytes(text));
 }
 
 std::optional<std::vector<WrittenObject>> ItemLedger::objects(const std::string& pass, std::int64_t item) const {

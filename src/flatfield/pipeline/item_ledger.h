@@ -50,8 +50,8 @@ class ItemLedger {
 
   /// The items of a pass that are done. `pass` is a key like "t0_c0/level_3".
   [[nodiscard]] std::set<std::int64_t> done(const std::string& pass) const;
-  /// Notes that an item is done. Throws Error(kWriteFailed), also where one of the objects that were put soon could
-  /// not be written.
+  /// Notes that an item is done, as soon as the objects that were put soon are written (Store::put_last, for which
+  /// Store::flush waits). Throws Error(kWriteFailed), also where one of these could not be.
   void note(const std::string& pass, std::int64_t item, const std::vector<WrittenObject>& objects);
   /// What an item that is done has written; none if its entry is damaged, as by a crash of the machine, or not there.
   [[nodiscard]] std::optional<std::vector<WrittenObject>> objects(const std::string& pass, std::int64_t item) const;

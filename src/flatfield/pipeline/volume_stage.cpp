@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 #include <functional>
 #include <set>
 #include <vector>
@@ -94,6 +95,21 @@ void run_while_owned(const PyramidTarget& target, const std::function<void()>& w
   }
 }
 
+/// Runs items, and waits until what they have written is there and noted, also of those before one that fails.
+void run_noted(const PyramidTarget& target, const std::function<void()>& run_items) {
+  try {
+    run_items();
+  } catch (...) {
+    try {
+      target.store->flush();
+    } catch (const std::exception&) {
+      // What went wrong first is what the pass ends with.
+    }
+    throw;
+  }
+  target.store->flush();
+}
+
 /// Runs the items of a pass that belong to the share and are not done.
 template <class T>
 void run_pass(PyramidPass<T>& pass, const PyramidTarget& target, const Share& share, const PassRun& run) {
@@ -122,7 +138,9 @@ void run_pass(PyramidPass<T>& pass, const PyramidTarget& target, const Share& sh
       throw Error(ErrorCode::kInterrupted, "another process of the run has failed");
   };
   run.processes.together([&] {
-    run_while_owned(target, [&] { execution::run_items(run.pool, items, run.memory_bytes, on_finished); });
+    run_while_owned(target, [&] {
+      run_noted(target, [&] { execution::run_items(run.pool, items, run.memory_bytes, on_finished); });
+    });
   });
 }
 

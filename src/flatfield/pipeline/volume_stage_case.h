@@ -16,6 +16,7 @@
 #include <set>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "flatfield/core/error.h"
@@ -50,6 +51,15 @@ class CountingStore : public storage::Store {
     note(writes, key);
     store_.put(key, bytes);
   }
+  void put_soon(std::string_view key, std::span<const std::byte> bytes) override {
+    if (!writes_late) return put(key, bytes);
+    const std::lock_guard lock(mutex_);
+    late_.emplace_back(key, std::vector<std::byte>(bytes.begin(), bytes.end()));
+  }
+  void put_last(std::string_view key, std::span<const std::byte> bytes) override { put_soon(key, bytes); }
+  void flush() override {
+    for (const auto& [key, bytes] : std::exchange(late_, {})) put(key, bytes);
+  }
   std::unique_ptr<storage::ObjectWriter> create(std::string_view key) override {
     if (key == refused_key) throw Error(ErrorCode::kWriteFailed, "refused", key);
     note(writes, key);
@@ -69,6 +79,7 @@ class CountingStore : public storage::Store {
   mutable Counts reads;
   mutable Counts writes;
   std::string refused_key;
+  bool writes_late = false;  ///< nothing that is put soon or last is there before `flush`
 
  private:
   void note(Counts& counts, std::string_view key) const {
@@ -77,6 +88,7 @@ class CountingStore : public storage::Store {
   }
   storage::MemoryStore store_;
   mutable std::mutex mutex_;
+  std::vector<std::pair<std::string, std::vector<std::byte>>> late_;
 };
 
 /// What a pyramid is made of and how.

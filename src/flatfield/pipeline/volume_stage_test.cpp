@@ -194,6 +194,31 @@ TEST(WritePyramidItems, own_the_same_objects_for_any_memory) {
   EXPECT_FALSE(first.contains("2/0/1/1/1/1"));
 }
 
+TEST(WritePyramidItems, that_are_done_are_noted_in_a_store_that_writes_later_also_where_another_one_fails) {
+  Case c;
+  c.shape = {64, 32, 32};
+  c.chunk_shape = {8, 8, 8};
+  for (const bool fails : {false, true}) {
+    execution::ThreadPool pool(1);
+    execution::ProcessGroup alone;
+    Output<std::uint16_t> output(c);
+    output.store->writes_late = true;
+    output.target.ledger = std::make_shared<ItemLedger>(output.target.store, "items");
+    HashedSource<std::uint16_t> source(c);
+    ItemCounts counts;
+    const PassRun run{pool, alone, kPlenty, counts, {}, [&](const execution::WorkItem&) {
+                        if (fails) throw Error(ErrorCode::kReadFailed, "the tile cannot be read any more");
+                      }};
+    if (fails)
+      EXPECT_THROW(write_first_pass<std::uint16_t>(source, output.target, {}, run), Error);
+    else
+      write_first_pass<std::uint16_t>(source, output.target, {}, run);
+    const PassItems pass = pyramid_passes(output.target).front();
+    ASSERT_EQ(pass.items, 2);
+    EXPECT_EQ(std::ssize(output.target.ledger->done(pass.key)), fails ? 1 : 2);
+  }
+}
+
 TEST(WritePyramidItems, that_can_never_fit_are_refused_before_anything_is_read) {
   Case c;
   c.shape = {16, 16, 16};

@@ -60,9 +60,14 @@ class S3Store final : public Store {
     check_key(key);
     queue_.push(std::string(key), bytes);
   }
+  void put_last(std::string_view key, std::span<const std::byte> bytes) override {
+    check_key(key);
+    queue_.push(std::string(key), bytes, WriteQueue::Turn::kAfterOthers);
+  }
+  void flush() override { queue_.flush(); }
   std::unique_ptr<ObjectWriter> create(std::string_view key) override {
     check_key(key);
-    queue_.flush();
+    queue_.flush(key);
     return make_s3_writer(client_, join_key(root_, key), describe(key));
   }
 
@@ -85,7 +90,7 @@ class S3Store final : public Store {
 
   void erase(std::string_view key) override {
     check_key(key);
-    queue_.flush();
+    queue_.flush(key);
     erase_object(join_key(root_, key));
   }
 
@@ -171,7 +176,7 @@ class S3Store final : public Store {
   }
   [[nodiscard]] RemoteObject object(std::string_view key) const {
     check_key(key);
-    queue_.flush();
+    queue_.flush(key);
     RemoteObject object;
     object.where = describe(key);
     object.piece_bytes = client_->options().part_bytes;

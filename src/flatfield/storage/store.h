@@ -59,13 +59,18 @@ class Store {
   [[nodiscard]] virtual std::optional<std::uint64_t> get_tail(std::string_view key,
                                                               std::uint64_t length,
                                                               Buffer& into) const = 0;
-  /// Writes a whole object, atomically: a reader sees the old bytes, or all of the new ones.
-  /// Throws Error(kWriteFailed); the old object is then still there and nothing else is left.
+  /// Writes a whole object, atomically: a reader sees the old bytes, or all of the new ones. What was put soon or last
+  /// before is written then. Throws Error(kWriteFailed); the old object is then still there and nothing else is left.
   virtual void put(std::string_view key, std::span<const std::byte> bytes) = 0;
-  /// Like `put`, but may return before the object is written, and holds a bounded copy of it meanwhile.
-  /// Whatever else this store is asked afterwards, by any other function, first waits for these
-  /// objects, and throws Error(kWriteFailed) if one of them could not be written.
+  /// Like `put`, but may return before the object is written, and holds a bounded copy of it meanwhile. Whoever asks this
+  /// store for the object afterwards, or for what is below a prefix, waits for it. Where one could not be written,
+  /// every other function throws Error(kWriteFailed) from then on.
   virtual void put_soon(std::string_view key, std::span<const std::byte> bytes) { put(key, bytes); }
+  /// Like `put_soon`, but the object is written after all that were put soon before it, and never where one of them could
+  /// not be: for what says that they are there.
+  virtual void put_last(std::string_view key, std::span<const std::byte> bytes) { put(key, bytes); }
+  /// Waits until all that was put soon or last before is written. Throws Error(kWriteFailed) if one could not be.
+  virtual void flush() {}
   /// Begins an object that is too large to hold in memory. Nothing is made before the first append
   /// or the commit. Throws Error(kWriteFailed).
   [[nodiscard]] virtual std::unique_ptr<ObjectWriter> create(std::string_view key) = 0;

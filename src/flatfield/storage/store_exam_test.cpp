@@ -167,7 +167,7 @@ TEST_P(StoreExam, an_object_that_is_not_committed_leaves_the_old_one) {
   EXPECT_EQ(get_text(*store_, "a"), "a longer new one");
 }
 
-TEST_P(StoreExam, what_is_put_soon_is_there_for_whatever_is_asked_next) {
+TEST_P(StoreExam, what_is_put_soon_or_last_is_there_for_whoever_asks_for_it) {
   for (int i = 0; i < 20; ++i) {
     const std::string key = "soon/" + std::to_string(i);
     store_->put_soon(key, as_bytes("old"));
@@ -176,6 +176,9 @@ TEST_P(StoreExam, what_is_put_soon_is_there_for_whatever_is_asked_next) {
   EXPECT_EQ(get_text(*store_, "soon/19"), "soon/19");
   store_->put_soon("soon/20", {});
   EXPECT_EQ(store_->list("soon").size(), 21U);
+  store_->put_last("soon/20", as_bytes("last"));
+  EXPECT_EQ(get_text(*store_, "soon/20"), "last");
+  store_->flush();
   store_->put_soon("soon/21", {});
   EXPECT_EQ(store_->size("soon/21"), 0U);
   store_->put_soon("soon/22", {});

@@ -35,7 +35,7 @@ WriteQueue::~WriteQueue() {
   for (std::jthread& thread : threads_) thread.request_stop();
 }
 
-void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes) {
+void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes, Turn turn) {
   const std::size_t room = room_for(bytes.size());
   Objects made;
   Objects dropped;  // freed when the lock is not held any more
@@ -63,6 +63,7 @@ void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes) 
     Object& object = made.front();
     object.key = key;
     object.number = number;
+    object.turn = turn;
     object.room = room;
     const std::span<std::byte> copy = object.bytes.resize(room);
     if (!bytes.empty()) std::memcpy(copy.data(), bytes.data(), bytes.size());
@@ -87,6 +88,13 @@ void WriteQueue::flush() {
   rethrow_failure();
 }
 
+void WriteQueue::flush(std::string_view key) {
+  if (objects_ == 0) return;
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return failure_ || !keys_.contains(key); });
+  rethrow_failure();
+}
+
 void WriteQueue::start_thread() {
   try {
     threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
@@ -101,16 +109,18 @@ void WriteQueue::work(const std::stop_token& stop) {
     Objects taken;  // freed when the lock is not held any more
     std::unique_lock lock(mutex_);
     ++idle_;
-    changed_.wait(lock, stop, [this] { return !waiting_.empty(); });
+    changed_.wait(lock, stop, [this] { return next() != waiting_.end(); });
     --idle_;
     if (stop.stop_requested()) return;
-    taken.splice(taken.end(), waiting_, waiting_.begin());
+    taken.splice(taken.end(), waiting_, next());
     --unbegun_;
     const Object& object = taken.front();
+    // What says that the others are there must not be written where one of them is not.
+    const bool is_in_vain = object.turn == Turn::kAfterOthers && failure_;
     std::exception_ptr failure;
     lock.unlock();
     try {
-      write_(object.key, object.bytes.span());
+      if (!is_in_vain) write_(object.key, object.bytes.span());
     } catch (...) {
       failure = std::current_exception();
     }
@@ -123,6 +133,14 @@ void WriteQueue::work(const std::stop_token& stop) {
       trim_spare(taken);
     }
   }
+}
+
+bool WriteQueue::may_begin(const Object& object) const {
+  return object.turn == Turn::kAny || *numbers_.begin() == object.number;
+}
+
+WriteQueue::Objects::const_iterator WriteQueue::next() const {
+  return std::find_if(waiting_.begin(), waiting_.end(), [this](const Object& object) { return may_begin(object); });
 }
 
 void WriteQueue::release(const std::string& key, std::uint64_t number, std::size_t room) {

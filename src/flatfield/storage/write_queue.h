@@ -11,6 +11,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -24,6 +25,11 @@ namespace flatfield::storage {
 class WriteQueue {
  public:
   using Write = std::function<void(const std::string& key, std::span<const std::byte> bytes)>;
+  /// When an object may be written.
+  enum class Turn {
+    kAny,         ///< beside others
+    kAfterOthers  ///< when all that came before it are written; never where one of them could not be
+  };
 
   /// `write` is called from at most `threads` threads, which are started as they are needed.
   WriteQueue(Write write, int threads, std::size_t most_bytes);
@@ -35,14 +41,17 @@ class WriteQueue {
   /// Takes a copy of an object; waits while there is no room for it. An object larger than the
   /// queue is taken when the queue is empty. Throws what an earlier write threw, and std::system_error
   /// where there is no thread to write it.
-  void push(const std::string& key, std::span<const std::byte> bytes);
+  void push(const std::string& key, std::span<const std::byte> bytes, Turn turn = Turn::kAny);
   /// Waits until all that was pushed before this call is written. Throws what a write threw.
   void flush();
+  /// The same of the objects of one key.
+  void flush(std::string_view key);
 
  private:
   struct Object {
     std::string key;
     std::uint64_t number = 0;  ///< in the order of pushing
+    Turn turn = Turn::kAny;
     Buffer bytes;
     std::size_t room = 0;  ///< that `bytes` takes
   };
@@ -55,6 +64,9 @@ class WriteQueue {
   void work(const std::stop_token& stop);
 
   // Under the lock:
+  [[nodiscard]] bool may_begin(const Object& object) const;
+  /// The first object that may be written now.
+  [[nodiscard]] Objects::const_iterator next() const;
   /// Ends what `push` began for an object.
   void release(const std::string& key, std::uint64_t number, std::size_t room);
   /// Takes memory of this size, if there is any.
@@ -72,7 +84,7 @@ class WriteQueue {
   std::size_t unbegun_ = 0;              ///< objects that wait, or are still being copied
   Objects spare_;                        ///< memory of objects that were written, for those to come
   std::size_t spare_bytes_ = 0;
-  std::set<std::string> keys_;           ///< of the objects that are copied, wait or are being written
+  std::set<std::string, std::less<>> keys_;  ///< of the objects that are copied, wait or are being written
   std::set<std::uint64_t> numbers_;      ///< of the same
   std::uint64_t next_number_ = 0;
   std::atomic<std::size_t> objects_{0};  ///< as many as there are keys

@@ -5,8 +5,13 @@
 
 #include <chrono>
 #include <map>
+#include <mutex>
 #include <new>
+#include <set>
+#include <string>
 #include <system_error>
+#include <thread>
+#include <vector>
 
 #include "flatfield/core/error.h"
 #include "flatfield/storage/store_exam.h"
@@ -93,6 +98,76 @@ TEST(WriteQueue, keeps_the_order_of_one_key) {
   for (int i = 0; i < 200; ++i) queue.push("key", as_bytes(std::to_string(i)));
   queue.flush();
   EXPECT_EQ(last, "199");
+}
+
+TEST(WriteQueue, an_object_that_comes_after_others_is_written_after_them_and_holds_up_none) {
+  std::mutex mutex;
+  std::vector<std::string> order;
+  std::atomic<bool> release{false};
+  WriteQueue queue(
+      [&](const std::string& key, std::span<const std::byte>) {
+        while (key == "slow" && !release) std::this_thread::yield();
+        const std::scoped_lock lock(mutex);
+        order.push_back(key);
+      },
+      3, 1 << 20);
+  queue.push("slow", {});
+  queue.push("first of the slow", {}, WriteQueue::Turn::kAfterOthers);
+  queue.push("second of the slow", {}, WriteQueue::Turn::kAfterOthers);
+  queue.push("quick", {});
+  queue.flush("quick");
+  release = true;
+  queue.flush();
+  EXPECT_EQ(order, (std::vector<std::string>{"quick", "slow", "first of the slow", "second of the slow"}));
+}
+
+TEST(WriteQueue, an_object_that_comes_after_others_is_not_written_where_one_of_them_is_not) {
+  std::atomic<bool> release{false};
+  std::atomic<bool> is_written{false};
+  WriteQueue queue(
+      [&](const std::string& key, std::span<const std::byte>) {
+        if (key == "note") is_written = true;
+        if (key != "bad") return;
+        while (!release) std::this_thread::yield();
+        throw Error(ErrorCode::kWriteFailed, "full", key);
+      },
+      3, 1 << 20);
+  queue.push("bad", {});
+  queue.push("good", {});
+  queue.push("note", {}, WriteQueue::Turn::kAfterOthers);
+  queue.flush("good");
+  release = true;
+  EXPECT_EQ(error_code_of([&] { queue.flush("note"); }), ErrorCode::kWriteFailed);
+  EXPECT_EQ(error_code_of([&] { queue.flush(); }), ErrorCode::kWriteFailed);
+  EXPECT_FALSE(is_written);
+}
+
+TEST(WriteQueue, many_threads_see_every_object_written_after_those_that_it_speaks_of) {
+  std::mutex mutex;
+  std::set<std::string> written;
+  std::atomic<int> early{0};
+  WriteQueue queue(
+      [&](const std::string& key, std::span<const std::byte> bytes) {
+        const std::scoped_lock lock(mutex);
+        const std::string of(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+        if (!of.empty() && !written.contains(of)) ++early;
+        written.insert(key);
+      },
+      5, 3000);
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t)
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < 200; ++i) {
+          const std::string key = std::to_string(t) + "/" + std::to_string(i);
+          queue.push(key, {});
+          queue.push(key + " is there", as_bytes(key), WriteQueue::Turn::kAfterOthers);
+        }
+      });
+  }
+  queue.flush();
+  EXPECT_EQ(written.size(), 1600U);
+  EXPECT_EQ(early, 0);
 }
 
 TEST(WriteQueue, does_not_wait_for_what_is_pushed_while_it_waits) {
