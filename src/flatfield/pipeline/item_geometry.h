@@ -1,5 +1,6 @@
 #pragma once
 
+#include <numeric>
 #include <optional>
 #include <vector>
 
@@ -32,9 +33,10 @@ struct ItemGeometry {
   [[nodiscard]] Extent3 cells(int level) const {
     return floor_div(item, cell * (std::int64_t{1} << level));
   }
-  /// A carry is stored in chunks of this shape, so that it is read cell by cell.
+  /// A carry is stored in chunks of this shape: cells, or the largest parts of them that carries are made of, so that what
+  /// reads it cell by cell reads each chunk once.
   [[nodiscard]] Extent3 carry_chunk() const {
-    return map_axes(carry, cell, [](auto whole, auto part) { return whole % part == 0 ? part : whole; });
+    return map_axes(carry, cell, [](auto whole, auto part) { return std::gcd(whole, part); });
   }
   /// Chunks of an item's carry.
   [[nodiscard]] Extent3 carry_chunks() const { return floor_div(carry, carry_chunk()); }

@@ -27,6 +27,19 @@ TEST(ItemGeometryOfShards, has_whole_shards_of_two_levels_and_whole_cells) {
   EXPECT_EQ(odd.item, (Extent3{180, 32, 12}));
 }
 
+TEST(ItemGeometryOfShards, has_carries_of_chunks_that_no_two_cells_share) {
+  for (std::int64_t chunk = 1; chunk <= 16; ++chunk)
+    for (std::int64_t chunks = 1; chunks <= 9; ++chunks) {
+      const ItemGeometry geometry({chunk, chunk, chunk}, Extent3{1, 1, 1} * (chunk * chunks));
+      const Extent3 part = geometry.carry_chunk();
+      EXPECT_EQ(geometry.cell.z % part.z, 0) << chunk << " " << chunks;
+      EXPECT_EQ(geometry.carry.z % part.z, 0) << chunk << " " << chunks;
+      // Not smaller than need be: a chunk is made of whole cells, of which each is reduced to half of one.
+      EXPECT_GE(2 * part.z, geometry.cell.z) << chunk << " " << chunks;
+      EXPECT_EQ(2 * part.z % geometry.cell.z, 0) << chunk << " " << chunks;
+    }
+}
+
 TEST(PyramidShapes, halve_and_drop_the_odd_plane) {
   EXPECT_EQ(pyramid_shapes({9, 8, 7}, 3), (std::vector<Extent3>{{9, 8, 7}, {4, 4, 3}, {2, 2, 1}}));
   EXPECT_EQ(pyramid_shapes({9, 8, 7}, 1), (std::vector<Extent3>{{9, 8, 7}}));

@@ -35,9 +35,11 @@ zarr::ArrayMetadata carry_metadata(const zarr::ArrayMetadata& level, const ItemG
 std::int64_t open_carry_chunks(const ItemGeometry& geometry, const ItemShape& item) {
   if (!item.has_carry || geometry.depth != ItemGeometry::kPartLevel) return 0;
   const std::int64_t all = geometry.carry_chunks().volume();
-  // Parts are handed out in Morton order: those of a chunk that is a cell, eight, one after the other. Of the chunks that are
-  // begun all but the latest have a part that a worker is at, and so has the latest, or one worker is between two parts.
-  return geometry.carry_chunk() == geometry.cell ? std::min<std::int64_t>(item.workers, all) : all;
+  // Parts are handed out in Morton order: those of 2 x 2 x 2 one after the other, which make one chunk, or several where a
+  // chunk is half a cell along an axis. Of the chunks, or of these groups, that are begun all but the latest have a part
+  // that a worker is at, and so has the latest, or one worker is between two parts.
+  const std::int64_t parts = geometry.cells_of_carry_chunk().volume();
+  return std::min<std::int64_t>(item.workers * (parts == 1 ? 1 : 8 / parts), all);
 }
 
 std::int64_t reorder_bytes(const ItemGeometry& geometry, const ItemShape& item) {

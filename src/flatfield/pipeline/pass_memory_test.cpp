@@ -73,21 +73,28 @@ TEST(PassMemory, of_shards_holds_no_more_of_the_carry_than_its_workers_fill) {
   EXPECT_EQ(item_of(usual, 1), 1);
   EXPECT_EQ(item_of(usual, 2), 2);
   EXPECT_EQ(item_of(usual, 32), 8);
-  // A carry of 1.5 cells along x is one chunk there, whose parts do not follow each other.
-  EXPECT_EQ(item_of(ItemGeometry({128, 128, 128}, Extent3{512, 512, 384}), 1), 4);
+  // A carry of 1.5 cells along x is chunks of half a cell there, two of which are filled by the parts of 2 x 2 x 2.
+  const ItemGeometry odd({128, 128, 128}, Extent3{512, 512, 384});
+  EXPECT_EQ(item_of(odd, 1), 2);
+  EXPECT_EQ(item_of(odd, 2), 4);
+  EXPECT_EQ(item_of(odd, 32), 12);
+  // Where they are half a cell along all axes each has a part of its own.
+  EXPECT_EQ(item_of(ItemGeometry({128, 128, 128}, Extent3{384, 384, 384}), 2), 2);
   EXPECT_EQ(item_of(ItemGeometry({128, 128, 128}), 2), 0) << "is reduced from the third level";
 }
 
 TEST(PassMemory, counts_the_codec_of_a_carry_that_is_larger_than_a_chunk) {
   OutputPlan plan = plan_of({4096, 4096, 4096}, true);
-  const PassMemory usual = memory_of(plan, 2).front();
-  plan.shard_shape = Extent3{640, 640, 640};  // a carry of 2.5 cells along each axis is one chunk
-  const std::vector<PassMemory> passes = memory_of(plan, 2);
-  const std::int64_t chunk = 128 * 128 * 128 * 2;
-  const std::int64_t carry = 320 * 320 * 320 * 2;
-  EXPECT_GT(passes.front().worker_bytes - usual.worker_bytes, carry - chunk);
-  EXPECT_EQ(passes.front().source_bytes, 0);
-  EXPECT_GT(passes.back().source_bytes, 2 * carry);
+  const auto codec_bytes = [&](std::int64_t chunk, std::int64_t shard) {
+    plan.chunk_shape = {chunk, chunk, chunk};
+    plan.shard_shape = Extent3{shard, shard, shard};
+    const PassMemory pass = memory_of(plan, 2).front();
+    const std::int64_t cell = ItemGeometry(plan.chunk_shape, plan.shard_shape).cell.volume() * 2;
+    return pass.worker_bytes - (chunk % 2 == 0 ? 2 : 3) * cell;  // two levels, and what odd chunks are cut from
+  };
+  // Four odd chunks are two cells, and a carry of them is one cell, which is eight chunks; one of two is a chunk.
+  EXPECT_GT(codec_bytes(65, 260) - codec_bytes(65, 130), (130 * 130 * 130 - 65 * 65 * 65) * 2);
+  EXPECT_EQ(codec_bytes(64, 256), codec_bytes(64, 192));
 }
 
 TEST(PassMemory, counts_the_chunks_of_a_level_that_is_smaller_than_a_chunk) {
