@@ -49,6 +49,19 @@ def test_bytes_and_objects_are_those_of_the_run(tile, tmp_path, options):
     assert compared["planned"]["peak_memory_bytes"] > 0
 
 
+@pytest.mark.parametrize("model, readings", [("percentile", 1), ("gmm", 0)])
+def test_what_a_probability_is_computed_from_is_planned_as_it_is_read(tmp_path, model, readings):
+    tile = phantom_tile(tmp_path / "in", (128, 160, 192), (32, 32, 32), n_levels=4, name=NAME)
+    (tmp_path / "fitting.json").write_text(json.dumps({"enable_gmm_refinement": True, "probability_model": model}))
+    options = ["--is-binned", "--fitting-config", tmp_path / "fitting.json"]
+    planned = plan(tile, tmp_path, *options)
+    report = correct(tile, tmp_path / "run", "--n-levels", 4, *options).report
+    assert planned["total"]["bytes_read"] == pytest.approx(report["bytes_read"], rel=0.05)
+    (stage,) = [stage for stage in planned["stages"] if stage["name"] == "probability"]
+    stored = sum(len(content) for name, content in files_below(tile / "0").items() if is_chunk(name))
+    assert stage["bytes_read"] == pytest.approx(readings * stored, rel=0.05)
+
+
 def test_chunks_that_are_cut_into_smaller_ones_are_read_once(tmp_path):
     tile = phantom_tile(tmp_path / "in", (128, 160, 192), (64, 64, 64), n_levels=4, name=NAME)
     options = ("--output-chunks", "32,32,32")

@@ -13,9 +13,9 @@ namespace {
 /// The cells along one axis, and the chunks that they touch.
 class AxisCells {
  public:
-  AxisCells(std::int64_t voxels, std::int64_t chunk, std::int64_t cell) {
+  AxisCells(std::int64_t voxels, std::int64_t chunk, std::int64_t cell, std::int64_t halo) {
     for (std::int64_t begin = 0; begin < voxels; begin += cell)
-      cells_.push_back({begin / chunk, (std::min(begin + cell, voxels) - 1) / chunk});
+      cells_.push_back({std::max<std::int64_t>(0, begin - halo) / chunk, (std::min(begin + cell + halo, voxels) - 1) / chunk});
   }
 
   /// Chunks that are touched, by each cell anew.
@@ -66,23 +66,27 @@ std::int64_t spared_readings(const std::vector<AxisCells>& axes) {
 
 }  // namespace
 
-double readings_per_chunk(const zarr::ArrayMetadata& array, const Extent3& cell, bool by_parts) {
+double readings_per_chunk(const zarr::ArrayMetadata& array, const Extent3& cell, bool by_parts, const Extent3& halo) {
   const Extent3 shape = spatial(array.shape);
   const Extent3 chunk = spatial(array.chunk_shape);
   if (shape.empty()) return 1.0;
   std::vector<AxisCells> axes;
   std::int64_t readings = 1;
   for (int axis = 0; axis < 3; ++axis) {
-    axes.emplace_back(shape[axis], chunk[axis], cell[axis]);
+    axes.emplace_back(shape[axis], chunk[axis], cell[axis], halo[axis]);
     readings *= axes.back().touched();
   }
   if (by_parts) readings -= spared_readings(axes);
-  double per_chunk = static_cast<double>(readings) / static_cast<double>(ceil_div(shape, chunk).volume());
   // Volumes that share a chunk read it once each.
+  return static_cast<double>(readings) / static_cast<double>(ceil_div(shape, chunk).volume()) * volumes_per_chunk(array);
+}
+
+double volumes_per_chunk(const zarr::ArrayMetadata& array) {
+  double volumes = 1.0;
   for (std::size_t i = 0; i + 3 < array.shape.size(); ++i)
-    per_chunk *= static_cast<double>(array.shape[i]) /
-                 static_cast<double>((array.shape[i] + array.chunk_shape[i] - 1) / array.chunk_shape[i]);
-  return per_chunk;
+    volumes *= static_cast<double>(array.shape[i]) /
+               static_cast<double>((array.shape[i] + array.chunk_shape[i] - 1) / array.chunk_shape[i]);
+  return volumes;
 }
 
 }  // namespace flatfield::pipeline

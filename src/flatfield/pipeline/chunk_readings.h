@@ -8,7 +8,11 @@ namespace flatfield::pipeline {
 /// How often each chunk of an array is read where its volumes are read cell by cell, on average: once where a cell is
 /// whole chunks, more where it cuts them. With `by_parts` a worker reads the 2 x 2 x 2 cells of a part in C order and
 /// keeps the last chunk, so that a part within one chunk reads it once. What a worker keeps from one part to the next,
-/// which depends on who does it, is not counted on.
-[[nodiscard]] double readings_per_chunk(const zarr::ArrayMetadata& array, const Extent3& cell, bool by_parts);
+/// which depends on who does it, is not counted on. With a `halo` (voxels) each cell is read with as much around it, by itself.
+[[nodiscard]] double readings_per_chunk(const zarr::ArrayMetadata& array, const Extent3& cell, bool by_parts,
+                                        const Extent3& halo = {});
+
+/// Volumes that share a chunk of an array, on average.
+[[nodiscard]] double volumes_per_chunk(const zarr::ArrayMetadata& array);
 
 }  // namespace flatfield::pipeline

@@ -57,6 +57,16 @@ TEST(ChunkReadings, are_those_that_are_made) {
   }
 }
 
+TEST(ChunkReadings, of_cells_with_a_halo_are_those_of_the_chunks_that_it_touches) {
+  const auto readings = [](const Extent3& shape, const Extent3& halo) {
+    return readings_per_chunk(metadata_of(shape, {4, 4, 4}), {4, 4, 4}, false, halo);
+  };
+  EXPECT_EQ(readings({8, 8, 8}, {0, 0, 0}), 1.0);
+  EXPECT_EQ(readings({8, 8, 8}, {1, 1, 1}), 8.0);        // each cell touches all chunks
+  EXPECT_EQ(readings({12, 4, 4}, {4, 0, 0}), 7.0 / 3.0);  // two, three and two
+  EXPECT_EQ(readings({12, 4, 4}, {5, 9, 9}), 3.0);
+}
+
 TEST(ChunkReadings, are_one_where_a_part_is_within_a_chunk_or_a_cell_is_whole_chunks) {
   const zarr::ArrayMetadata metadata = metadata_of({40, 33, 64}, {16, 16, 16});
   EXPECT_EQ(readings_per_chunk(metadata, {8, 8, 8}, true), 1.0);

@@ -9,17 +9,21 @@
 #include "flatfield/methods/mixture_weight.h"
 #include "flatfield/numerics/gaussian_block.h"
 #include "flatfield/numerics/spline_resize.h"
+#include "flatfield/pipeline/correct_stage.h"
 #include "flatfield/pipeline/item_geometry.h"
+#include "flatfield/pipeline/level_reader.h"
+#include "flatfield/pipeline/pass_memory.h"
+#include "flatfield/pipeline/stream_geometry.h"
 #include "flatfield/zarr/codec_memory.h"
 
 namespace flatfield::pipeline {
 namespace {
 
-/// Reads each box with its halo, and computes the weights in it.
+/// Weights that are computed box by box, from each box of the level with the halo that they depend on.
 template <class T>
 class ForegroundSource : public VoxelSource<float> {
  public:
-  ForegroundSource(const ForegroundWeights& weights, ome::Volume estimation,
+  ForegroundSource(const ForegroundWeights& weights, ome::Volume estimation, LevelPlace place,
                    const methods::Correction& correction, execution::ThreadPool& pool)
       : weights_(weights),
         estimation_(std::move(estimation)),
@@ -27,25 +31,28 @@ class ForegroundSource : public VoxelSource<float> {
     const Extent3& shape = estimation_.shape();
     if (correction.background)
       background_.emplace(correction.background->view(), shape.y, shape.x, pool.as_parallel_for());
+    if (place == LevelPlace::kStore) return;
+    std::vector<zarr::ChunkScratch> scratches(memory_.size());
+    kept_ = Block<T>(shape);
+    read_level<T>(estimation_, {{0, 0, 0}, shape}, kept_.view(), pool, scratches);
   }
 
   void read(const Box3& box, BlockView<float> out, int worker) override {
     Memory& mine = memory_[static_cast<std::size_t>(worker)];
     const Box3 seen = grown(box, weights_.field().reach(), estimation_.shape());
-    if (mine.raw.size() < seen.shape.volume()) {
-      mine.raw = Block<T>(seen.shape);
+    if (mine.v_low.size() < seen.shape.volume()) {
       mine.v_low = Block<float>(seen.shape);
       mine.weights = Block<float>(seen.shape);
     }
-    const BlockView<T> raw(mine.raw.data(), seen.shape);
-    estimation_.read<T>(seen, raw, mine.chunk);
+    const BlockView<const T> raw = voxels(seen, mine);
     const StageScope scope(Stage::kArithmetic);
     methods::LevelBlock block;
     block.box = box;
     block.seen = seen;
     block.worker = worker;
     block.values = {mine.v_low.data(), seen.shape};
-    std::copy_n(raw.data, raw.size(), block.values.data);
+    for (std::int64_t z = 0; z < seen.shape.z; ++z)
+      for (std::int64_t y = 0; y < seen.shape.y; ++y) std::copy_n(raw.row(z, y), seen.shape.x, block.values.row(z, y));
     if (background_) methods::subtract_background(block.values, seen, background_->view());
     const BlockView<float> weights(mine.weights.data(), seen.shape);
     weights_.field().weigh(block, weights);
@@ -59,8 +66,18 @@ class ForegroundSource : public VoxelSource<float> {
     Block<float> weights;
     zarr::ChunkScratch chunk;
   };
+
+  BlockView<const T> voxels(const Box3& box, Memory& mine) {
+    if (!kept_.empty()) return kept_.view().sub(box);
+    if (mine.raw.size() < box.shape.volume()) mine.raw = Block<T>(box.shape);
+    const BlockView<T> raw(mine.raw.data(), box.shape);
+    estimation_.read<T>(box, raw, mine.chunk);
+    return raw;
+  }
+
   const ForegroundWeights& weights_;
   ome::Volume estimation_;
+  Block<T> kept_;  ///< all of the level; empty where it is read box by box
   std::optional<numerics::PlaneOfSize> background_;
   std::vector<Memory> memory_;
 };
@@ -127,24 +144,34 @@ std::int64_t held_weight_bytes(const Extent3& level, const methods::ForegroundWe
   return is_mixture(options) ? level.volume() * static_cast<std::int64_t>(sizeof(float)) : 0;
 }
 
-std::unique_ptr<VoxelSource<float>> foreground_source(const ForegroundWeights& weights,
-                                                      const ome::Volume& estimation,
-                                                      const methods::Correction& correction,
+std::unique_ptr<VoxelSource<float>> foreground_source(const ForegroundWeights& weights, const ome::Volume& estimation,
+                                                      LevelPlace place, const methods::Correction& correction,
                                                       execution::ThreadPool& pool) {
+  if (const Block<float>* stored = weights.stored()) return block_source(*stored);
   if (estimation.dtype() == DType::kUint8)
-    return std::make_unique<ForegroundSource<std::uint8_t>>(weights, estimation, correction, pool);
-  return std::make_unique<ForegroundSource<std::uint16_t>>(weights, estimation, correction, pool);
+    return std::make_unique<ForegroundSource<std::uint8_t>>(weights, estimation, place, correction, pool);
+  return std::make_unique<ForegroundSource<std::uint16_t>>(weights, estimation, place, correction, pool);
 }
 
 std::unique_ptr<VoxelSource<float>> no_foreground_source() { return std::make_unique<NoForegroundSource>(); }
 
+Extent3 foreground_reach(const methods::ForegroundWeightOptions& options) {
+  const double sigma = options.probability_smooth_sigma;
+  return is_mixture(options) ? Extent3{} : numerics::gaussian_reach({sigma, sigma, sigma});
+}
+
+std::int64_t kept_level_bytes(const methods::ForegroundWeightOptions& options, const zarr::ArrayMetadata& estimation,
+                              int workers) {
+  if (is_mixture(options)) return 0;
+  return spatial(estimation.shape).volume() * static_cast<std::int64_t>(size_of(estimation.dtype)) +
+         workers * chunk_reading_bytes(estimation);
+}
+
 std::int64_t foreground_source_bytes(const methods::ForegroundWeightOptions& options,
                                      const zarr::ArrayMetadata& estimation, const OutputPlan& plan, double stored_share) {
-  const double sigma = options.probability_smooth_sigma;
-  // A ramp is smoothed where it is needed, and so are the voxels around that; the mixture is there as it is.
-  const Extent3 reach = is_mixture(options) ? Extent3{} : numerics::gaussian_reach({sigma, sigma, sigma});
+  if (is_mixture(options)) return 0;
   const Extent3 cell = ItemGeometry(plan.chunk_shape, plan.shard_shape).cell;
-  const Extent3 seen = min(cell + reach * 2, plan.shape);
+  const Extent3 seen = min(cell + foreground_reach(options) * 2, plan.shape);
   return seen.volume() * static_cast<std::int64_t>(size_of(estimation.dtype) + 2 * sizeof(float)) +
          zarr::decoder_bytes(estimation, stored_share) + static_cast<std::int64_t>(estimation.chunk_bytes());
 }

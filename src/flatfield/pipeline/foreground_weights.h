@@ -36,6 +36,8 @@ class ForegroundWeights {
                                             const std::vector<std::int64_t>& background_planes, RunContext& context);
 
   [[nodiscard]] const methods::WeightField& field() const { return *field_; }
+  /// Those that are held; null where they are computed.
+  [[nodiscard]] const Block<float>* stored() const { return stored_.empty() ? nullptr : &stored_; }
 
  private:
   ForegroundWeights() = default;
@@ -49,15 +51,25 @@ class ForegroundWeights {
 /// What weights by these options hold from when they are found to when their image is written.
 [[nodiscard]] std::int64_t held_weight_bytes(const Extent3& level, const methods::ForegroundWeightOptions& options);
 
-/// The probabilities of a volume, for its image. `correction` is that of the volume; everything must outlive it.
+/// Where the estimation level is while probabilities are computed from it: read box by box, by which chunks are decoded as
+/// often as a box or its halo touches them, or read once and kept in memory.
+enum class LevelPlace { kStore, kMemory };
+
+/// The probabilities of a volume, for its image. `correction` is that of the volume; everything must outlive it. Throws
+/// what reading the level throws.
 [[nodiscard]] std::unique_ptr<VoxelSource<float>> foreground_source(const ForegroundWeights& weights,
-                                                                    const ome::Volume& estimation,
+                                                                    const ome::Volume& estimation, LevelPlace place,
                                                                     const methods::Correction& correction,
                                                                     execution::ThreadPool& pool);
+/// Voxels around a box that the probabilities in it are computed from.
+[[nodiscard]] Extent3 foreground_reach(const methods::ForegroundWeightOptions& options);
+/// What the level takes that is kept for that, and reading it; 0 if no level is needed.
+[[nodiscard]] std::int64_t kept_level_bytes(const methods::ForegroundWeightOptions& options,
+                                            const zarr::ArrayMetadata& estimation, int workers);
 /// Those of a volume of which none are known: zeros.
 [[nodiscard]] std::unique_ptr<VoxelSource<float>> no_foreground_source();
-/// What foreground_source holds per worker while the image of a plan is written, of weights by these options; `estimation`
-/// is the array of the level.
+/// What foreground_source holds per worker while the image of a plan is written, of weights by these options, where
+/// the level is not kept; `estimation` is the array of the level.
 [[nodiscard]] std::int64_t foreground_source_bytes(const methods::ForegroundWeightOptions& options,
                                                    const zarr::ArrayMetadata& estimation, const OutputPlan& plan,
                                                    double stored_share = 1.0);

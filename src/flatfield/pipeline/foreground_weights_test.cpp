@@ -2,10 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <memory>
+#include <random>
 #include <string>
+#include <vector>
 
 #include "flatfield/core/error.h"
 #include "flatfield/methods/level_stream.h"
+#include "support/counting_store.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -76,6 +81,44 @@ TEST(MixtureWeights, of_an_empty_mask_are_found) {
   const FoundWeights found = run.weights(level, BitVolume(kShape));
   EXPECT_TRUE(found.weights);
   EXPECT_EQ(found.reason, "");
+}
+
+TEST(ForegroundSource, gives_the_same_from_a_level_that_is_read_box_by_box_and_from_one_that_is_kept) {
+  const auto store = std::make_shared<CountingStore>();
+  zarr::ArrayMetadata metadata;
+  metadata.shape = {20, 17, 30};
+  metadata.chunk_shape = {8, 8, 8};
+  const ome::Volume level(zarr::Array::create(store, "level", metadata), {});
+  std::mt19937 random(3);
+  zarr::ChunkScratch scratch;
+  const Extent3 grid = ceil_div(level.shape(), level.chunk_shape());
+  for (std::int64_t i = 0; i < grid.volume(); ++i) {
+    Block<std::uint16_t> voxels(level.chunk_shape());
+    for (std::uint16_t& v : voxels.span()) v = static_cast<std::uint16_t>(random() % 300);
+    level.array().write_chunk(level.chunk_index(unravel(i, grid)), std::as_bytes(voxels.span()), scratch);
+  }
+  methods::ForegroundWeightOptions options;
+  const auto weights = ForegroundWeights::ramp({50.0, 200.0, options});
+  methods::Correction correction;
+  correction.background = Block<float>({1, 17, 30}, 20.0F);
+  execution::ThreadPool pool(2);
+  std::vector<Block<float>> found;
+  for (const LevelPlace place : {LevelPlace::kStore, LevelPlace::kMemory}) {
+    store->gets = 0;
+    const auto source = foreground_source(*weights, level, place, correction, pool);
+    Block<float> out(level.shape());
+    for (std::int64_t i = 0; i < grid.volume(); ++i) {
+      const Box3 box = tile_box(unravel(i, grid), level.chunk_shape(), level.shape());
+      source->read(box, out.view().sub(box), static_cast<int>(i % 2));
+    }
+    if (place == LevelPlace::kMemory)
+      EXPECT_EQ(store->gets, grid.volume());
+    else
+      EXPECT_GT(store->gets, 5 * grid.volume());
+    found.push_back(std::move(out));
+  }
+  EXPECT_TRUE(std::ranges::equal(found[0].span(), found[1].span()));
+  EXPECT_TRUE(std::ranges::any_of(found[0].span(), [](float w) { return w > 0.2F && w < 0.8F; }));
 }
 
 TEST(NoForegroundSource, gives_zeros) {

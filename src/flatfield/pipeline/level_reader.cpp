@@ -1,8 +1,10 @@
 #include "flatfield/pipeline/level_reader.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "flatfield/core/error.h"
+#include "flatfield/core/interruption.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -61,6 +63,64 @@ Block<float> with_type(const ome::Volume& volume, F f) {
 }
 
 }  // namespace
+
+template <class T>
+void read_level(const ome::Volume& volume, const Box3& box, BlockView<T> into, execution::ThreadPool& pool,
+              std::vector<zarr::ChunkScratch>& scratches, std::span<const std::uint8_t> sees,
+              const std::function<bool(const Box3&)>& wants) {
+  if (box.empty()) return;
+  const Extent3& chunk = volume.chunk_shape();
+  const Extent3 first = floor_div(box.origin, chunk);
+  const Extent3 grid = ceil_div(box.end(), chunk) - first;
+  const auto read_chunk = [&](const Extent3& index, zarr::ChunkScratch& scratch, Block<T>& planes) {
+    const Box3 whole = tile_box(index, chunk, volume.shape());
+    const Box3 part = intersect(whole, box);
+    const std::span<const std::uint8_t> seen =
+        sees.empty() ? sees : sees.subspan(static_cast<std::size_t>(part.origin.z), static_cast<std::size_t>(part.shape.z));
+    const std::int64_t count = sees.empty() ? whole.shape.z : std::count(seen.begin(), seen.end(), std::uint8_t{1});
+    if (count == 0 || (wants && !wants(part))) return;
+    const BlockView<T> target = into.sub({part.origin - box.origin, part.shape});
+    if (count == whole.shape.z) {
+      volume.read<T>(part, target, scratch);
+      return;
+    }
+    // Of a chunk that is not needed as a whole only some planes are decoded.
+    if (planes.shape().z < count) planes = Block<T>({count, chunk.y, chunk.x});
+    std::vector<ome::Volume::PlanePart<T>> parts;
+    for (std::int64_t z = 0; z < part.shape.z; ++z)
+      if (seen[static_cast<std::size_t>(z)] != 0)
+        parts.push_back({part.origin.z - index.z * chunk.z + z, 0,
+                         planes.plane(static_cast<std::int64_t>(parts.size())).span()});
+    volume.read_plane_parts<T>(index, parts, scratch);
+    const Extent3 row{1, part.shape.y, part.shape.x};
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      const std::int64_t z = parts[k].plane + index.z * chunk.z - part.origin.z;
+      copy_block<T>(planes.view().sub({{static_cast<std::int64_t>(k), part.origin.y - index.y * chunk.y,
+                                        part.origin.x - index.x * chunk.x}, row}),
+                    target.sub({{z, 0, 0}, row}));
+    }
+  };
+  std::atomic<std::int64_t> next{0};
+  pool.run_on_all([&](int worker) {
+    Block<T> planes;
+    try {
+      for (std::int64_t i = next++; i < grid.volume(); i = next++) {
+        stop_if_interrupted();
+        read_chunk(first + unravel(i, grid), scratches[static_cast<std::size_t>(worker)], planes);
+      }
+    } catch (...) {
+      next = grid.volume();
+      throw;
+    }
+  });
+}
+
+template void read_level(const ome::Volume&, const Box3&, BlockView<std::uint8_t>, execution::ThreadPool&,
+                         std::vector<zarr::ChunkScratch>&, std::span<const std::uint8_t>,
+                         const std::function<bool(const Box3&)>&);
+template void read_level(const ome::Volume&, const Box3&, BlockView<std::uint16_t>, execution::ThreadPool&,
+                         std::vector<zarr::ChunkScratch>&, std::span<const std::uint8_t>,
+                         const std::function<bool(const Box3&)>&);
 
 Block<float> read_box_as_float(const ome::Volume& volume, const Box3& box,
                                const ParallelFor& parallel_for) {

@@ -1,7 +1,13 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
 #include "flatfield/core/block.h"
 #include "flatfield/core/parallel.h"
+#include "flatfield/execution/thread_pool.h"
 #include "flatfield/ome/volume.h"
 
 namespace flatfield::pipeline {
@@ -9,5 +15,13 @@ namespace flatfield::pipeline {
 /// Reads a box of a uint8 or uint16 volume as float32; chunks in parallel.
 [[nodiscard]] Block<float> read_box_as_float(const ome::Volume& volume, const Box3& box,
                                              const ParallelFor& parallel_for);
+
+/// Reads a box of a volume of this data type (uint8, uint16) into `into`, chunk by chunk, by all workers, each with a
+/// scratch of its own. Planes of the volume for which `sees` (empty = 1 for all) is 0, and parts of chunks that `wants`
+/// (empty = all) does not want, are left as they are.
+template <class T>
+void read_level(const ome::Volume& volume, const Box3& box, BlockView<T> into, execution::ThreadPool& pool,
+                std::vector<zarr::ChunkScratch>& scratches, std::span<const std::uint8_t> sees = {},
+                const std::function<bool(const Box3&)>& wants = {});
 
 }  // namespace flatfield::pipeline

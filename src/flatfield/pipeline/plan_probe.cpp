@@ -131,6 +131,9 @@ template <class T>
 class SampledSource : public VoxelSource<T> {
  public:
   SampledSource(VoxelSource<T>& source, const Sample& sample) : source_(source), sample_(sample) {}
+  void expect(const Box3& box, int worker) override {
+    if (const Box3 place = sample_.place(box); !place.empty()) source_.expect(place, worker);
+  }
   void read(const Box3& box, BlockView<T> out, int worker) override {
     const Box3 place = sample_.place(box);
     if (place.shape != box.shape)
@@ -162,7 +165,7 @@ Measured write_sample(RunContext& context, VoxelSource<T>& source, const Extent3
   const Measured measured = measure([&] {
     OutputImage image(store, plan);
     write_pyramid(source, image.target({}, "sample"), context.pool, context.memory.limit_bytes(), {});
-    static_cast<void>(store->list(""));  // waits for what is written behind
+    store->flush();
   });
   store->erase_prefix("");
   return measured;
@@ -174,7 +177,7 @@ void remove_samples(RunContext& context, const std::string& scratch) {
 }
 
 Probe take_probe(RunContext& context, const ProbeRequest& request, const std::string& scratch) {
-  const auto& [tile, location, levels, outputs, model] = request;
+  const auto& [tile, location, levels, outputs, level_place, model] = request;
   const ParallelFor parallel_for = context.pool.as_parallel_for();
   const Extent3 target = tile.spatial_shape(levels.target);
   const std::string name = location_name(location);
@@ -219,9 +222,13 @@ Probe take_probe(RunContext& context, const ProbeRequest& request, const std::st
   }
   if (learned.weights) {
     const ome::Volume estimation = tile.open_volume(probe.learn_level, {});
-    const auto source = foreground_source(*learned.weights, estimation, correction, context.pool);
+    std::unique_ptr<VoxelSource<float>> source;
+    const Measured made = measure(
+        [&] { source = foreground_source(*learned.weights, estimation, level_place, correction, context.pool); });
     probe.probability = write_sample(context, *source, estimation.shape(), outputs.probability,
                                      outputs.probability.level_count, scratch);
+    probe.probability.cpu_seconds += made.cpu_seconds;
+    probe.probability.wall_seconds += made.wall_seconds;
   }
   if (config::writes_report(context.config)) {
     try {

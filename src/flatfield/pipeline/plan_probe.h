@@ -6,6 +6,7 @@
 
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/ome/tile.h"
+#include "flatfield/pipeline/foreground_weights.h"
 #include "flatfield/pipeline/output_image.h"
 #include "flatfield/pipeline/run_context.h"
 #include "flatfield/pipeline/tile_levels.h"
@@ -43,6 +44,7 @@ struct ProbeRequest {
   const std::string& location;
   const TileLevels& levels;
   const TileOutputs& outputs;
+  LevelPlace level_place = LevelPlace::kStore;  ///< of the estimation level while the probability is computed from it
   ModelVolume* model = nullptr;  ///< given instead of what would be learnt; is made applicable to the target level
 };
 

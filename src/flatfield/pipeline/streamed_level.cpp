@@ -3,69 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <span>
 #include <vector>
 
 #include "flatfield/core/error.h"
-#include "flatfield/core/interruption.h"
 #include "flatfield/core/stage_clock.h"
+#include "flatfield/pipeline/level_reader.h"
 
 namespace flatfield::pipeline {
 namespace {
-
-/// Reads a box of a volume into `into`, chunk by chunk, by all workers. Planes of the volume for which `sees` is 0, and
-/// parts of chunks that `wants` (empty = all) does not want, are left as they are.
-template <class T>
-void read_box(const ome::Volume& volume, const Box3& box, BlockView<T> into, execution::ThreadPool& pool,
-              std::vector<zarr::ChunkScratch>& scratches, std::span<const std::uint8_t> sees,
-              const std::function<bool(const Box3&)>& wants) {
-  if (box.empty()) return;
-  const Extent3& chunk = volume.chunk_shape();
-  const Extent3 first = floor_div(box.origin, chunk);
-  const Extent3 grid = ceil_div(box.end(), chunk) - first;
-  const auto read_chunk = [&](const Extent3& index, zarr::ChunkScratch& scratch, Block<T>& planes) {
-    const Box3 whole = tile_box(index, chunk, volume.shape());
-    const Box3 part = intersect(whole, box);
-    const std::span<const std::uint8_t> seen =
-        sees.subspan(static_cast<std::size_t>(part.origin.z), static_cast<std::size_t>(part.shape.z));
-    const std::int64_t count = std::count(seen.begin(), seen.end(), std::uint8_t{1});
-    if (count == 0 || (wants && !wants(part))) return;
-    const BlockView<T> target = into.sub({part.origin - box.origin, part.shape});
-    if (count == whole.shape.z) {
-      volume.read<T>(part, target, scratch);
-      return;
-    }
-    // Of a chunk that is not needed as a whole only some planes are decoded.
-    if (planes.shape().z < count) planes = Block<T>({count, chunk.y, chunk.x});
-    std::vector<ome::Volume::PlanePart<T>> parts;
-    for (std::int64_t z = 0; z < part.shape.z; ++z)
-      if (seen[static_cast<std::size_t>(z)] != 0)
-        parts.push_back({part.origin.z - index.z * chunk.z + z, 0,
-                         planes.plane(static_cast<std::int64_t>(parts.size())).span()});
-    volume.read_plane_parts<T>(index, parts, scratch);
-    const Extent3 row{1, part.shape.y, part.shape.x};
-    for (std::size_t k = 0; k < parts.size(); ++k) {
-      const std::int64_t z = parts[k].plane + index.z * chunk.z - part.origin.z;
-      copy_block<T>(planes.view().sub({{static_cast<std::int64_t>(k), part.origin.y - index.y * chunk.y,
-                                        part.origin.x - index.x * chunk.x}, row}),
-                    target.sub({{z, 0, 0}, row}));
-    }
-  };
-  std::atomic<std::int64_t> next{0};
-  pool.run_on_all([&](int worker) {
-    Block<T> planes;
-    try {
-      for (std::int64_t i = next++; i < grid.volume(); i = next++) {
-        stop_if_interrupted();
-        read_chunk(first + unravel(i, grid), scratches[static_cast<std::size_t>(worker)], planes);
-      }
-    } catch (...) {
-      next = grid.volume();
-      throw;
-    }
-  });
-}
 
 constexpr std::int64_t kRowsAhead = 8;
 
@@ -155,7 +101,7 @@ class StreamedLevel::Pass {
           std::min(planes.last, (first / geometry_.slab + 1) * geometry_.slab);
       const Extent3 seen{last - oldest, rows.last - kept, shape_.x};
       const BlockView<T> window(window_.data(), seen, window_.shape().y * shape_.x, shape_.x);
-      read_box<T>(level_.volume_, {{first, rows.first, 0}, {last - first, rows.last - rows.first, shape_.x}},
+      read_level<T>(level_.volume_, {{first, rows.first, 0}, {last - first, rows.last - rows.first, shape_.x}},
                   window.sub({{first - oldest, rows.first - kept, 0},
                               {last - first, rows.last - rows.first, shape_.x}}),
                   level_.pool_, scratches_, sees_, reads_);
@@ -290,8 +236,7 @@ void StreamedLevel::keep_rows(const execution::Stretch& rows) {
   level_ = std::monostate();
   Block<T> voxels({shape().z, kept_.last - kept_.first, shape().x});
   std::vector<zarr::ChunkScratch> scratches(static_cast<std::size_t>(workers()));
-  const std::vector<std::uint8_t> all(static_cast<std::size_t>(shape().z), 1);
-  read_box<T>(volume_, {{0, kept_.first, 0}, voxels.shape()}, voxels.view(), pool_, scratches, all, {});
+  read_level<T>(volume_, {{0, kept_.first, 0}, voxels.shape()}, voxels.view(), pool_, scratches);
   level_ = std::move(voxels);
 }
 

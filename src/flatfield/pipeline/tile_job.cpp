@@ -104,12 +104,16 @@ class Job {
     places_.examine(fingerprint_);
   }
 
+  [[nodiscard]] MemoryFacts memory_facts(const zarr::ArrayMetadata& estimation) const {
+    MemoryFacts facts{config_, input_.array().metadata(), estimation, plans_, context_.pool.workers(), fits_, refines_, estimates_};
+    note_remote_places(facts, input_.location(), context_.memory.limit_bytes());
+    if (context_.masks) note_masks(facts, *context_.masks, input_.name());
+    return facts;
+  }
+
   [[nodiscard]] std::vector<execution::MemoryBudget::Reservation> reserve_memory() const {
     const zarr::Array estimation = input_.tile().open_array(input_.levels().estimation);
-    MemoryFacts memory{config_, input_.array().metadata(), estimation.metadata(), plans_, context_.pool.workers(), fits_,
-                       refines_, estimates_};
-    note_remote_places(memory, input_.location(), context_.memory.limit_bytes());
-    if (context_.masks) note_masks(memory, *context_.masks, input_.name());
+    const MemoryFacts memory = memory_facts(estimation.metadata());
     execution::check_needs(tile_needs(memory), context_.memory.limit_bytes());
     std::vector<execution::MemoryBudget::Reservation> held;
     for (const execution::MemoryNeed& need : standing_needs(memory))
@@ -250,11 +254,15 @@ class Job {
         streaming_.first_pass(*no_foreground_source(), target, plans_.probability, {}, 0);
         continue;
       }
-      const ForegroundWeights& weights = *volume.learned.weights;
       const ome::Volume estimation = input_.tile().open_volume(input_.levels().estimation, volume.id);
-      streaming_.first_pass(*foreground_source(weights, estimation, volume.learned.correction, context_.pool), target,
-                 plans_.probability, {},
-                 foreground_source_bytes(config_.fitting, estimation.array().metadata(), plans_.probability));
+      const zarr::ArrayMetadata& level = estimation.array().metadata();
+      const auto kept = context_.memory.reserve(
+          "estimation level", probability_level_bytes(memory_facts(level), context_.memory.free_bytes()));
+      const auto source = foreground_source(*volume.learned.weights, estimation,
+                                            kept.bytes() > 0 ? LevelPlace::kMemory : LevelPlace::kStore,
+                                            volume.learned.correction, context_.pool);
+      streaming_.first_pass(*source, target, plans_.probability, {},
+                            foreground_source_bytes(config_.fitting, level, plans_.probability));
       volume.learned.weights.reset();
     }
   }

@@ -81,6 +81,10 @@ std::int64_t earlier_weight_bytes(const MemoryFacts& facts) {
   return (volume_count(facts.outputs.corrected) - 1) * weight_bytes(facts);
 }
 
+std::int64_t probability_source_bytes(const MemoryFacts& facts, double stored_share) {
+  return foreground_source_bytes(facts.config.fitting, facts.estimation, facts.outputs.probability, stored_share);
+}
+
 /// For the background image at least; 0 where none is made.
 std::int64_t median_bytes(const MemoryFacts& facts, double stored_share) {
   if (!facts.learns) return 0;
@@ -126,21 +130,24 @@ std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t limit_byte
     if (learning.resident) all.back().needs.push_back({"estimation level", level_bytes});
     all.back().needs.push_back({"mask of another shape", facts.mask_file_bytes});
   }
-  // `beside_bytes` is what is held of the foreground probabilities.
   const auto add = [&](const std::string& name, const OutputPlan& plan, std::int64_t source_bytes,
-                       std::int64_t beside_bytes = 0) {
+                       const std::vector<MemoryNeed>& beside = {}) {
     const StreamMemory stream = stream_memory(plan, source_bytes, facts.workers, facts.part_bytes, stored_share);
-    all.push_back(stage_of(name, stream, standing, stream.items_bytes(free_bytes - beside_bytes - stream.workers_bytes)));
-    if (beside_bytes > 0) all.back().needs.push_back({"foreground probability", beside_bytes});
+    const std::int64_t left = free_beside(beside, free_bytes);
+    all.push_back(stage_of(name, stream, standing, stream.items_bytes(left - stream.workers_bytes)));
+    for (const MemoryNeed& need : beside)
+      if (need.bytes > 0) all.back().needs.push_back(need);
   };
   add("the corrected tile", facts.outputs.corrected,
       corrected_source_bytes(facts.input, facts.outputs.corrected,
                              facts.fits ? spatial(facts.estimation.shape) : Extent3{}, facts.is_input_remote, stored_share));
   if (facts.fits) add("the mask", facts.outputs.mask, 0);
-  if (facts.refines)
-    add("the probability", facts.outputs.probability,
-        foreground_source_bytes(facts.config.fitting, facts.estimation, facts.outputs.probability, stored_share),
-        volume_count(facts.outputs.corrected) * weight_bytes(facts));
+  if (facts.refines) {
+    const std::int64_t held = volume_count(facts.outputs.corrected) * weight_bytes(facts);
+    const std::int64_t level = probability_level_bytes(facts, free_bytes - held, stored_share);
+    add("the probability", facts.outputs.probability, probability_source_bytes(facts, stored_share),
+        {{"foreground probability", held}, {"estimation level", level}});
+  }
   all.push_back({"finishing", standing});
   all.back().needs.push_back(finishing_need(facts.outputs));
   return all;
@@ -193,6 +200,18 @@ std::vector<MemoryNeed> standing_needs(const MemoryFacts& facts) {
   return needs;
 }
 
+std::int64_t free_for_stages(const MemoryFacts& facts, std::int64_t limit_bytes) {
+  return free_beside(all_standing_needs(facts), limit_bytes);
+}
+
+std::int64_t probability_level_bytes(const MemoryFacts& facts, std::int64_t free_bytes, double stored_share) {
+  const std::int64_t level = kept_level_bytes(facts.config.fitting, facts.estimation, facts.workers);
+  const StreamMemory stream = stream_memory(facts.outputs.probability, probability_source_bytes(facts, stored_share),
+                                            facts.workers, facts.part_bytes, stored_share);
+  const std::int64_t most = stream.workers_bytes + stream.items_at_once * stream.item_bytes;
+  return level + most <= free_bytes ? level : 0;
+}
+
 LearnPlan learning_plan(const MemoryFacts& facts, std::int64_t limit_bytes) {
   return plan_learning({.shape = spatial(facts.estimation.shape),
                         .chunk = spatial(facts.estimation.chunk_shape),
@@ -207,7 +226,7 @@ LearnPlan learning_plan(const MemoryFacts& facts, std::int64_t limit_bytes) {
                         .earlier_weight_bytes = earlier_weight_bytes(facts),
                         .limit_bytes = limit_bytes,
                         .is_remote = facts.is_input_remote},
-                       free_beside(all_standing_needs(facts), limit_bytes));
+                       free_for_stages(facts, limit_bytes));
 }
 
 std::int64_t StreamMemory::items_bytes(std::int64_t free_bytes) const {

@@ -64,6 +64,14 @@ struct StreamMemory {
   [[nodiscard]] std::int64_t without_uploads(std::int64_t items_bytes) const;
 };
 
+/// Bytes of memory that a run with that limit has beside what is held all the time.
+[[nodiscard]] std::int64_t free_for_stages(const MemoryFacts& facts, std::int64_t limit_bytes);
+
+/// Bytes to reserve for the estimation level while the image of the probability of a volume is made from it, where so many
+/// are free: it is kept where there is room for it beside all items that are of use. 0 = it is read box by box, or not needed.
+[[nodiscard]] std::int64_t probability_level_bytes(const MemoryFacts& facts, std::int64_t free_bytes,
+                                                   double stored_share = 1.0);
+
 /// `source_bytes` is what the source of the voxels holds per worker.
 [[nodiscard]] StreamMemory stream_memory(const OutputPlan& plan, std::int64_t source_bytes, int workers,
                                          std::int64_t part_bytes, double stored_share = 1.0);

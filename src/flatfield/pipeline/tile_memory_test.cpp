@@ -129,14 +129,40 @@ TEST(TileMemory, counts_what_the_source_of_a_probability_holds) {
   EXPECT_EQ(tile.need("the probability", "workers"), 0);
   tile.facts().refines = true;
   const OutputPlan& plan = tile.outputs().probability;
-  for (const auto model : {methods::ProbabilityModel::kPercentile, methods::ProbabilityModel::kGaussianMixture}) {
+  const auto source_bytes = [&](methods::ProbabilityModel model) {
     tile.config().fitting.probability_model = model;
     const std::int64_t source = foreground_source_bytes(tile.config().fitting, tile.estimation_level(), plan);
     EXPECT_EQ(tile.need("the probability", "workers"), stream_memory(plan, source, 2, 0).workers_bytes);
-    // The level, its voxels without the background, and the weights of a cell; the smoothing reaches around it.
-    const std::int64_t least = 32 * 128 * 128 * (2 + 4 + 4);
-    EXPECT_GT(source, least);
-  }
+    return source;
+  };
+  // The level, its voxels without the background, and the weights of a cell; the smoothing reaches around it.
+  EXPECT_GT(source_bytes(methods::ProbabilityModel::kPercentile), 32 * 128 * 128 * (2 + 4 + 4));
+  // Those of a mixture are in memory as they are.
+  EXPECT_EQ(source_bytes(methods::ProbabilityModel::kGaussianMixture), 0);
+}
+
+TEST(TileMemory, level_that_a_probability_is_computed_from_is_kept_where_there_is_room_beside_all_items) {
+  FittedTile tile({256, 2048, 2048});
+  tile.facts().refines = true;
+  const std::int64_t level = std::int64_t{32} * 256 * 256 * 2;
+  const StreamMemory stream = stream_memory(
+      tile.outputs().probability,
+      foreground_source_bytes(tile.config().fitting, tile.estimation_level(), tile.outputs().probability), 2, 0);
+  const std::int64_t kept = probability_level_bytes(tile.facts(), 512 * kMebibyte);
+  EXPECT_GT(kept, level);
+  EXPECT_LT(kept, 8 * level);  // two workers read it, each a chunk at a time
+  const std::int64_t most = kept + stream.workers_bytes + stream.items_at_once * stream.item_bytes;
+  EXPECT_EQ(probability_level_bytes(tile.facts(), most), kept);
+  EXPECT_EQ(probability_level_bytes(tile.facts(), most - 1), 0);
+  EXPECT_EQ(tile.need("the probability", "estimation level"), 0) << "it is not needed";
+  for (const execution::StageNeeds& stage : expected_needs(tile.facts(), 512 * kMebibyte, 1.0))
+    if (stage.stage == "the probability") {
+      EXPECT_TRUE(std::ranges::any_of(stage.needs, [&](const auto& need) {
+        return need.consumer == "estimation level" && need.bytes == kept;
+      }));
+    }
+  tile.config().fitting.probability_model = methods::ProbabilityModel::kGaussianMixture;
+  EXPECT_EQ(probability_level_bytes(tile.facts(), 512 * kMebibyte), 0);
 }
 
 TEST(TileMemory, counts_the_probabilities_of_all_volumes_that_are_held) {

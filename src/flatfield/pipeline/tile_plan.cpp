@@ -74,11 +74,15 @@ class Planner {
     plan.level_0_bytes = level_0_.bytes;
     // Before the probe, which makes a mask.
     const LearnPlan learning = learning_plan(memory, plan.memory_limit_bytes);
+    const std::int64_t free_bytes = free_for_stages(memory, plan.memory_limit_bytes);
+    if (refines_ && probability_level_bytes(memory, free_bytes) > 0) level_place_ = LevelPlace::kMemory;
     plan.memory = expected_needs(memory, plan.memory_limit_bytes, std::min(1.0, stored_share()));
     plan.sizes_are_estimates = level_0_.is_estimate || low_.is_estimate;
     if (effort == PlanEffort::kProbe || is_large()) {
-      probe_ = probe_tile(context_, {tile_, location_, levels_, outputs_, model_ ? &model_->volumes.front() : nullptr},
-                          places_.corrected + ".plan");
+      probe_ = probe_tile(
+          context_,
+          {tile_, location_, levels_, outputs_, level_place_, model_ ? &model_->volumes.front() : nullptr},
+          places_.corrected + ".plan");
       plan.is_probed = true;
     }
     if (learns_) add_learning(plan, learning);
@@ -291,9 +295,21 @@ class Planner {
     plan.stages.push_back(stage);
   }
 
+  /// How often each chunk of the estimation level is read for the probability, which a ramp is computed for.
+  [[nodiscard]] double probability_readings() const {
+    if (kept_level_bytes(config_.fitting, estimation_.metadata(), 1) == 0) return 0.0;
+    if (level_place_ == LevelPlace::kMemory) return volumes_per_chunk(estimation_.metadata());
+    const ItemGeometry geometry(outputs_.probability.chunk_shape, outputs_.probability.shard_shape);
+    return readings_per_chunk(estimation_.metadata(), geometry.cell, false, foreground_reach(config_.fitting));
+  }
+
   void add_probability(TilePlan& plan) {
     StagePlan stage;
     stage.name = "probability";
+    const double readings = probability_readings();
+    stage.objects_read = readings > 0.0 ? low_.objects : 0;
+    stage.bytes_read = scaled(low_.bytes, readings);
+    stage.requests_read = scaled(zarr::chunk_count(estimation_.metadata()), readings);
     stage.objects_written = object_count(level_metadata(outputs_.probability));
     if (probe_) {
       const double factor = volumes() / probe_->learn_share;
@@ -324,6 +340,7 @@ class Planner {
   bool has_background_image_;
   StoredSize level_0_;
   StoredSize low_;
+  LevelPlace level_place_ = LevelPlace::kStore;  ///< of the estimation level while the probability is computed from it
   std::optional<Probe> probe_;
 };
 
