@@ -1,5 +1,6 @@
 """Runs what README.md shows below "Use", one command after another, with the installed program. Usage: first_hour.py FOLDER"""
 import pathlib
+import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
@@ -8,6 +9,8 @@ from support.documented import commands_of, fenced, prepare, run_command  # noqa
 
 
 def main():
+    # What a shell starts in the background ignores SIGINT, and so would `view`, which is interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir()
     prepare(folder)

@@ -101,8 +101,9 @@ def test_axis_fit_is_that_of_the_reference(seed, weighted, smoothing, percentile
     for axis, name in enumerate("zyx"):
         expected = reference.axis_profile(clipped, mask, axis, g, percentile, 0, weights)
         profile = getattr(fit, "profile_" + name)
-        # A gaussian filter may differ from scipy's by one ulp, and so an order statistic.
-        assert ulp_distance(profile, expected).max() <= 1
+        # A gaussian filter may differ from scipy's by one ulp, and so an order statistic; divided by g that is up to two, and
+        # each quotient is rounded.
+        assert ulp_distance(profile, expected).max() <= 3
         if name == "x":
             assert fit.curve("x", 10) is None
         else:
