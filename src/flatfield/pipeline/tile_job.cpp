@@ -9,7 +9,6 @@
 #include "flatfield/core/error.h"
 #include "flatfield/core/fail_point.h"
 #include "flatfield/ome/tile.h"
-#include "flatfield/pipeline/correct_stage.h"
 #include "flatfield/pipeline/image_streaming.h"
 #include "flatfield/pipeline/input_tile.h"
 #include "flatfield/pipeline/learn_tile.h"
@@ -17,13 +16,13 @@
 #include "flatfield/pipeline/low_resolution_mask.h"
 #include "flatfield/pipeline/model_place.h"
 #include "flatfield/pipeline/output_place.h"
-#include "flatfield/pipeline/pass_memory.h"
 #include "flatfield/pipeline/provenance.h"
 #include "flatfield/pipeline/results.h"
 #include "flatfield/pipeline/tile_fingerprint.h"
 #include "flatfield/pipeline/tile_memory.h"
 #include "flatfield/pipeline/tile_model.h"
 #include "flatfield/pipeline/tile_outputs.h"
+#include "flatfield/pipeline/tile_passes.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/pipeline/tile_places.h"
 #include "flatfield/storage/open_store.h"
@@ -248,23 +247,8 @@ class Job {
   /// The probability is made of what was learnt and is not in the model, so it is written before that.
   void write_probability() {
     if (!model_->has_probability()) return;
-    for (ModelVolume& volume : model_->volumes) {
-      const PyramidTarget target = probability().target(volume.id, "probability");
-      if (!volume.learned.weights) {
-        streaming_.first_pass(*no_foreground_source(), target, plans_.probability, {}, 0);
-        continue;
-      }
-      const ome::Volume estimation = input_.tile().open_volume(input_.levels().estimation, volume.id);
-      const zarr::ArrayMetadata& level = estimation.array().metadata();
-      const auto kept = context_.memory.reserve(
-          "estimation level", probability_level_bytes(memory_facts(level), context_.memory.free_bytes()));
-      const auto source = foreground_source(*volume.learned.weights, estimation,
-                                            kept.bytes() > 0 ? LevelPlace::kMemory : LevelPlace::kStore,
-                                            volume.learned.correction, context_.pool);
-      streaming_.first_pass(*source, target, plans_.probability, {},
-                            foreground_source_bytes(config_.fitting, level, plans_.probability));
-      volume.learned.weights.reset();
-    }
+    const zarr::Array estimation = input_.tile().open_array(input_.levels().estimation);
+    pipeline::write_probability(passes(), *model_, memory_facts(estimation.metadata()));
   }
 
   // -------------------------------------------------------------------------------------------
@@ -272,21 +256,7 @@ class Job {
 
   void apply() {
     if (finalizes_ && !config_.model.empty()) learned_results_.save(*model_);
-    const ome::Tile tile = input_.for_streaming(context_);
-    const Extent3 mask_shape = fits_ ? input_.tile().spatial_shape(input_.levels().estimation) : Extent3{};
-    for (ModelVolume& volume : model_->volumes) {
-      make_applicable(volume, input_.shape(), context_.pool.as_parallel_for());
-      const methods::CorrectionKernel kernel(volume.learned.correction);
-      const auto source =
-          corrected_source(tile.open_volume(input_.levels().target, volume.id), kernel, context_.pool.workers());
-      streaming_.first_pass(*source, corrected().target(volume.id, "corrected"), plans_.corrected, context_.share,
-                 corrected_source_bytes(input_.array().metadata(), plans_.corrected, mask_shape,
-                                        storage::is_remote(input_.location())));
-    }
-    if (const ModelVolume* masked = model_->masked()) {
-      const methods::CorrectionKernel kernel(masked->learned.correction);
-      streaming_.first_pass(*mask_source(kernel), mask().target({}, "mask"), plans_.mask, context_.share, 0);
-    }
+    write_corrected(passes(), *model_);
     if (context_.step == RunStep::kApply) result_.status = TileStatus::kApplied;
   }
 
@@ -394,6 +364,7 @@ class Job {
   // -------------------------------------------------------------------------------------------
   // Images and results
 
+  [[nodiscard]] TilePasses passes() { return {context_, input_, places_, plans_, streaming_}; }
   OutputImage& corrected() { return places_.corrected(plans_); }
   OutputImage& mask() { return places_.mask(plans_); }
   OutputImage& probability() { return places_.probability(plans_); }
