@@ -11,6 +11,7 @@ import tifffile
 from support.killing import noted_items, start
 from support.program import BAD_INPUT, NOT_FOUND, OUTPUT_EXISTS, TILES_FAILED, call, correct, files_below
 from support.tiles import phantom_tile
+from support.zarr_v3 import convert_tile
 
 NAME = "tile_000001_ch_488.zarr"
 MEMORY = 9  # exit code of work that does not fit
@@ -47,6 +48,18 @@ def test_bytes_and_objects_are_those_of_the_run(tile, tmp_path, options):
     # A run does not correct a sample of a small tile beforehand.
     assert compared["planned"]["cpu_seconds"] is None
     assert compared["planned"]["peak_memory_bytes"] > 0
+
+
+def test_chunks_of_shards_that_are_cut_are_planned_as_they_are_fetched(tmp_path):
+    """Those of 2 x 2 x 2 of the output's chunks together: 3 x 3 x 3 of these."""
+    tile = phantom_tile(tmp_path / "in", (96, 192, 192), (32, 32, 32), n_levels=4, name=NAME)
+    sharded = convert_tile(tile, tmp_path / "sharded" / NAME, (32, 32, 32), (96, 96, 96))
+    shutil.copytree(tile.parent / "masks", sharded.parent / "masks")
+    options = ("--output-chunks", "48,48,48")
+    planned = plan(sharded, tmp_path, *options)
+    report = correct(sharded, tmp_path / "run", "--n-levels", 4, *options).report
+    assert planned["total"]["bytes_read"] == pytest.approx(report["bytes_read"], rel=0.05)
+    assert planned["total"]["bytes_written"] == pytest.approx(report["bytes_written"], rel=0.05)
 
 
 @pytest.mark.parametrize("model, readings", [("percentile", 1), ("gmm", 0)])

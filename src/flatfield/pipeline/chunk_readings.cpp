@@ -81,6 +81,12 @@ double readings_per_chunk(const zarr::ArrayMetadata& array, const Extent3& cell,
   return static_cast<double>(readings) / static_cast<double>(ceil_div(shape, chunk).volume()) * volumes_per_chunk(array);
 }
 
+std::int64_t most_chunks_in(const Extent3& box, const Extent3& chunk) {
+  return map_axes(box, chunk, [](std::int64_t b, std::int64_t c) {
+           return b % c == 0 ? b / c : c % b == 0 ? 1 : ceil_div(b, c) + 1;
+         }).volume();
+}
+
 double volumes_per_chunk(const zarr::ArrayMetadata& array) {
   double volumes = 1.0;
   for (std::size_t i = 0; i + 3 < array.shape.size(); ++i)

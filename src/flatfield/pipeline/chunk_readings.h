@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "flatfield/core/extent.h"
 #include "flatfield/zarr/metadata.h"
 
@@ -11,6 +13,9 @@ namespace flatfield::pipeline {
 /// which depends on who does it, is not counted on. With a `halo` (voxels) each cell is read with as much around it, by itself.
 [[nodiscard]] double readings_per_chunk(const zarr::ArrayMetadata& array, const Extent3& cell, bool by_parts,
                                         const Extent3& halo = {});
+
+/// Chunks that a box of a grid of boxes touches at most; `box` and `chunk` in voxels.
+[[nodiscard]] std::int64_t most_chunks_in(const Extent3& box, const Extent3& chunk);
 
 /// Volumes that share a chunk of an array, on average.
 [[nodiscard]] double volumes_per_chunk(const zarr::ArrayMetadata& array);

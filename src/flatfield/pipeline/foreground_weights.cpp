@@ -13,7 +13,6 @@
 #include "flatfield/pipeline/item_geometry.h"
 #include "flatfield/pipeline/level_reader.h"
 #include "flatfield/pipeline/pass_memory.h"
-#include "flatfield/pipeline/stream_geometry.h"
 #include "flatfield/zarr/codec_memory.h"
 
 namespace flatfield::pipeline {
@@ -27,14 +26,19 @@ class ForegroundSource : public VoxelSource<float> {
                    const methods::Correction& correction, execution::ThreadPool& pool)
       : weights_(weights),
         estimation_(std::move(estimation)),
+        place_(place),
+        pool_(pool),
         memory_(static_cast<std::size_t>(pool.workers())) {
     const Extent3& shape = estimation_.shape();
     if (correction.background)
       background_.emplace(correction.background->view(), shape.y, shape.x, pool.as_parallel_for());
-    if (place == LevelPlace::kStore) return;
+  }
+
+  void begin() override {
+    if (place_ == LevelPlace::kStore) return;
     std::vector<zarr::ChunkScratch> scratches(memory_.size());
-    kept_ = Block<T>(shape);
-    read_level<T>(estimation_, {{0, 0, 0}, shape}, kept_.view(), pool, scratches);
+    kept_ = Block<T>(estimation_.shape());
+    read_level<T>(estimation_, {{0, 0, 0}, estimation_.shape()}, kept_.view(), pool_, scratches);
   }
 
   void read(const Box3& box, BlockView<float> out, int worker) override {
@@ -77,6 +81,8 @@ class ForegroundSource : public VoxelSource<float> {
 
   const ForegroundWeights& weights_;
   ome::Volume estimation_;
+  LevelPlace place_;
+  execution::ThreadPool& pool_;
   Block<T> kept_;  ///< all of the level; empty where it is read box by box
   std::optional<numerics::PlaneOfSize> background_;
   std::vector<Memory> memory_;
@@ -155,16 +161,16 @@ std::unique_ptr<VoxelSource<float>> foreground_source(const ForegroundWeights& w
 
 std::unique_ptr<VoxelSource<float>> no_foreground_source() { return std::make_unique<NoForegroundSource>(); }
 
+bool reads_level(const methods::ForegroundWeightOptions& options) { return !is_mixture(options); }
+
 Extent3 foreground_reach(const methods::ForegroundWeightOptions& options) {
   const double sigma = options.probability_smooth_sigma;
   return is_mixture(options) ? Extent3{} : numerics::gaussian_reach({sigma, sigma, sigma});
 }
 
-std::int64_t kept_level_bytes(const methods::ForegroundWeightOptions& options, const zarr::ArrayMetadata& estimation,
-                              int workers) {
-  if (is_mixture(options)) return 0;
-  return spatial(estimation.shape).volume() * static_cast<std::int64_t>(size_of(estimation.dtype)) +
-         workers * chunk_reading_bytes(estimation);
+std::int64_t kept_level_bytes(const methods::ForegroundWeightOptions& options, const zarr::ArrayMetadata& estimation) {
+  if (foreground_reach(options) == Extent3{}) return 0;
+  return spatial(estimation.shape).volume() * static_cast<std::int64_t>(size_of(estimation.dtype));
 }
 
 std::int64_t foreground_source_bytes(const methods::ForegroundWeightOptions& options,

@@ -55,21 +55,22 @@ class ForegroundWeights {
 /// often as a box or its halo touches them, or read once and kept in memory.
 enum class LevelPlace { kStore, kMemory };
 
-/// The probabilities of a volume, for its image. `correction` is that of the volume; everything must outlive it. Throws
-/// what reading the level throws.
+/// The probabilities of a volume, for its image. `correction` is that of the volume; everything must outlive it.
 [[nodiscard]] std::unique_ptr<VoxelSource<float>> foreground_source(const ForegroundWeights& weights,
                                                                     const ome::Volume& estimation, LevelPlace place,
                                                                     const methods::Correction& correction,
                                                                     execution::ThreadPool& pool);
 /// Voxels around a box that the probabilities in it are computed from.
 [[nodiscard]] Extent3 foreground_reach(const methods::ForegroundWeightOptions& options);
-/// What the level takes that is kept for that, and reading it; 0 if no level is needed.
+/// What the level takes that is kept for that; 0 where that would spare no reading.
 [[nodiscard]] std::int64_t kept_level_bytes(const methods::ForegroundWeightOptions& options,
-                                            const zarr::ArrayMetadata& estimation, int workers);
+                                            const zarr::ArrayMetadata& estimation);
+/// Whether the level is read at all: probabilities of the mixture model are held.
+[[nodiscard]] bool reads_level(const methods::ForegroundWeightOptions& options);
 /// Those of a volume of which none are known: zeros.
 [[nodiscard]] std::unique_ptr<VoxelSource<float>> no_foreground_source();
-/// What foreground_source holds per worker while the image of a plan is written, of weights by these options, where
-/// the level is not kept; `estimation` is the array of the level.
+/// What foreground_source holds per worker while the image of a plan is written, of weights by these options, or while it
+/// reads a level to be kept; `estimation` is the array of the level.
 [[nodiscard]] std::int64_t foreground_source_bytes(const methods::ForegroundWeightOptions& options,
                                                    const zarr::ArrayMetadata& estimation, const OutputPlan& plan,
                                                    double stored_share = 1.0);

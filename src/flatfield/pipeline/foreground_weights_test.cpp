@@ -106,6 +106,7 @@ TEST(ForegroundSource, gives_the_same_from_a_level_that_is_read_box_by_box_and_f
   for (const LevelPlace place : {LevelPlace::kStore, LevelPlace::kMemory}) {
     store->gets = 0;
     const auto source = foreground_source(*weights, level, place, correction, pool);
+    source->begin();
     Block<float> out(level.shape());
     for (std::int64_t i = 0; i < grid.volume(); ++i) {
       const Box3 box = tile_box(unravel(i, grid), level.chunk_shape(), level.shape());

@@ -131,6 +131,7 @@ template <class T>
 class SampledSource : public VoxelSource<T> {
  public:
   SampledSource(VoxelSource<T>& source, const Sample& sample) : source_(source), sample_(sample) {}
+  void begin() override { source_.begin(); }
   void expect(const Box3& box, int worker) override {
     if (const Box3 place = sample_.place(box); !place.empty()) source_.expect(place, worker);
   }
@@ -222,13 +223,9 @@ Probe take_probe(RunContext& context, const ProbeRequest& request, const std::st
   }
   if (learned.weights) {
     const ome::Volume estimation = tile.open_volume(probe.learn_level, {});
-    std::unique_ptr<VoxelSource<float>> source;
-    const Measured made = measure(
-        [&] { source = foreground_source(*learned.weights, estimation, level_place, correction, context.pool); });
+    const auto source = foreground_source(*learned.weights, estimation, level_place, correction, context.pool);
     probe.probability = write_sample(context, *source, estimation.shape(), outputs.probability,
                                      outputs.probability.level_count, scratch);
-    probe.probability.cpu_seconds += made.cpu_seconds;
-    probe.probability.wall_seconds += made.wall_seconds;
   }
   if (config::writes_report(context.config)) {
     try {

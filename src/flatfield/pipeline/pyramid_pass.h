@@ -29,6 +29,8 @@ class PyramidPass {
   [[nodiscard]] std::int64_t item_count() const { return ceil_div(shape(), geometry_.item).volume(); }
   /// Items of the pass, by number (0 .. item_count() - 1), which it must outlive.
   [[nodiscard]] execution::WorkItems make_items(const std::vector<std::int64_t>& numbers);
+  /// Says to the source that it will be read.
+  void begin() { source_.begin(); }
   /// Key of the pass in a ledger, the same in every run.
   [[nodiscard]] std::string ledger_key() const;
   /// Of the items that were run, those that an earlier run had begun and not brought to an end.

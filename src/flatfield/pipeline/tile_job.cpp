@@ -106,13 +106,13 @@ class Job {
   [[nodiscard]] MemoryFacts memory_facts(const zarr::ArrayMetadata& estimation) const {
     MemoryFacts facts{config_, input_.array().metadata(), estimation, plans_, context_.pool.workers(), fits_, refines_, estimates_};
     note_remote_places(facts, input_.location(), context_.memory.limit_bytes());
-    if (context_.masks) note_masks(facts, *context_.masks, input_.name());
     return facts;
   }
 
   [[nodiscard]] std::vector<execution::MemoryBudget::Reservation> reserve_memory() const {
     const zarr::Array estimation = input_.tile().open_array(input_.levels().estimation);
-    const MemoryFacts memory = memory_facts(estimation.metadata());
+    MemoryFacts memory = memory_facts(estimation.metadata());
+    if (context_.masks) note_masks(memory, *context_.masks, input_.name());
     execution::check_needs(tile_needs(memory), context_.memory.limit_bytes());
     std::vector<execution::MemoryBudget::Reservation> held;
     for (const execution::MemoryNeed& need : standing_needs(memory))

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "flatfield/core/bit_volume.h"
+#include "flatfield/pipeline/chunk_readings.h"
 #include "flatfield/pipeline/foreground_weights.h"
 #include "flatfield/pipeline/mask_catalog.h"
 #include "flatfield/pipeline/pass_memory.h"
@@ -27,13 +28,6 @@ constexpr std::int64_t kPartsHeld = 3;
 
 std::int64_t plane_bytes(const Extent3& shape) {
   return shape.y * shape.x * static_cast<std::int64_t>(sizeof(float));
-}
-
-/// Chunks that a box of a grid of `box` voxels touches at most.
-std::int64_t most_chunks_of(const Extent3& box, const Extent3& chunk) {
-  return map_axes(box, chunk, [](std::int64_t b, std::int64_t c) {
-           return b % c == 0 ? b / c : c % b == 0 ? 1 : ceil_div(b, c) + 1;
-         }).volume();
 }
 
 /// Samples of a mask's axis that `length` voxels in a row get theirs from, at most, where `target` of them get `low`.
@@ -144,7 +138,7 @@ std::vector<StageNeeds> stages(const MemoryFacts& facts, std::int64_t limit_byte
   if (facts.fits) add("the mask", facts.outputs.mask, 0);
   if (facts.refines) {
     const std::int64_t held = volume_count(facts.outputs.corrected) * weight_bytes(facts);
-    const std::int64_t level = probability_level_bytes(facts, free_bytes - held, stored_share);
+    const std::int64_t level = probability_level_bytes(facts, free_bytes - held);
     add("the probability", facts.outputs.probability, probability_source_bytes(facts, stored_share),
         {{"foreground probability", held}, {"estimation level", level}});
   }
@@ -204,10 +198,10 @@ std::int64_t free_for_stages(const MemoryFacts& facts, std::int64_t limit_bytes)
   return free_beside(all_standing_needs(facts), limit_bytes);
 }
 
-std::int64_t probability_level_bytes(const MemoryFacts& facts, std::int64_t free_bytes, double stored_share) {
-  const std::int64_t level = kept_level_bytes(facts.config.fitting, facts.estimation, facts.workers);
-  const StreamMemory stream = stream_memory(facts.outputs.probability, probability_source_bytes(facts, stored_share),
-                                            facts.workers, facts.part_bytes, stored_share);
+std::int64_t probability_level_bytes(const MemoryFacts& facts, std::int64_t free_bytes) {
+  const std::int64_t level = kept_level_bytes(facts.config.fitting, facts.estimation);
+  const StreamMemory stream =
+      stream_memory(facts.outputs.probability, probability_source_bytes(facts, 1.0), facts.workers, facts.part_bytes);
   const std::int64_t most = stream.workers_bytes + stream.items_at_once * stream.item_bytes;
   return level + most <= free_bytes ? level : 0;
 }
@@ -265,7 +259,7 @@ std::int64_t corrected_source_bytes(const zarr::ArrayMetadata& input, const Outp
   if (size_of(input.dtype) == 1) bytes += cell.volume();
   bytes += mask_row_bytes(mask, spatial(input.shape), cell);
   if (is_input_remote || input.is_sharded())
-    bytes += zarr::expected_bytes(input, most_chunks_of(cell * 2, chunk), stored_share);
+    bytes += zarr::expected_bytes(input, most_chunks_in(cell * 2, chunk), stored_share);
   return bytes;
 }
 

@@ -69,8 +69,7 @@ struct StreamMemory {
 
 /// Bytes to reserve for the estimation level while the image of the probability of a volume is made from it, where so many
 /// are free: it is kept where there is room for it beside all items that are of use. 0 = it is read box by box, or not needed.
-[[nodiscard]] std::int64_t probability_level_bytes(const MemoryFacts& facts, std::int64_t free_bytes,
-                                                   double stored_share = 1.0);
+[[nodiscard]] std::int64_t probability_level_bytes(const MemoryFacts& facts, std::int64_t free_bytes);
 
 /// `source_bytes` is what the source of the voxels holds per worker.
 [[nodiscard]] StreamMemory stream_memory(const OutputPlan& plan, std::int64_t source_bytes, int workers,

@@ -16,6 +16,8 @@
 #include "flatfield/pipeline/tile_memory.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/pipeline/tile_places.h"
+#include "flatfield/storage/open_store.h"
+#include "flatfield/zarr/codec_memory.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -193,9 +195,10 @@ class Planner {
     stage.name = "learn";
     // A level that is not kept in memory is read in every pass.
     const std::int64_t reads = learning.resident ? 1 : learning.passes;
+    const double readings = static_cast<double>(reads) * volumes_per_chunk(estimation_.metadata());
     stage.objects_read = low_.objects * reads;
-    stage.bytes_read = low_.bytes * reads;
-    stage.requests_read = zarr::chunk_count(estimation_.metadata()) * reads;
+    stage.bytes_read = scaled(low_.bytes, readings);
+    stage.requests_read = scaled(zarr::chunk_count(estimation_.metadata()), readings);
     if (probe_) {
       const double factor = volumes() / probe_->learn_share;
       // The probe's level is kept in memory: what is read again is decoded again.
@@ -207,14 +210,14 @@ class Planner {
     }
     if (has_background_image_) {
       const BackgroundNeed need = background_need();
-      plan.background_bytes = std::llround(need.bytes);
+      plan.background_bytes = std::llround(need.bytes * volumes_per_chunk(input_.metadata()));
       plan.background_is_known = probe_.has_value();
       stage.bytes_read += plan.background_bytes;
       stage.objects_read += std::llround(ratio(need.bytes, static_cast<double>(level_0_.bytes)) *
                                          static_cast<double>(level_0_.objects));
-      stage.requests_read += std::llround(need.chunks);
+      stage.requests_read += std::llround(need.chunks * volumes_per_chunk(input_.metadata()));
       if (probe_) {
-        const double cpu = decode_cpu_seconds() * need.decoded_share;
+        const double cpu = volumes() * decode_cpu_seconds() * need.decoded_share;
         stage.cpu_seconds += cpu;
         stage.wall_seconds += cpu / plan.workers;
       }
@@ -227,8 +230,8 @@ class Planner {
     StagePlan stage;
     stage.name = "report";
     stage.objects_read = low_.objects;
-    stage.bytes_read = low_.bytes;
-    stage.requests_read = zarr::chunk_count(estimation_.metadata());
+    stage.bytes_read = scaled(low_.bytes, volumes_per_chunk(estimation_.metadata()));
+    stage.requests_read = scaled(zarr::chunk_count(estimation_.metadata()), volumes_per_chunk(estimation_.metadata()));
     if (probe_) {
       const double factor = volumes() / probe_->learn_share;
       stage.cpu_seconds = probe_->report.cpu_seconds * factor;
@@ -237,12 +240,23 @@ class Planner {
     plan.stages.push_back(stage);
   }
 
+  /// How often each chunk of level 0 is read: cell by cell, or part by part where the chunks of a part are fetched together
+  /// (Array::expect_chunks).
+  [[nodiscard]] double correcting_readings(const ItemGeometry& geometry, bool by_parts) const {
+    const zarr::ArrayMetadata& input = input_.metadata();
+    const Extent3 part = geometry.cell * (by_parts ? 2 : 1);
+    const std::int64_t bytes =
+        most_chunks_in(part, spatial(input.chunk_shape)) * static_cast<std::int64_t>(input.chunk_bytes());
+    const bool is_fetched = (storage::is_remote(location_) || input.is_sharded()) && bytes <= zarr::kMostExpectedBytes;
+    return is_fetched ? readings_per_chunk(input, part, false) : readings_per_chunk(input, geometry.cell, by_parts);
+  }
+
   void add_correcting(TilePlan& plan) {
     const std::vector<zarr::ArrayMetadata> levels = level_metadata(outputs_.corrected);
     const ItemGeometry geometry(outputs_.corrected.chunk_shape, outputs_.corrected.shard_shape);
     StagePlan stage;
     stage.name = "correct";
-    const double readings = readings_per_chunk(input_.metadata(), geometry.cell, levels.size() > 1);
+    const double readings = correcting_readings(geometry, levels.size() > 1);
     stage.bytes_read = scaled(level_0_.bytes, readings);
     stage.objects_read = level_0_.objects;
     stage.requests_read =
@@ -297,7 +311,7 @@ class Planner {
 
   /// How often each chunk of the estimation level is read for the probability, which a ramp is computed for.
   [[nodiscard]] double probability_readings() const {
-    if (kept_level_bytes(config_.fitting, estimation_.metadata(), 1) == 0) return 0.0;
+    if (!reads_level(config_.fitting)) return 0.0;
     if (level_place_ == LevelPlace::kMemory) return volumes_per_chunk(estimation_.metadata());
     const ItemGeometry geometry(outputs_.probability.chunk_shape, outputs_.probability.shard_shape);
     return readings_per_chunk(estimation_.metadata(), geometry.cell, false, foreground_reach(config_.fitting));

@@ -99,11 +99,14 @@ void run_while_owned(const PyramidTarget& target, const std::function<void()>& w
 void run_noted(const PyramidTarget& target, const std::function<void()>& run_items) {
   try {
     run_items();
-  } catch (...) {
+  } catch (const Error& first) {
     try {
+      // Where another run has taken the place, nothing more is to be written there.
+      if (target.ledger) target.ledger->check();
       target.store->flush();
     } catch (const std::exception&) {
-      // What went wrong first is what the pass ends with.
+      // What went wrong first is what the pass ends with; that it was asked to stop is nothing that went wrong.
+      if (first.code() == ErrorCode::kInterrupted) throw;
     }
     throw;
   }
@@ -139,6 +142,8 @@ void run_pass(PyramidPass<T>& pass, const PyramidTarget& target, const Share& sh
   };
   run.processes.together([&] {
     run_while_owned(target, [&] {
+      if (items.empty()) return;
+      pass.begin();
       run_noted(target, [&] { execution::run_items(run.pool, items, run.memory_bytes, on_finished); });
     });
   });

@@ -21,6 +21,8 @@ template <class T>
 class VoxelSource {
  public:
   virtual ~VoxelSource() = default;
+  /// Called once before a pass reads anything, unless there is nothing for it to read; by one thread.
+  virtual void begin() {}
   /// Says that `worker` will read all of `box`, in smaller boxes, before anything else.
   virtual void expect(const Box3& /*box*/, int /*worker*/) {}
   /// Fills `out` with the voxels of `box`, or with what `finish` makes them of. Called from all workers at the same

@@ -219,6 +219,49 @@ TEST(WritePyramidItems, that_are_done_are_noted_in_a_store_that_writes_later_als
   }
 }
 
+/// What writing a pyramid ends with whose first item is the last that it does, for this reason, in a store that writes later.
+ErrorCode code_after_an_item(Output<std::uint16_t>& output, const Case& c, ErrorCode reason) {
+  execution::ThreadPool pool(1);
+  execution::ProcessGroup alone;
+  HashedSource<std::uint16_t> source(c);
+  ItemCounts counts;
+  output.store->writes_late = true;
+  try {
+    write_first_pass<std::uint16_t>(source, output.target, {},
+                                    {pool, alone, kPlenty, counts, {}, [&](const execution::WorkItem&) {
+                                       throw Error(reason, "nothing more is done");
+                                     }});
+  } catch (const Error& error) {
+    return error.code();
+  }
+  ADD_FAILURE() << "no error was thrown";
+  return ErrorCode::kUsage;
+}
+
+TEST(WritePyramidItems, an_object_that_cannot_be_written_is_what_a_pass_ends_with_that_was_asked_to_stop) {
+  Case c;
+  c.shape = {64, 32, 32};
+  c.chunk_shape = {8, 8, 8};
+  for (const ErrorCode reason : {ErrorCode::kInterrupted, ErrorCode::kReadFailed}) {
+    Output<std::uint16_t> output(c);
+    output.store->refused_key = "0/0/1/0/1/1";
+    EXPECT_EQ(code_after_an_item(output, c, reason),
+              reason == ErrorCode::kInterrupted ? ErrorCode::kWriteFailed : ErrorCode::kReadFailed);
+  }
+}
+
+TEST(WritePyramidItems, nothing_more_is_written_where_another_run_has_taken_the_place) {
+  Case c;
+  c.shape = {64, 32, 32};
+  c.chunk_shape = {8, 8, 8};
+  Output<std::uint16_t> output(c);
+  output.target.ledger = std::make_shared<ItemLedger>(output.target.store, "items", [calls = 0]() mutable {
+    if (++calls > 2) throw Error(ErrorCode::kOutputExists, "another run has begun the output anew");  // one item is noted
+  });
+  EXPECT_EQ(code_after_an_item(output, c, ErrorCode::kOutputExists), ErrorCode::kOutputExists);
+  EXPECT_TRUE(output.target.store->list("items").empty());
+}
+
 TEST(WritePyramidItems, that_can_never_fit_are_refused_before_anything_is_read) {
   Case c;
   c.shape = {16, 16, 16};

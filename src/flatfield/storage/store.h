@@ -67,7 +67,7 @@ class Store {
   /// every other function throws Error(kWriteFailed) from then on.
   virtual void put_soon(std::string_view key, std::span<const std::byte> bytes) { put(key, bytes); }
   /// Like `put_soon`, but the object is written after all that were put soon before it, and never where one of them could
-  /// not be: for what says that they are there.
+  /// not be: for what says that they are there. Waits while many such objects do.
   virtual void put_last(std::string_view key, std::span<const std::byte> bytes) { put(key, bytes); }
   /// Waits until all that was put soon or last before is written. Throws Error(kWriteFailed) if one could not be.
   virtual void flush() {}

@@ -42,7 +42,9 @@ void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes, 
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] {
     const bool has_room = keys_.empty() || bytes_ + room + kObjectBytes <= most_bytes_;
-    return failure_ || (has_room && !keys_.contains(key));
+    // Where one object takes its time, what has been done after it is not to pile up: it could all be in vain.
+    const bool has_turn = turn == Turn::kAny || numbers_.size() - others_.size() < most_threads_;
+    return failure_ || (has_room && has_turn && !keys_.contains(key));
   });
   rethrow_failure();
   if (unbegun_ >= idle_ && threads_.size() < most_threads_) start_thread();
@@ -53,6 +55,7 @@ void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes, 
   try {
     keys_.insert(key);
     numbers_.insert(number);
+    if (turn == Turn::kAny) others_.insert(number);
     objects_ = keys_.size();
     take_spare(room, made);
     trim_spare(dropped);
@@ -71,7 +74,7 @@ void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes, 
   } catch (...) {
     if (!lock.owns_lock()) lock.lock();
     --unbegun_;
-    release(key, number, room);
+    release(key, number, turn, room);
     throw;
   }
   lock.lock();
@@ -126,7 +129,7 @@ void WriteQueue::work(const std::stop_token& stop) {
     }
     lock.lock();
     if (failure && !failure_) failure_ = failure;
-    release(object.key, object.number, object.room);
+    release(object.key, object.number, object.turn, object.room);
     if (object.room >= kWorthKeeping) {
       spare_bytes_ += object.room + kObjectBytes;
       spare_.splice(spare_.end(), taken);
@@ -136,16 +139,17 @@ void WriteQueue::work(const std::stop_token& stop) {
 }
 
 bool WriteQueue::may_begin(const Object& object) const {
-  return object.turn == Turn::kAny || *numbers_.begin() == object.number;
+  return object.turn == Turn::kAny || others_.empty() || *others_.begin() > object.number;
 }
 
 WriteQueue::Objects::const_iterator WriteQueue::next() const {
   return std::find_if(waiting_.begin(), waiting_.end(), [this](const Object& object) { return may_begin(object); });
 }
 
-void WriteQueue::release(const std::string& key, std::uint64_t number, std::size_t room) {
+void WriteQueue::release(const std::string& key, std::uint64_t number, Turn turn, std::size_t room) {
   keys_.erase(key);
   numbers_.erase(number);
+  if (turn == Turn::kAny) others_.erase(number);
   // Once a write has failed, `flush` must not pass for want of objects.
   objects_ = failure_ ? 1 : keys_.size();
   bytes_ -= room + kObjectBytes;

@@ -28,7 +28,7 @@ class WriteQueue {
   /// When an object may be written.
   enum class Turn {
     kAny,         ///< beside others
-    kAfterOthers  ///< when all that came before it are written; never where one of them could not be
+    kAfterOthers  ///< when all of kAny that came before it are written; never where one of them could not be
   };
 
   /// `write` is called from at most `threads` threads, which are started as they are needed.
@@ -38,8 +38,8 @@ class WriteQueue {
   WriteQueue(const WriteQueue&) = delete;
   WriteQueue& operator=(const WriteQueue&) = delete;
 
-  /// Takes a copy of an object; waits while there is no room for it. An object larger than the
-  /// queue is taken when the queue is empty. Throws what an earlier write threw, and std::system_error
+  /// Takes a copy of an object; waits while there is no room for it, or of those that come after others
+  /// while there are as many as threads. An object larger than the queue is taken when the queue is empty. Throws what an earlier write threw, and std::system_error
   /// where there is no thread to write it.
   void push(const std::string& key, std::span<const std::byte> bytes, Turn turn = Turn::kAny);
   /// Waits until all that was pushed before this call is written. Throws what a write threw.
@@ -68,7 +68,7 @@ class WriteQueue {
   /// The first object that may be written now.
   [[nodiscard]] Objects::const_iterator next() const;
   /// Ends what `push` began for an object.
-  void release(const std::string& key, std::uint64_t number, std::size_t room);
+  void release(const std::string& key, std::uint64_t number, Turn turn, std::size_t room);
   /// Takes memory of this size, if there is any.
   void take_spare(std::size_t room, Objects& into);
   /// Drops memory that would be more than the bound, together with the objects.
@@ -86,6 +86,7 @@ class WriteQueue {
   std::size_t spare_bytes_ = 0;
   std::set<std::string, std::less<>> keys_;  ///< of the objects that are copied, wait or are being written
   std::set<std::uint64_t> numbers_;      ///< of the same
+  std::set<std::uint64_t> others_;       ///< of these, of those that may be written at any time
   std::uint64_t next_number_ = 0;
   std::atomic<std::size_t> objects_{0};  ///< as many as there are keys
   std::size_t bytes_ = 0;                ///< of these objects, with what is kept of each
