@@ -89,9 +89,10 @@ std::int64_t most_chunks_in(const Extent3& box, const Extent3& chunk) {
 
 double volumes_per_chunk(const zarr::ArrayMetadata& array) {
   double volumes = 1.0;
-  for (std::size_t i = 0; i + 3 < array.shape.size(); ++i)
-    volumes *= static_cast<double>(array.shape[i]) /
-               static_cast<double>((array.shape[i] + array.chunk_shape[i] - 1) / array.chunk_shape[i]);
+  for (std::size_t i = 0; i + 3 < array.shape.size(); ++i) {
+    const std::int64_t chunks = (array.shape[i] + array.chunk_shape[i] - 1) / array.chunk_shape[i];
+    volumes *= static_cast<double>(array.shape[i]) / static_cast<double>(std::max<std::int64_t>(1, chunks));
+  }
   return volumes;
 }
 

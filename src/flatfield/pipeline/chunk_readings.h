@@ -17,7 +17,7 @@ namespace flatfield::pipeline {
 /// Chunks that a box of a grid of boxes touches at most; `box` and `chunk` in voxels.
 [[nodiscard]] std::int64_t most_chunks_in(const Extent3& box, const Extent3& chunk);
 
-/// Volumes that share a chunk of an array, on average.
+/// Volumes that share a chunk of an array, on average; 0 for an array without any.
 [[nodiscard]] double volumes_per_chunk(const zarr::ArrayMetadata& array);
 
 }  // namespace flatfield::pipeline

@@ -67,6 +67,17 @@ TEST(ChunkReadings, of_cells_with_a_halo_are_those_of_the_chunks_that_it_touches
   EXPECT_EQ(readings({12, 4, 4}, {5, 9, 9}), 3.0);
 }
 
+TEST(ChunkReadings, of_volumes_that_share_a_chunk_are_one_each) {
+  zarr::ArrayMetadata metadata = metadata_of({8, 8, 8}, {4, 4, 4});
+  EXPECT_EQ(volumes_per_chunk(metadata), 1.0);
+  metadata.shape.insert(metadata.shape.begin(), {2, 5});
+  metadata.chunk_shape.insert(metadata.chunk_shape.begin(), {1, 3});
+  EXPECT_EQ(volumes_per_chunk(metadata), 2.5);
+  EXPECT_EQ(readings_per_chunk(metadata, {4, 4, 4}, false), 2.5);
+  metadata.shape[1] = 0;
+  EXPECT_EQ(volumes_per_chunk(metadata), 0.0);
+}
+
 TEST(ChunkReadings, are_one_where_a_part_is_within_a_chunk_or_a_cell_is_whole_chunks) {
   const zarr::ArrayMetadata metadata = metadata_of({40, 33, 64}, {16, 16, 16});
   EXPECT_EQ(readings_per_chunk(metadata, {8, 8, 8}, true), 1.0);
