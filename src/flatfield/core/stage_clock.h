@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -12,12 +13,31 @@ enum class Stage : std::uint8_t { kOther, kRead, kDecode, kArithmetic, kEncode, 
 inline constexpr int kStageCount = 7;
 [[nodiscard]] std::string_view stage_name(Stage stage) noexcept;
 
+/// What StageTotals has come to at one moment.
+struct StageSums {
+  std::array<std::int64_t, kStageCount> cpu_nanoseconds{};
+  std::array<std::int64_t, kStageCount> wall_nanoseconds{};
+  std::int64_t bytes_read = 0;
+  std::int64_t bytes_written = 0;
+};
+
 /// CPU nanoseconds and bytes of a run, added up over its threads.
 struct StageTotals {
   std::array<std::atomic<std::int64_t>, kStageCount> cpu_nanoseconds{};
   std::array<std::atomic<std::int64_t>, kStageCount> wall_nanoseconds{};
   std::atomic<std::int64_t> bytes_read{0};     ///< encoded bytes taken from stores
   std::atomic<std::int64_t> bytes_written{0};  ///< encoded bytes given to stores
+
+  [[nodiscard]] StageSums snapshot() const {
+    StageSums sums;
+    for (std::size_t i = 0; i < kStageCount; ++i) {
+      sums.cpu_nanoseconds[i] = cpu_nanoseconds[i].load();
+      sums.wall_nanoseconds[i] = wall_nanoseconds[i].load();
+    }
+    sums.bytes_read = bytes_read.load();
+    sums.bytes_written = bytes_written.load();
+    return sums;
+  }
 };
 
 /// While it lives, the calling thread's time is charged to `totals`, starting in `first`.

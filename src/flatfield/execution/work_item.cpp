@@ -63,6 +63,7 @@ class Schedule {
         ++next_item_;
         reserved_ += item.peak_bytes();
         try {
+          // Under the lock: a worker that comes meanwhile would open an item of its own, rather than take parts of this one.
           item.open();
         } catch (...) {
           fail();

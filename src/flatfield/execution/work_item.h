@@ -19,7 +19,7 @@ class WorkItem {
  public:
   virtual ~WorkItem() = default;
 
-  /// Name for messages, the same in every run of the same configuration, e.g. "corrected 0-2 item 17".
+  /// Name for messages, the same in every run of the same configuration, e.g. "corrected level 0 item 17".
   [[nodiscard]] virtual std::string id() const = 0;
   /// Bytes held between open and close, scratch of the workers not included.
   [[nodiscard]] virtual std::int64_t peak_bytes() const = 0;

@@ -35,7 +35,12 @@ class MixtureRun {
   report::Log log_{report::LogLevel::kCritical, false};
   storage::StoreOpener stores_;
   execution::MemoryBudget memory_{std::int64_t{1} << 30};
-  RunContext context_{config_, pool_, processes_, log_, stores_, memory_, {}, {}, {}, {}, {}, config::RunStep::kRun, {}};
+  RunContext context_{.config = config_,
+                      .pool = pool_,
+                      .processes = processes_,
+                      .log = log_,
+                      .stores = stores_,
+                      .memory = memory_};
 };
 
 /// A level of which a chunk cannot be decoded.

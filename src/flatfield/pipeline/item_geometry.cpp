@@ -1,6 +1,7 @@
 #include "flatfield/pipeline/item_geometry.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <numeric>
 
@@ -14,22 +15,37 @@ ItemGeometry::ItemGeometry(const Extent3& chunk_shape, const std::optional<Exten
   if (shard_shape)
     item = map_axes(item, *shard_shape * (std::int64_t{1} << depth),
                     [](std::int64_t a, std::int64_t b) { return std::lcm(a, b); });
-  carry = floor_div(item, std::int64_t{1} << (depth + 1));
+  carry = floor_div(item, std::int64_t{1} << levels_per_pass());
 }
 
 std::vector<Extent3> morton_order(const Extent3& grid) {
-  const auto code = [](const Extent3& index) {
-    std::uint64_t bits = 0;
-    for (int bit = 0; bit < 16; ++bit)
-      for (int axis = 0; axis < 3; ++axis)
-        bits |= static_cast<std::uint64_t>((index[axis] >> bit) & 1) << (3 * bit + 2 - axis);
-    return bits;
-  };
   std::vector<Extent3> order;
-  for (std::int64_t i = 0; i < grid.volume(); ++i) order.push_back(unravel(i, grid));
-  std::sort(order.begin(), order.end(),
-            [&](const Extent3& a, const Extent3& b) { return code(a) < code(b); });
+  order.reserve(static_cast<std::size_t>(grid.volume()));
+  for (std::int64_t i = 0; i < grid.volume(); ++i) order.push_back(morton_place(grid, i));
   return order;
+}
+
+Extent3 morton_place(const Extent3& grid, std::int64_t number) {
+  // Of the indices of a cube all whose highest bit is 0 along z come first, of these all whose one along y is, and so on: how
+  // many there are in the grid tells which half the place is in.
+  Extent3 first;
+  Extent3 end = grid;
+  const int bits = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(std::max({grid.z, grid.y, grid.x}))));
+  for (int bit = bits - 1; bit >= 0; --bit)
+    for (int axis = 0; axis < 3; ++axis) {
+      const std::int64_t middle = first[axis] + (std::int64_t{1} << bit);
+      if (middle >= end[axis]) continue;
+      Extent3 lower_end = end;
+      lower_end[axis] = middle;
+      const std::int64_t lower = (lower_end - first).volume();
+      if (number < lower) {
+        end = lower_end;
+      } else {
+        number -= lower;
+        first[axis] = middle;
+      }
+    }
+  return first;
 }
 
 std::vector<Extent3> pyramid_shapes(const Extent3& finest, int count) {

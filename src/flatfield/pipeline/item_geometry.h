@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <numeric>
 #include <optional>
 #include <vector>
@@ -27,8 +29,10 @@ struct ItemGeometry {
   int depth;      ///< levels below the finest that an item completes: 2 for chunks, 1 for shards
   Extent3 cell;   ///< voxels, at every level
   Extent3 item;   ///< voxels of the finest level
-  Extent3 carry;  ///< voxels of level depth + 1 that an item leaves for the next pass
+  Extent3 carry;  ///< voxels that an item leaves for the next pass, of the level after those that it completes
 
+  /// Levels that a pass completes: the next begins with the one after them.
+  [[nodiscard]] std::size_t levels_per_pass() const { return static_cast<std::size_t>(depth) + 1; }
   /// Cells of `level` in an item.
   [[nodiscard]] Extent3 cells(int level) const {
     return floor_div(item, cell * (std::int64_t{1} << level));
@@ -46,6 +50,9 @@ struct ItemGeometry {
 
 /// Indices of a grid in Morton order: neighbours in all directions are near each other in it.
 [[nodiscard]] std::vector<Extent3> morton_order(const Extent3& grid);
+
+/// The one of them at `number`, 0 .. grid.volume() - 1, without the others: the grid may be of any size.
+[[nodiscard]] Extent3 morton_place(const Extent3& grid, std::int64_t number);
 
 /// Shapes of `count` levels, each half (floor) of the one before.
 [[nodiscard]] std::vector<Extent3> pyramid_shapes(const Extent3& finest, int count);

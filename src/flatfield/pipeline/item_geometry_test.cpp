@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <random>
 #include <utility>
 #include <vector>
 
@@ -38,6 +40,43 @@ TEST(ItemGeometryOfShards, has_carries_of_chunks_that_no_two_cells_share) {
       EXPECT_GE(2 * part.z, geometry.cell.z) << chunk << " " << chunks;
       EXPECT_EQ(2 * part.z % geometry.cell.z, 0) << chunk << " " << chunks;
     }
+}
+
+/// The bits of an index, one of each axis in turn, z first.
+std::uint64_t morton_code(const Extent3& index) {
+  std::uint64_t code = 0;
+  for (int bit = 20; bit >= 0; --bit)
+    for (int axis = 0; axis < 3; ++axis)
+      code = 2 * code + static_cast<std::uint64_t>((index[axis] >> bit) & 1);
+  return code;
+}
+
+TEST(MortonOrder, is_that_of_the_bits_of_the_indices_in_turn) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  const auto pick = [&](std::int64_t lo, std::int64_t hi) {
+    return std::uniform_int_distribution<std::int64_t>(lo, hi)(random);
+  };
+  for (int trial = 0; trial < 100; ++trial) {
+    const std::int64_t longest = pick(1, 20);
+    const Extent3 grid{pick(1, longest), pick(1, longest), pick(1, trial == 0 ? 300 : longest)};
+    std::vector<Extent3> expected;
+    for (std::int64_t i = 0; i < grid.volume(); ++i) expected.push_back(unravel(i, grid));
+    std::ranges::sort(expected, {}, morton_code);
+    ASSERT_EQ(morton_order(grid), expected) << to_string(grid);
+  }
+  EXPECT_TRUE(morton_order({0, 3, 3}).empty());
+}
+
+TEST(MortonPlace, is_found_in_a_grid_that_is_too_large_to_be_listed) {
+  const std::int64_t side = std::int64_t{1} << 20;
+  const Extent3 cube{side, side, side};
+  EXPECT_EQ(morton_place(cube, 0), (Extent3{0, 0, 0}));
+  EXPECT_EQ(morton_place(cube, 6), (Extent3{1, 1, 0}));
+  EXPECT_EQ(morton_place(cube, cube.volume() / 2), (Extent3{side / 2, 0, 0}));
+  EXPECT_EQ(morton_place(cube, cube.volume() - 1), (Extent3{side - 1, side - 1, side - 1}));
+  EXPECT_EQ(morton_place({1, 1, side - 5}, side - 6), (Extent3{0, 0, side - 6}));
 }
 
 TEST(PyramidShapes, halve_and_drop_the_odd_plane) {

@@ -5,8 +5,9 @@
 namespace flatfield::pipeline {
 
 void ItemShards::announce(int level, const zarr::Array& array, const zarr::Shape& chunk) {
-  const auto [place, is_new] =
-      shards_.try_emplace(array.chunk_object_key(chunk), Shard{level, array, chunk, {}, nullptr});
+  std::string key = array.chunk_object_key(chunk);
+  auto place = shards_.find(key);
+  if (place == shards_.end()) place = shards_.emplace(std::move(key), Shard{level, array, chunk, {}, nullptr}).first;
   place->second.order.push_back(array.number_in_object(chunk));
 }
 

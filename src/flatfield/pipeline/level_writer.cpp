@@ -17,29 +17,30 @@ bool is_constant(std::span<const T> values) {
 }  // namespace
 
 template <class T>
-void LevelWriter<T>::write(const Box3& box, const Block<T>& cell, ChunkMemory<T>& memory) {
+void LevelWriter<T>::write(const Box3& box, const Block<T>& cell, const ChunkSink& sink, ChunkMemory<T>& memory) {
   const Extent3 chunk_shape = volume_.chunk_shape();
   Block<T>& chunk = memory.chunk;
   for_each_chunk(box, [&](const Extent3& index) {
-    if (chunk_shape == cell_) return write_chunk(index, cell, memory);
+    if (chunk_shape == cell_) return write_chunk(index, cell, sink, memory);
     if (chunk.shape() != chunk_shape) chunk = Block<T>(chunk_shape);
     const Box3 part = tile_box(index, chunk_shape, volume_.shape());
     if (part.shape != chunk_shape) std::memset(chunk.data(), 0, chunk.span().size_bytes());
     copy_block<T>(cell.view().sub({part.origin - box.origin, part.shape}),
                   chunk.view().sub({{0, 0, 0}, part.shape}));
-    write_chunk(index, chunk, memory);
+    write_chunk(index, chunk, sink, memory);
   });
 }
 
 template <class T>
-void LevelWriter<T>::write_chunk(const Extent3& index, const Block<T>& chunk, ChunkMemory<T>& memory) {
+void LevelWriter<T>::write_chunk(const Extent3& index, const Block<T>& chunk, const ChunkSink& sink,
+                                 ChunkMemory<T>& memory) {
   const zarr::Array& array = volume_.array();
   const std::span<const std::byte> bytes = std::as_bytes(chunk.span());
   const T first = *chunk.data();
   if ((first != T{0} && first != T{1}) || !is_constant<T>(chunk.span()))
-    return store(index, array.encode_chunk(bytes, memory.scratch), std::nullopt, memory);
+    return store(index, array.encode_chunk(bytes, memory.scratch), std::nullopt, sink);
   if (first == T{0} && !write_empty_) {
-    if (memory.shards != nullptr) memory.shards->skip(array, volume_.chunk_index(index));
+    if (sink.shards != nullptr) sink.shards->skip(array, volume_.chunk_index(index));
     return;
   }
   ConstantChunk& constant = constant_[first == T{0} ? 0 : 1];
@@ -48,20 +49,19 @@ void LevelWriter<T>::write_chunk(const Extent3& index, const Block<T>& chunk, Ch
     constant.encoded.assign(encoded.begin(), encoded.end());
     constant.crc32c = crc32c(encoded);
   });
-  store(index, constant.encoded, constant.crc32c, memory);
+  store(index, constant.encoded, constant.crc32c, sink);
 }
 
 template <class T>
 void LevelWriter<T>::store(const Extent3& index, std::span<const std::byte> encoded,
-                           std::optional<std::uint32_t> known_crc32c, const ChunkMemory<T>& memory) {
+                           std::optional<std::uint32_t> known_crc32c, const ChunkSink& sink) {
   const zarr::Array& array = volume_.array();
   const zarr::Shape chunk = volume_.chunk_index(index);
-  if (memory.shards != nullptr) {
-    memory.shards->put(array, chunk, encoded);
+  if (sink.shards != nullptr) {
+    sink.shards->put(array, chunk, encoded);
   } else {
     array.write_encoded_chunk(chunk, encoded);
-    memory.written->add({level_, array.object_number(chunk), encoded.size(),
-                         known_crc32c ? *known_crc32c : crc32c(encoded)});
+    sink.written.add({level_, array.object_number(chunk), encoded.size(), known_crc32c ? *known_crc32c : crc32c(encoded)});
   }
   fail_point(fail_point_);
 }

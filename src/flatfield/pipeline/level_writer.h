@@ -18,9 +18,12 @@ template <class T>
 struct ChunkMemory {
   zarr::ChunkScratch scratch;
   Block<T> chunk;  ///< a chunk that is not a whole cell
-  // Of the item that the worker is at:
-  ItemShards* shards = nullptr;       ///< null without shards
-  WrittenObjects* written = nullptr;  ///< where objects are noted that are no shards
+};
+
+/// Where the chunks of an item go.
+struct ChunkSink {
+  ItemShards* shards;       ///< null without shards: chunks are objects
+  WrittenObjects& written;  ///< where objects are noted that are no shards
 };
 
 /// Writes one level of a pyramid, cell by cell. Chunks of only zeros and of only ones are encoded once: masks are
@@ -47,7 +50,7 @@ class LevelWriter {
   }
 
   /// Writes the chunks of a cell, whose place in the volume is `box`. May be called by several workers.
-  void write(const Box3& box, const Block<T>& cell, ChunkMemory<T>& memory);
+  void write(const Box3& box, const Block<T>& cell, const ChunkSink& sink, ChunkMemory<T>& memory);
 
   /// Calls `visit` for the chunks that `write` writes, in the same order.
   template <class Visit>
@@ -66,9 +69,9 @@ class LevelWriter {
     std::uint32_t crc32c = 0;
   };
 
-  void write_chunk(const Extent3& index, const Block<T>& chunk, ChunkMemory<T>& memory);
+  void write_chunk(const Extent3& index, const Block<T>& chunk, const ChunkSink& sink, ChunkMemory<T>& memory);
   void store(const Extent3& index, std::span<const std::byte> encoded, std::optional<std::uint32_t> known_crc32c,
-             const ChunkMemory<T>& memory);
+             const ChunkSink& sink);
 
   int level_;
   ome::Volume volume_;

@@ -63,7 +63,7 @@ std::vector<PassMemory> pyramid_memory(const std::vector<zarr::ArrayMetadata>& l
                                        const std::optional<Extent3>& shard_shape, int workers,
                                        double stored_share) {
   const ItemGeometry geometry(chunk_shape, shard_shape);
-  const auto step = static_cast<std::size_t>(geometry.depth) + 1;
+  const std::size_t step = geometry.levels_per_pass();
   std::vector<PassMemory> passes;
   for (std::size_t first = 0; first < levels.size(); first += step) {
     const zarr::ArrayMetadata& finest = levels[first];
@@ -72,7 +72,7 @@ std::vector<PassMemory> pyramid_memory(const std::vector<zarr::ArrayMetadata>& l
     ItemShape item;
     item.levels = static_cast<int>(last - first) + 1;
     item.has_carry = last + 1 < levels.size();
-    item.is_sharded = finest.is_sharded();
+    item.is_sharded = shard_shape.has_value();
     item.workers = workers;
     item.itemsize = static_cast<std::int64_t>(size_of(finest.dtype));
     const int part_level = std::min(ItemGeometry::kPartLevel, item.levels - 1);

@@ -14,7 +14,7 @@ namespace flatfield::pipeline {
 /// cache holds beside a plane of the background. An even number: whole windows.
 [[nodiscard]] std::int64_t slab_planes(std::int64_t plane_bytes);
 
-/// What an item holds between its opening and its closing depends on.
+/// What determines the memory that an open item holds.
 struct ItemShape {
   int levels = 1;          ///< of its pass
   bool has_carry = false;  ///< there are levels after the pass

@@ -30,24 +30,24 @@ constexpr std::int64_t kLeastBlocks = 12;
 constexpr std::int64_t kBlocksPerWorker = 3;
 
 template <class Work>
-Measured measure(Work work) {
+ProbeCost measure(Work work) {
   StageTotals totals;
   const auto start = std::chrono::steady_clock::now();
   {
     const StageBinding binding(totals, Stage::kArithmetic);
     work();
   }
-  Measured measured;
-  measured.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  ProbeCost cost;
+  cost.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto seconds = [&](Stage stage) {
     return 1e-9 * static_cast<double>(totals.cpu_nanoseconds[static_cast<std::size_t>(stage)].load());
   };
-  for (int i = 0; i < kStageCount; ++i) measured.cpu_seconds += seconds(static_cast<Stage>(i));
-  measured.decode_cpu_seconds = seconds(Stage::kRead) + seconds(Stage::kDecode);
-  measured.encode_cpu_seconds = seconds(Stage::kEncode) + seconds(Stage::kWrite);
-  measured.bytes_read = totals.bytes_read;
-  measured.bytes_written = totals.bytes_written;
-  return measured;
+  for (int i = 0; i < kStageCount; ++i) cost.cpu_seconds += seconds(static_cast<Stage>(i));
+  cost.decode_cpu_seconds = seconds(Stage::kRead) + seconds(Stage::kDecode);
+  cost.encode_cpu_seconds = seconds(Stage::kEncode) + seconds(Stage::kWrite);
+  cost.bytes_read = totals.bytes_read;
+  cost.bytes_written = totals.bytes_written;
+  return cost;
 }
 
 /// The estimation level, or the finest that is coarser and small enough; the coarsest where none is.
@@ -90,17 +90,17 @@ class Sample {
  public:
   Sample(const Extent3& volume, const Extent3& cell, std::int64_t most_blocks)
       : block_(cell * 2), volume_(volume) {
-    const std::vector<Extent3> grid = morton_order(ceil_div(volume, block_));
-    const auto all = static_cast<std::int64_t>(grid.size());
+    const Extent3 grid = ceil_div(volume, block_);
+    const std::int64_t all = grid.volume();
     const std::int64_t count = std::min(all, most_blocks);
-    // One of each of `count` equal parts of the grid, at places that do not repeat: every second block may be like every
-    // other.
+    // One of each of `count` equal parts of the grid in Morton order, at places that do not repeat: every second block may
+    // be like every other.
     constexpr double kGoldenRatio = 0.6180339887498949;
     for (std::int64_t i = 0; i < count; ++i) {
       double whole = 0.0;
       const double place = static_cast<double>(i) + std::modf(kGoldenRatio * static_cast<double>(i + 1), &whole);
-      const auto number = static_cast<std::size_t>(place * static_cast<double>(all) / static_cast<double>(count));
-      origins_.push_back(grid[number] * block_);
+      const auto number = static_cast<std::int64_t>(place * static_cast<double>(all) / static_cast<double>(count));
+      origins_.push_back(morton_place(grid, number) * block_);
     }
   }
 
@@ -154,8 +154,8 @@ class SampledSource : public VoxelSource<T> {
 
 /// Writes the first levels of a sample as `like` would be written, and removes them again.
 template <class T>
-Measured write_sample(RunContext& context, VoxelSource<T>& source, const Extent3& shape, const OutputPlan& like,
-                      int levels, const std::string& scratch) {
+ProbeCost write_sample(RunContext& context, VoxelSource<T>& source, const Extent3& shape, const OutputPlan& like,
+                       int levels, const std::string& scratch) {
   OutputPlan plan = like;
   plan.volumes = {1, 1};
   plan.shape = shape;
@@ -163,13 +163,13 @@ Measured write_sample(RunContext& context, VoxelSource<T>& source, const Extent3
   if (plan.shard_shape)
     plan.shard_shape = min(*plan.shard_shape, ceil_div(shape, plan.chunk_shape) * plan.chunk_shape);
   const auto store = context.stores.open(scratch);
-  const Measured measured = measure([&] {
+  const ProbeCost cost = measure([&] {
     OutputImage image(store, plan);
     write_pyramid(source, image.target({}, "sample"), context.pool, context.memory.limit_bytes(), {});
     store->flush();
   });
   store->erase_prefix("");
-  return measured;
+  return cost;
 }
 
 /// Removes samples, and on a disk the folder that they are in.

@@ -16,7 +16,7 @@
 namespace flatfield::pipeline {
 
 /// What a piece of work took.
-struct Measured {
+struct ProbeCost {
   double cpu_seconds = 0.0;
   double wall_seconds = 0.0;
   double decode_cpu_seconds = 0.0;  ///< of these, reading and decoding
@@ -29,13 +29,13 @@ struct Measured {
 struct Probe {
   std::string learn_level;  ///< the estimation level, or a coarser one where that is large
   double learn_share = 1.0;  ///< voxels of that level by those of the estimation level
-  Measured learn;
+  ProbeCost learn;
   std::vector<std::int64_t> background_planes;  ///< of the target level, as learnt from the small one
   double sample_share = 0.0;  ///< voxels of the sample by those of the target level
-  Measured corrected;         ///< the sample, with the level after it
-  Measured mask;
-  Measured probability;  ///< of the whole small level
-  Measured report;       ///< the pictures of the small level
+  ProbeCost corrected;        ///< the sample, with the level after it
+  ProbeCost mask;
+  ProbeCost probability;  ///< of the whole small level
+  ProbeCost report;       ///< the pictures of the small level
 };
 
 /// The tile that is to be probed.

@@ -38,8 +38,8 @@ std::int64_t PyramidItem<T>::voxel_bytes() const {
 template <class T>
 void PyramidItem<T>::open() {
   part_order_ = morton_order(parts_);
-  if (gathers_a_level()) {
-    gathered_ = pass_.take_block(geometry().cell);
+  if (pass_.gathers_a_level()) {
+    gathered_ = pass_.take_block();
     // Chunks are stored whole: what lies beyond the volume must be defined.
     if (!is_inside()) std::memset(gathered_.data(), 0, gathered_.span().size_bytes());
   } else if (gathers_carry()) {
@@ -58,8 +58,8 @@ void PyramidItem<T>::run_part(std::int64_t part, int worker) {
   const int level = part_level();
   try {
     if (part == 0) pass_.note_begin(level, cell_of(part));
-    const Block<T>& made = pass_.make_cell(level, cell_of(part), shards_.get(), written_, worker);
-    if (gathers_a_level()) pass_.reduce_into(level, cell_of(part), made, place_of(part), gathered_);
+    const Block<T>& made = pass_.make_cell(level, cell_of(part), {shards_.get(), written_}, worker);
+    if (pass_.gathers_a_level()) pass_.reduce_into(level, cell_of(part), made, place_of(part), gathered_);
     if (gathers_carry()) add_to_carry(part, made, worker);
   } catch (...) {
     if (shards_) shards_->abandon(std::current_exception());
@@ -71,7 +71,7 @@ template <class T>
 void PyramidItem<T>::close(int worker) {
   if (shards_) shards_->finish(written_);
   shards_.reset();
-  if (gathers_a_level()) {
+  if (pass_.gathers_a_level()) {
     pass_.write_cell(ItemGeometry::kDeepest, index_, gathered_, written_, worker);
     if (pass_.has_carry()) leave_carry(worker);
     pass_.give_back(std::move(gathered_));

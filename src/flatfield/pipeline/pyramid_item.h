@@ -38,7 +38,6 @@ class PyramidItem : public execution::WorkItem {
   [[nodiscard]] const ItemGeometry& geometry() const { return pass_.geometry(); }
   [[nodiscard]] Extent3 parts_in_volume() const;
   [[nodiscard]] int part_level() const { return std::min(ItemGeometry::kPartLevel, pass_.top()); }
-  [[nodiscard]] bool gathers_a_level() const { return pass_.top() == ItemGeometry::kDeepest; }
   [[nodiscard]] bool gathers_carry() const { return open_carry_chunks(geometry(), item_shape()) > 0; }
   [[nodiscard]] bool is_inside() const {
     return tile_box(index_, geometry().item, pass_.shape()).shape == geometry().item;

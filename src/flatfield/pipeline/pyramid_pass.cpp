@@ -19,29 +19,29 @@ PyramidPass<T>::PyramidPass(VoxelSource<T>& source, const PyramidTarget& target,
       geometry_(target.chunk_shape, target.shard_shape),
       reducer_(target.reducer),
       first_level_(first_level),
-      volume_key_(target.volume_key),
+      ledger_key_(pass_key(target, first_level)),
+      is_sharded_(target.shard_shape.has_value()),
       ledger_(target.ledger),
       resumed_(target.resumed),
       stage_(first_level == 0 ? "item" : "carry"),
       memory_(static_cast<std::size_t>(workers)) {
-  const std::size_t last =
-      std::min(first_level + static_cast<std::size_t>(geometry_.depth), target.levels.size() - 1);
-  for (std::size_t i = first_level; i <= last; ++i)
+  const std::size_t end = std::min(first_level + geometry_.levels_per_pass(), target.levels.size());
+  for (std::size_t i = first_level; i < end; ++i)
     levels_.push_back(
         std::make_unique<LevelWriter<T>>(static_cast<int>(i), target.levels[i], geometry_.cell,
                                          target.write_empty_chunks, stage_ + ".object"));
+  make_carry(target);
 }
 
 template <class T>
-std::optional<ome::Volume> PyramidPass<T>::make_carry(const PyramidTarget& target) {
+void PyramidPass<T>::make_carry(const PyramidTarget& target) {
   const std::size_t next = first_level_ + levels_.size();
-  if (next >= target.levels.size()) return std::nullopt;
+  if (next >= target.levels.size()) return;
   zarr::ArrayMetadata metadata = carry_metadata(levels_.front()->volume().array().metadata(), geometry_);
   const Extent3 shape = target.levels[next].shape();
   metadata.shape = {shape.z, shape.y, shape.x};
   carry_.emplace(zarr::Array::create(target.store, carry_path(target, next), metadata),
                  std::vector<std::int64_t>{});
-  return carry_;
 }
 
 template <class T>
@@ -55,11 +55,6 @@ execution::WorkItems PyramidPass<T>::make_items(const std::vector<std::int64_t>&
 }
 
 template <class T>
-std::string PyramidPass<T>::ledger_key() const {
-  return storage::join_key(volume_key_, "level_" + std::to_string(first_level_));
-}
-
-template <class T>
 std::string PyramidPass<T>::name() const {
   return name_ + " level " + std::to_string(first_level_);
 }
@@ -69,9 +64,9 @@ void PyramidPass<T>::announce_cell(int level, const Extent3& index, ItemShards& 
   if (!holds_voxels(level, index)) return;
   if (level > 0)
     for (std::int64_t i = 0; i < 8; ++i) announce_cell(level - 1, index * 2 + unravel(i, {2, 2, 2}), shards);
-  const LevelWriter<T>& writer = this->level(level);
-  writer.for_each_chunk(writer.cell_box(index), [&](const Extent3& chunk) {
-    shards.announce(writer.level(), writer.volume().array(), writer.volume().chunk_index(chunk));
+  const LevelWriter<T>& of_level = writer(level);
+  of_level.for_each_chunk(of_level.cell_box(index), [&](const Extent3& chunk) {
+    shards.announce(of_level.level(), of_level.volume().array(), of_level.volume().chunk_index(chunk));
   });
 }
 
@@ -79,7 +74,7 @@ template <class T>
 void PyramidPass<T>::note_begin(int level, const Extent3& index) {
   if (ledger_) ledger_->check();
   if (!resumed_) return;
-  const LevelWriter<T>& finest = this->level(0);
+  const LevelWriter<T>& finest = writer(0);
   bool asked = false;
   finest.for_each_chunk(finest.cell_box(index * (std::int64_t{1} << level)), [&](const Extent3& chunk) {
     if (std::exchange(asked, true)) return;
@@ -91,28 +86,25 @@ void PyramidPass<T>::note_begin(int level, const Extent3& index) {
 template <class T>
 void PyramidPass<T>::note_done(std::int64_t item, WrittenObjects& written) {
   fail_point(stage_ + ".written");
-  if (ledger_) ledger_->note(ledger_key(), item, written.take());
+  if (ledger_) ledger_->note(ledger_key_, item, written.take());
   fail_point(stage_ + ".noted");
 }
 
 template <class T>
-const Block<T>& PyramidPass<T>::make_cell(int level, const Extent3& index, ItemShards* shards,
-                                          WrittenObjects& written, int worker) {
-  Memory& mine = memory(worker);
-  mine.chunks.shards = shards;
-  mine.chunks.written = &written;
-  Block<T>& cell = mine.cells[static_cast<std::size_t>(level)];
+const Block<T>& PyramidPass<T>::make_cell(int level, const Extent3& index, const ChunkSink& sink, int worker) {
+  Block<T>& cell = memory(worker).cells[static_cast<std::size_t>(level)];
   source_.expect(tile_box(index, geometry_.cell * (std::int64_t{1} << level), shape()), worker);
-  make_cell_into(level, index, cell, {}, worker);
+  make_cell_into(level, index, cell, {}, sink, worker);
   return cell;
 }
 
 template <class T>
-void PyramidPass<T>::make_cell_into(int level, const Extent3& index, Block<T>& out, const Above& above, int worker) {
+void PyramidPass<T>::make_cell_into(int level, const Extent3& index, Block<T>& out, const Above& above,
+                                    const ChunkSink& sink, int worker) {
   if (!holds_voxels(level, index)) return;
   if (out.empty()) out = Block<T>(geometry_.cell);
-  LevelWriter<T>& writer = this->level(level);
-  const Box3 box = writer.cell_box(index);
+  LevelWriter<T>& of_level = writer(level);
+  const Box3 box = of_level.cell_box(index);
   // Chunks are stored whole: what a cell at the edge of the volume leaves unfilled must be defined.
   if (box.shape != geometry_.cell) std::memset(out.data(), 0, out.span().size_bytes());
   if (level == 0) {
@@ -121,11 +113,11 @@ void PyramidPass<T>::make_cell_into(int level, const Extent3& index, Block<T>& o
     Block<T>& child = memory(worker).cells[static_cast<std::size_t>(level - 1)];
     for (std::int64_t i = 0; i < 8; ++i) {  // Morton order: few cells are open at once
       const Extent3 octant = unravel(i, {2, 2, 2});
-      make_cell_into(level - 1, index * 2 + octant, child, {&out, octant}, worker);
+      make_cell_into(level - 1, index * 2 + octant, child, {&out, octant}, sink, worker);
     }
     if (above.cell != nullptr) reduce_into(level, index, out, above.place, *above.cell);
   }
-  writer.write(box, out, memory(worker).chunks);
+  of_level.write(box, out, sink, memory(worker).chunks);
 }
 
 /// A cell of level 0. Each few planes are finished and reduced while they are in the cache.
@@ -147,7 +139,7 @@ void PyramidPass<T>::read_cell_into(const Box3& box, Block<T>& out, const Above&
 template <class T>
 void PyramidPass<T>::reduce_into(int level, const Extent3& index, const Block<T>& cell, const Extent3& place,
                                  Block<T>& above) const {
-  reduce(cell.view().sub({{0, 0, 0}, this->level(level).cell_box(index).shape}),
+  reduce(cell.view().sub({{0, 0, 0}, writer(level).cell_box(index).shape}),
          place * floor_div(geometry_.cell, 2), above);
 }
 
@@ -162,10 +154,7 @@ void PyramidPass<T>::reduce(BlockView<const T> voxels, const Extent3& origin, Bl
 template <class T>
 void PyramidPass<T>::write_cell(int level, const Extent3& index, const Block<T>& cell, WrittenObjects& written,
                                 int worker) {
-  ChunkMemory<T>& chunks = memory(worker).chunks;
-  chunks.shards = nullptr;
-  chunks.written = &written;
-  this->level(level).write(this->level(level).cell_box(index), cell, chunks);
+  writer(level).write(writer(level).cell_box(index), cell, {nullptr, written}, memory(worker).chunks);
 }
 
 /// Chunks are stored whole: what lies beyond the volume must be defined.
@@ -190,9 +179,9 @@ void PyramidPass<T>::write_carry_chunk(const Extent3& index, const Block<T>& chu
 }
 
 template <class T>
-Block<T> PyramidPass<T>::take_block(const Extent3& shape) {
+Block<T> PyramidPass<T>::take_block() {
   const std::scoped_lock lock(spare_mutex_);
-  if (spare_.empty()) return Block<T>(shape);
+  if (spare_.empty()) return Block<T>(gathers_a_level() ? geometry_.cell : geometry_.carry_chunk());
   Block<T> block = std::move(spare_.back());
   spare_.pop_back();
   return block;
@@ -200,7 +189,7 @@ Block<T> PyramidPass<T>::take_block(const Extent3& shape) {
 
 template <class T>
 Block<T> PyramidPass<T>::take_carry_chunk(const Extent3& index) {
-  Block<T> chunk = take_block(geometry_.carry_chunk());
+  Block<T> chunk = take_block();
   clear_beyond(index, chunk);
   return chunk;
 }

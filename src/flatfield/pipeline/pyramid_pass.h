@@ -20,11 +20,9 @@ namespace flatfield::pipeline {
 template <class T>
 class PyramidPass {
  public:
-  /// The pass whose finest level is `first_level` of the target, on `workers` workers. All must outlive it.
+  /// The pass whose finest level is `first_level` of the target, on `workers` workers. Makes an array for the carries if
+  /// there are levels after this pass. The source must outlive it. Throws Error.
   PyramidPass(VoxelSource<T>& source, const PyramidTarget& target, std::size_t first_level, int workers);
-
-  /// Makes an array for the carries if there are levels after this pass, and opens it.
-  std::optional<ome::Volume> make_carry(const PyramidTarget& target);
 
   [[nodiscard]] std::int64_t item_count() const { return ceil_div(shape(), geometry_.item).volume(); }
   /// Items of the pass, by number (0 .. item_count() - 1), which it must outlive.
@@ -32,7 +30,7 @@ class PyramidPass {
   /// Says to the source that it will be read.
   void begin() { source_.begin(); }
   /// Key of the pass in a ledger, the same in every run.
-  [[nodiscard]] std::string ledger_key() const;
+  [[nodiscard]] const std::string& ledger_key() const { return ledger_key_; }
   /// Of the items that were run, those that an earlier run had begun and not brought to an end.
   [[nodiscard]] std::int64_t repeated() const { return repeated_; }
 
@@ -44,10 +42,10 @@ class PyramidPass {
   /// Levels of the pass, less one.
   [[nodiscard]] int top() const { return static_cast<int>(levels_.size()) - 1; }
   [[nodiscard]] int workers() const { return static_cast<int>(memory_.size()); }
-  [[nodiscard]] bool is_sharded() const {
-    return levels_.front()->volume().array().metadata().is_sharded();
-  }
+  [[nodiscard]] bool is_sharded() const { return is_sharded_; }
   [[nodiscard]] bool has_carry() const { return carry_.has_value(); }
+  /// Whether the last level is above the parts of an item: they are gathered in its one cell there.
+  [[nodiscard]] bool gathers_a_level() const { return top() == ItemGeometry::kDeepest; }
   /// "corrected level 0", for messages.
   [[nodiscard]] std::string name() const;
   /// Takes note of an item that begins with this cell of `level`: an earlier run may have begun it.
@@ -57,10 +55,9 @@ class PyramidPass {
 
   /// Says to `shards` which chunks make_cell will write, in the same order.
   void announce_cell(int level, const Extent3& index, ItemShards& shards) const;
-  /// Makes the cell `index` of `level`, and writes its chunks and those of all cells below it, to `shards` unless
-  /// that is null. The result is the worker's until its next call.
-  const Block<T>& make_cell(int level, const Extent3& index, ItemShards* shards, WrittenObjects& written,
-                            int worker);
+  /// Makes the cell `index` of `level`, and writes its chunks and those of all cells below it. The result is the worker's
+  /// until its next call.
+  const Block<T>& make_cell(int level, const Extent3& index, const ChunkSink& sink, int worker);
   /// Reduces the finished cell `index` of `level` into `above`; `place` counts cells from the beginning of that.
   void reduce_into(int level, const Extent3& index, const Block<T>& cell, const Extent3& place,
                    Block<T>& above) const;
@@ -71,9 +68,9 @@ class PyramidPass {
   /// Leaves a chunk of the level after the last for the next pass.
   void write_carry_chunk(const Extent3& index, const Block<T>& chunk, int worker);
 
-  /// A block for what an item gathers, used again by later items: all of one pass have the same shape. May be called by
-  /// several workers.
-  [[nodiscard]] Block<T> take_block(const Extent3& shape);
+  /// A block that an item gathers in, its cell of the last level or a chunk of its carry; used again by later items. May be
+  /// called by several workers.
+  [[nodiscard]] Block<T> take_block();
   /// For chunk `index` of the level after the last; zeros, where it reaches beyond the volume.
   [[nodiscard]] Block<T> take_carry_chunk(const Extent3& index);
   void give_back(Block<T> block);
@@ -87,17 +84,18 @@ class PyramidPass {
   };
 
   [[nodiscard]] Memory& memory(int worker) { return memory_[static_cast<std::size_t>(worker)]; }
-  [[nodiscard]] LevelWriter<T>& level(int number) const { return *levels_[static_cast<std::size_t>(number)]; }
+  [[nodiscard]] LevelWriter<T>& writer(int level) const { return *levels_[static_cast<std::size_t>(level)]; }
   [[nodiscard]] bool holds_voxels(int level, const Extent3& index) const {
     // A cell may hold no voxel of its own level (an odd last plane is dropped) and yet some below it.
-    return !this->level(0).cell_box(index * (std::int64_t{1} << level)).empty();
+    return !writer(0).cell_box(index * (std::int64_t{1} << level)).empty();
   }
   /// Where a cell is reduced into: a cell of the level above it, none if the caller reduces it.
   struct Above {
     Block<T>* cell = nullptr;
     Extent3 place;  ///< counts cells from the beginning of that
   };
-  void make_cell_into(int level, const Extent3& index, Block<T>& out, const Above& above, int worker);
+  void make_carry(const PyramidTarget& target);
+  void make_cell_into(int level, const Extent3& index, Block<T>& out, const Above& above, const ChunkSink& sink, int worker);
   void read_cell_into(const Box3& box, Block<T>& out, const Above& above, int worker);
   void reduce(BlockView<const T> voxels, const Extent3& origin, Block<T>& above) const;
   void clear_beyond(const Extent3& index, Block<T>& chunk) const;
@@ -107,7 +105,8 @@ class PyramidPass {
   ItemGeometry geometry_;
   numerics::WindowReducer reducer_;
   std::size_t first_level_;
-  std::string volume_key_;
+  std::string ledger_key_;
+  bool is_sharded_;
   std::shared_ptr<ItemLedger> ledger_;
   bool resumed_;
   std::string stage_;  ///< of fail points: the first pass makes items, the others work on carries

@@ -28,10 +28,10 @@ struct RunContext {
   report::Log& log;
   storage::StoreOpener& stores;              ///< everything outside the results directory comes from here
   execution::MemoryBudget& memory;           ///< what the run may use, and who holds it
-  std::optional<MaskCatalog> masks;          ///< where --mask-dir is given
-  std::optional<MedianSummary> medians;      ///< where --median-summary-path is given
-  std::optional<Block<float>> flatfield_image;  ///< of method reference, as its file holds it
-  std::vector<PlacedTile> placed;            ///< the tiles that were corrected so far, for their overlaps
+  std::optional<MaskCatalog> masks = {};     ///< where --mask-dir is given
+  std::optional<MedianSummary> medians = {};  ///< where --median-summary-path is given
+  std::optional<Block<float>> flatfield_image = {};  ///< of method reference, as its file holds it
+  std::vector<PlacedTile> placed = {};       ///< the tiles that were corrected so far, for their overlaps
   std::optional<Json> median_summary = {};   ///< the document that `medians` are from
   config::RunStep step = config::RunStep::kRun;
   Share share = {};                          ///< of the items, for apply

@@ -86,7 +86,13 @@ RunSetup::RunSetup(config::RunConfig& config, report::Log& log, execution::Proce
       memory_(memory_limit(config)),
       process_(reserve(memory_, process_need(config.num_workers))),
       stores_(s3_options(config, memory_.limit_bytes()), sync_of(config.sync)),
-      context_{config, pool_, processes, log, stores_, memory_, {}, {}, {}, {}, {}, step, {}} {}
+      context_{.config = config,
+               .pool = pool_,
+               .processes = processes,
+               .log = log,
+               .stores = stores_,
+               .memory = memory_,
+               .step = step} {}
 
 void RunSetup::read_shared() {
   RunContext& context = context_;

@@ -57,7 +57,7 @@ class Job {
   void run() {
     if (config_.skip_flat_field && config_.skip_bkg_sub && config_.pedestal == 0.0)
       context_.log.info("--skip-flat-field and --skip-bkg-sub: the tile is rewritten with a pyramid");
-    if (writes_image_ && is_finished()) return;
+    if (writes_image_ && skip_if_finished()) return;
     if (!estimates_ && !config_.model.empty()) take_from(given_model());
     choose_places();
     if (writes_image_) examine_places();
@@ -70,9 +70,9 @@ class Job {
   }
 
  private:
-  /// A finished output is left as it is.
-  bool is_finished() {
-    if (!places_.is_finished()) return false;
+  /// A finished output is left as it is: true if it is there, and the result says so.
+  [[nodiscard]] bool skip_if_finished() {
+    if (!places_.release_if_finished()) return false;
     // Other channels of the tile share the mask of the first one, also where that was corrected by an earlier run.
     if (context_.masks && estimates_ && is_first()) adopt_low_resolution_mask(low_mask_location(), input_.name(), context_);
     context_.log.info("the output is finished already: skipped: " + outputs_.corrected);

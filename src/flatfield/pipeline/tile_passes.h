@@ -23,7 +23,7 @@ struct TilePasses {
 /// model applicable to them.
 void write_corrected(const TilePasses& passes, TileModel& model);
 
-/// The first passes over the foreground probability of each volume, which is of no use then and dropped.
+/// The first passes over the foreground probability of each volume. Releases each volume's weights afterwards.
 void write_probability(const TilePasses& passes, TileModel& model, const MemoryFacts& memory);
 
 }  // namespace flatfield::pipeline

@@ -56,7 +56,7 @@ bool TilePlaces::holds_finished() const {
          output_state(*context_.stores.open(outputs_.corrected)) == OutputState::kFinished;
 }
 
-bool TilePlaces::is_finished() {
+bool TilePlaces::release_if_finished() {
   return context_.processes.ask_first([&] {
     if (!holds_finished()) return false;
     for (const std::string& place : {outputs_.corrected, outputs_.mask, outputs_.probability})

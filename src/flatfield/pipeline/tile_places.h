@@ -24,9 +24,9 @@ class TilePlaces {
 
   /// True if the corrected image is finished and not to be overwritten: a run skips it.
   [[nodiscard]] bool holds_finished() const;
-  /// The same, found by the first process. Then removes the scratch that a run has left which was killed after it had
+  /// The same, found by the first process; if so, removes the scratch that a run has left which was killed after it had
   /// finished the image.
-  [[nodiscard]] bool is_finished();
+  [[nodiscard]] bool release_if_finished();
 
   /// Says which images are written beside the corrected one. Throws Error(kUsage) if one would overwrite the tile.
   /// `caching` is that of the corrected image.

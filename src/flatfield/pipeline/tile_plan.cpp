@@ -263,7 +263,7 @@ class Planner {
         scaled(zarr::chunk_count(input_.metadata()), readings) + (input_.metadata().is_sharded() ? level_0_.objects : 0);
     stage.objects_written = object_count(levels);
     if (probe_) {
-      const Measured& sample = probe_->corrected;
+      const ProbeCost& sample = probe_->corrected;
       // By bytes: what is harder to encode is also larger, and takes longer.
       const double factor = ratio(static_cast<double>(level_0_.bytes) * readings, static_cast<double>(sample.bytes_read));
       // The sample has two levels, each an eighth of the one before.
@@ -275,7 +275,7 @@ class Planner {
       stage.wall_seconds = factor * sample.wall_seconds * ratio(sample.cpu_seconds + deeper * sample.encode_cpu_seconds,
                                                                 sample.cpu_seconds);
       // Carries are written, and read by the next pass.
-      const auto step = static_cast<std::size_t>(geometry.depth) + 1;
+      const std::size_t step = geometry.levels_per_pass();
       for (std::size_t i = step; i < levels.size(); i += step) {
         const std::int64_t carry = scaled(sample.bytes_written, factor / 1.125 * std::pow(0.125, static_cast<double>(i)));
         stage.bytes_written += carry;

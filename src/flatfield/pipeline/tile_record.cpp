@@ -22,60 +22,49 @@
 namespace flatfield::pipeline {
 namespace {
 
-Json stages_json(const StageTotals& totals) {
+Json stages_json(const StageSums& sums) {
   Json out = Json::object();
   for (int i = 0; i < kStageCount; ++i) {
     const auto k = static_cast<std::size_t>(i);
     Json stage;
-    stage["cpu_seconds"] = 1e-9 * static_cast<double>(totals.cpu_nanoseconds[k].load());
-    stage["wall_seconds"] = 1e-9 * static_cast<double>(totals.wall_nanoseconds[k].load());
+    stage["cpu_seconds"] = 1e-9 * static_cast<double>(sums.cpu_nanoseconds[k]);
+    stage["wall_seconds"] = 1e-9 * static_cast<double>(sums.wall_nanoseconds[k]);
     out[stage_name(static_cast<Stage>(i))] = std::move(stage);
   }
   return out;
 }
 
-/// What the processes of a run have each measured, as that of all: sums, and of the peak memory, which is that of a process
-/// since it began, the most.
+/// Measurements of all processes of a run together: sums, but the maximum of their peak memories, each of which is that since
+/// the process began.
 struct Measured {
-  StageTotals stages;
+  StageSums stages;
   ItemCounts items;
   double cpu_seconds = 0.0;
   std::int64_t peak_memory_bytes = 0;
 };
 
-void copy_totals(const StageTotals& from, StageTotals& to) {
-  for (std::size_t i = 0; i < kStageCount; ++i) {
-    to.cpu_nanoseconds[i] = from.cpu_nanoseconds[i].load();
-    to.wall_nanoseconds[i] = from.wall_nanoseconds[i].load();
-  }
-  to.bytes_read = from.bytes_read.load();
-  to.bytes_written = from.bytes_written.load();
-}
-
-void merge_measured(Measured& of_this, const Merge& merge) {
+/// Makes what this process has measured that of all.
+void merge_measured(Measured& measured, const Merge& merge) {
+  StageSums& stages = measured.stages;
+  ItemCounts& items = measured.items;
+  auto cpu_nanoseconds = static_cast<std::int64_t>(1e9 * measured.cpu_seconds);
+  std::vector<std::int64_t*> places{&stages.bytes_read, &stages.bytes_written, &items.total,   &items.done,
+                                    &items.found,       &items.repeated,       &cpu_nanoseconds};
+  for (auto* of_stages : {&stages.cpu_nanoseconds, &stages.wall_nanoseconds})
+    for (std::int64_t& nanoseconds : *of_stages) places.push_back(&nanoseconds);
   std::vector<std::int64_t> sums;
-  const auto for_each_sum = [&](auto visit) {
-    for (auto* nanoseconds : {&of_this.stages.cpu_nanoseconds, &of_this.stages.wall_nanoseconds})
-      for (std::atomic<std::int64_t>& stage : *nanoseconds) visit(stage);
-    visit(of_this.stages.bytes_read);
-    visit(of_this.stages.bytes_written);
-    for (std::int64_t* count : {&of_this.items.total, &of_this.items.done, &of_this.items.found, &of_this.items.repeated})
-      visit(*count);
-  };
-  for_each_sum([&](const auto& value) { sums.push_back(value); });
-  sums.push_back(static_cast<std::int64_t>(1e9 * of_this.cpu_seconds));
+  for (const std::int64_t* place : places) sums.push_back(*place);
   merge.sum(sums);
-  auto next = sums.begin();
-  for_each_sum([&](auto& value) { value = *next++; });
-  of_this.cpu_seconds = 1e-9 * static_cast<double>(*next);
-  std::int64_t least = -of_this.peak_memory_bytes;
+  for (std::size_t i = 0; i < places.size(); ++i) *places[i] = sums[i];
+  measured.cpu_seconds = 1e-9 * static_cast<double>(cpu_nanoseconds);
+  std::int64_t least = -measured.peak_memory_bytes;
   merge.least(std::span(&least, 1));
-  of_this.peak_memory_bytes = -least;
+  measured.peak_memory_bytes = -least;
 }
 
-double total_cpu_seconds(const StageTotals& totals) {
+double total_cpu_seconds(const StageSums& sums) {
   double seconds = 0.0;
-  for (const auto& stage : totals.cpu_nanoseconds) seconds += 1e-9 * static_cast<double>(stage.load());
+  for (const std::int64_t nanoseconds : sums.cpu_nanoseconds) seconds += 1e-9 * static_cast<double>(nanoseconds);
   return seconds;
 }
 
@@ -114,7 +103,13 @@ std::optional<TilePlan> plan_before(RunContext& context, const std::string& tile
   try {
     report::Log quiet(report::LogLevel::kCritical, false);
     execution::ProcessGroup alone;
-    RunContext own{context.config, context.pool, alone, quiet, context.stores, context.memory, {}, context.medians, {}, {}};
+    RunContext own{.config = context.config,
+                   .pool = context.pool,
+                   .processes = alone,
+                   .log = quiet,
+                   .stores = context.stores,
+                   .memory = context.memory,
+                   .medians = context.medians};
     if (context.masks) own.masks.emplace(context.config.mask_dir, context.stores, context.memory);
     if (context.flatfield_image) own.flatfield_image = context.flatfield_image->clone();
     TilePlan plan = plan_tile(own, tile, PlanEffort::kProbeIfLarge);
@@ -159,7 +154,7 @@ class TileAccount {
 
   /// What was measured until now, in all processes, which call it together.
   void measure(Measured& measured) const {
-    copy_totals(totals, measured.stages);
+    measured.stages = totals.snapshot();
     measured.items = result.items;
     measured.cpu_seconds = execution::process_cpu_seconds() - cpu_before_;
     measured.peak_memory_bytes = execution::peak_resident_bytes();
@@ -168,15 +163,15 @@ class TileAccount {
 
   /// Brings the record up to date.
   void note_measured(const Measured& measured) {
-    const StageTotals& stages = measured.stages;
+    const StageSums& stages = measured.stages;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     record["seconds"] = seconds;
     record["processes"] = context_.processes.size();
     record["cpu_seconds"] = measured.cpu_seconds;
     record["stage_cpu_seconds_total"] = total_cpu_seconds(stages);
     record["stages"] = stages_json(stages);
-    record["bytes_read"] = stages.bytes_read.load();
-    record["bytes_written"] = stages.bytes_written.load();
+    record["bytes_read"] = stages.bytes_read;
+    record["bytes_written"] = stages.bytes_written;
     record["peak_memory_bytes"] = measured.peak_memory_bytes;
     take_warnings();
     Json items;

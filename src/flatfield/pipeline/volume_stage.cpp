@@ -50,10 +50,7 @@ class StoredSource : public VoxelSource<T> {
   std::function<void(const Box3&)> lose_;
 };
 
-/// Levels that a pass of the target completes.
-std::size_t pass_depth(const PyramidTarget& target) {
-  return static_cast<std::size_t>(ItemGeometry(target.chunk_shape, target.shard_shape).depth) + 1;
-}
+ItemGeometry geometry_of(const PyramidTarget& target) { return ItemGeometry(target.chunk_shape, target.shard_shape); }
 
 /// The items that are done, as the first process finds them: while others begin, the ledger grows.
 std::vector<std::int64_t> done_items(const PyramidTarget& target, const std::string& pass,
@@ -95,18 +92,31 @@ void run_while_owned(const PyramidTarget& target, const std::function<void()>& w
   }
 }
 
-/// Runs items, and waits until what they have written is there and noted, also of those before one that fails.
+/// Of the exception that is being handled: whether it says only that the process was asked to stop.
+bool is_interruption() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return error.code() == ErrorCode::kInterrupted;
+  } catch (...) {
+    return false;
+  }
+}
+
+/// Runs items, and waits until what they have written is there and noted, also of those before one that fails, for whatever
+/// reason.
 void run_noted(const PyramidTarget& target, const std::function<void()>& run_items) {
   try {
     run_items();
-  } catch (const Error& first) {
+  } catch (...) {
+    const bool was_stopped = is_interruption();
     try {
       // Where another run has taken the place, nothing more is to be written there.
       if (target.ledger) target.ledger->check();
       target.store->flush();
-    } catch (const std::exception&) {
+    } catch (...) {
       // What went wrong first is what the pass ends with; that it was asked to stop is nothing that went wrong.
-      if (first.code() == ErrorCode::kInterrupted) throw;
+      if (was_stopped) throw;
     }
     throw;
   }
@@ -165,64 +175,58 @@ void require_done(const PyramidTarget& target, const PassItems& pass) {
                 target.store->describe(""), "apply the parts that they belong to first: item i belongs to part i % N");
 }
 
-}  // namespace
-
-std::string carry_path(const PyramidTarget& target, std::size_t level) {
-  return storage::join_key(target.scratch_path, target.volume_key + "_carry_" + std::to_string(level));
-}
-
-std::vector<PassItems> pyramid_passes(const PyramidTarget& target) {
-  std::vector<PassItems> passes;
-  for (std::size_t level = 0; level < target.levels.size(); level += pass_depth(target)) {
-    const ItemGeometry geometry(target.chunk_shape, target.shard_shape);
-    passes.push_back({storage::join_key(target.volume_key, "level_" + std::to_string(level)),
-                      ceil_div(target.levels[level].shape(), geometry.item).volume()});
-  }
-  return passes;
-}
-
-template <class T>
-void write_first_pass(VoxelSource<T>& source, const PyramidTarget& target, const Share& share,
-                            const PassRun& run) {
-  PyramidPass<T> pass(source, target, 0, run.pool.workers());
-  static_cast<void>(pass.make_carry(target));
-  run_pass(pass, target, share, run);
-}
-
-namespace {
-
 /// A box of what the pass before has left for `level` is damaged or gone, as by a crash of the machine: its items are to be
 /// done again.
 [[noreturn]] void lose_carry(const PyramidTarget& target, std::size_t level, const Box3& box) {
   const std::string where = target.store->describe(carry_path(target, level));
   const std::string what = "what an earlier pass of the pyramid has left is damaged, or gone";
   if (!target.ledger) throw Error(ErrorCode::kReadFailed, what, where, "start afresh with --overwrite");
-  const std::size_t depth = pass_depth(target);
-  const std::size_t before = level - depth;
-  const ItemGeometry geometry(target.chunk_shape, target.shard_shape);
+  const ItemGeometry geometry = geometry_of(target);
+  const std::size_t before = level - geometry.levels_per_pass();
   const Extent3 grid = ceil_div(target.levels[before].shape(), geometry.item);
-  const std::int64_t factor = std::int64_t{1} << depth;
+  const std::int64_t factor = std::int64_t{1} << geometry.levels_per_pass();
   const Extent3 first = floor_div(box.origin * factor, geometry.item);
   const Extent3 last = min(ceil_div(box.end() * factor, geometry.item), grid);
   for (std::int64_t z = first.z; z < last.z; ++z)
     for (std::int64_t y = first.y; y < last.y; ++y)
       for (std::int64_t x = first.x; x < last.x; ++x)
-        target.ledger->forget(storage::join_key(target.volume_key, "level_" + std::to_string(before)),
-                              (z * grid.y + y) * grid.x + x);
+        target.ledger->forget(pass_key(target, before), (z * grid.y + y) * grid.x + x);
   throw Error(ErrorCode::kReadFailed, what, where,
               "start again: the items that it was made of are done again (by apply, where the steps are taken one by one)");
 }
 
 }  // namespace
 
+std::string carry_path(const PyramidTarget& target, std::size_t level) {
+  return storage::join_key(target.scratch_path, target.volume_key + "_carry_" + std::to_string(level));
+}
+
+std::string pass_key(const PyramidTarget& target, std::size_t level) {
+  return storage::join_key(target.volume_key, "level_" + std::to_string(level));
+}
+
+std::vector<PassItems> pyramid_passes(const PyramidTarget& target) {
+  const ItemGeometry geometry = geometry_of(target);
+  std::vector<PassItems> passes;
+  for (std::size_t level = 0; level < target.levels.size(); level += geometry.levels_per_pass())
+    passes.push_back({pass_key(target, level), ceil_div(target.levels[level].shape(), geometry.item).volume()});
+  return passes;
+}
+
+template <class T>
+void write_first_pass(VoxelSource<T>& source, const PyramidTarget& target, const Share& share, const PassRun& run) {
+  PyramidPass<T> pass(source, target, 0, run.pool.workers());
+  run_pass(pass, target, share, run);
+}
+
 template <class T>
 void write_later_passes(const PyramidTarget& target, const PassRun& run) {
   run.processes.first_only([&] { require_done(target, pyramid_passes(target).front()); });
-  for (std::size_t level = pass_depth(target); level < target.levels.size(); level += pass_depth(target)) {
+  const std::size_t step = geometry_of(target).levels_per_pass();
+  for (std::size_t level = step; level < target.levels.size(); level += step) {
     StoredSource<T> carried(ome::Volume(zarr::Array::open(target.store, carry_path(target, level)), {}), run.pool.workers(),
                             [&target, level](const Box3& box) { lose_carry(target, level, box); });
     PyramidPass<T> pass(carried, target, level, run.pool.workers());
-    static_cast<void>(pass.make_carry(target));
     run_pass(pass, target, {}, run);
   }
 }

@@ -51,6 +51,9 @@ struct PyramidTarget {
 /// Key of the array of the carries from which level `level` is made.
 [[nodiscard]] std::string carry_path(const PyramidTarget& target, std::size_t level);
 
+/// Key in the ledger of the pass whose finest level is `level`, the same in every run.
+[[nodiscard]] std::string pass_key(const PyramidTarget& target, std::size_t level);
+
 /// A part of the items of a first pass: those whose number leaves the remainder `part` when it is divided by `parts`.
 /// The shares of all parts are disjoint, and together all items.
 struct Share {
@@ -59,8 +62,8 @@ struct Share {
   [[nodiscard]] bool has(std::int64_t item) const { return item % parts == part; }
 };
 
-/// What became of the items of some passes. Of processes that share them the first counts what is in all `total` and
-/// `found`, and each what it does itself.
+/// What became of the items of some passes. Where several processes share them, `total` and `found` are counted by the first
+/// alone, for all of them, and `done` and `repeated` by each, of the items that it does itself.
 struct ItemCounts {
   std::int64_t total = 0;     ///< of the share
   std::int64_t done = 0;      ///< now

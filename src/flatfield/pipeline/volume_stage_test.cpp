@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <set>
 #include <string>
@@ -216,6 +217,26 @@ TEST(WritePyramidItems, that_are_done_are_noted_in_a_store_that_writes_later_als
     const PassItems pass = pyramid_passes(output.target).front();
     ASSERT_EQ(pass.items, 2);
     EXPECT_EQ(std::ssize(output.target.ledger->done(pass.key)), fails ? 1 : 2);
+  }
+}
+
+TEST(WritePyramidItems, that_are_done_are_noted_also_where_the_memory_of_the_machine_runs_out_after_them) {
+  Case c;
+  c.shape = {64, 32, 32};
+  c.chunk_shape = {8, 8, 8};
+  for (const bool is_refused : {false, true}) {
+    execution::ThreadPool pool(1);
+    execution::ProcessGroup alone;
+    Output<std::uint16_t> output(c);
+    output.store->writes_late = true;
+    if (is_refused) output.store->refused_key = "0/0/1/0/1/1";
+    output.target.ledger = std::make_shared<ItemLedger>(output.target.store, "items");
+    HashedSource<std::uint16_t> source(c);
+    ItemCounts counts;
+    const PassRun run{pool, alone, kPlenty, counts, {}, [](const execution::WorkItem&) { throw std::bad_alloc(); }};
+    // Also where something cannot be written then: it is what went wrong first.
+    EXPECT_THROW(write_first_pass<std::uint16_t>(source, output.target, {}, run), std::bad_alloc);
+    EXPECT_EQ(std::ssize(output.target.ledger->done(pyramid_passes(output.target).front().key)), is_refused ? 0 : 1);
   }
 }
 
