@@ -260,6 +260,26 @@ def test_what_is_there_and_what_is_wrong_is_told_once(tile, tmp_path):
     assert result.code == 0, result.err
 
 
+WITHOUT_THREADS = """
+int PMPI_Init_thread(int* count, char*** words, int required, int* provided);
+int MPI_Init_thread(int* count, char*** words, int required, int* provided) {
+  const int result = PMPI_Init_thread(count, words, required, provided);
+  *provided = 0;
+  return result;
+}
+"""
+
+
+def test_an_mpi_that_does_not_allow_for_threads_is_told_once(tile, tmp_path):
+    (tmp_path / "without_threads.c").write_text(WITHOUT_THREADS)
+    library = tmp_path / "without_threads.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "without_threads.c"], check=True)
+    result = mpirun(2, f"LD_PRELOAD={library}", PROGRAM, "run", *common(tile, "--skip-flat-field"), cwd=tmp_path, program="env")
+    assert result.code == USAGE, result.err
+    assert len(result.error_lines) == 1 and "does not allow for threads" in result.error_lines[0], result.err
+    assert "finalize" not in result.err.lower(), result.err  # what mpirun says of processes that do not end MPI
+
+
 def test_after_a_signal_to_mpirun_the_run_is_gone_on_with(tmp_path):
     tile = phantom_tile(tmp_path / "in", (100, 80, 90), (8, 8, 8), n_levels=4, name=NAME)  # 36 items
     options = common(tile, "--mask-dir", tile.parent / "masks")

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,6 +43,13 @@ namespace {
 
 constexpr const char* kProgram = "exaspim-flatfield";
 constexpr const char* kRunProgram = "exaspim-flatfield-run";  // the same as "exaspim-flatfield run"
+
+/// Throws Error(kWriteFailed) if anything that was printed is lost: a full disk, or a reader that has ended.
+void complete_output() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return;
+  throw Error(ErrorCode::kWriteFailed, "cannot write", "standard output",
+              "the disk is full, or the program that reads it has ended");
+}
 
 int plan_command(const config::RunConfig& config, bool json) {
   // What a run says while it goes on is no part of its plan, but warnings are.
@@ -93,7 +101,7 @@ int view_command(const pipeline::ViewOptions& options, bool state, const Command
   catch_interruptions();
   pipeline::view(options, stores, [](const std::string& line) {
     std::printf("%s\n", line.c_str());
-    std::fflush(stdout);
+    complete_output();  // nobody would know where to look
   });
   return 0;
 }
@@ -135,6 +143,7 @@ int show_model_command(const std::string& location, const std::string& plots, bo
 
 int verify_command(const std::vector<std::string>& locations, const pipeline::VerifyOptions& options, int workers,
                    const CommandOptions<config::RunConfig>& s3) {
+  catch_interruptions();
   storage::StoreOpener stores = reading_stores(s3);
   execution::ThreadPool pool(workers);
   int exit = 0;
@@ -142,6 +151,7 @@ int verify_command(const std::vector<std::string>& locations, const pipeline::Ve
     if (exit == 0 || code == ErrorCode::kBadInput) exit = exit_code(code);
   };
   for (const std::string& location : locations) {
+    stop_if_interrupted();
     pipeline::VerifyReport report;
     try {
       report = pipeline::verify_image(location, options, stores, pool);
@@ -177,6 +187,13 @@ void require_command(const CLI::App& app, const std::vector<std::string>& argume
               near.empty() ? "see --help" : fmt::format("did you mean {}? Else see --help", near));
 }
 
+/// A command, and what it does once the arguments are parsed.
+struct Command {
+  const CLI::App* app;
+  std::function<int()> work;
+  bool for_several = false;  ///< whether several processes can do it together
+};
+
 constexpr const char* kExamples = R"(
 Correct a tile, and write a report to look at (RESULTS/TILE_report.html):
   exaspim-flatfield run --zarr DIR/tile_000001_ch_488.zarr --output OUT --mask-dir MASKS --results-dir RESULTS --n-levels 7 --save-outputs
@@ -186,30 +203,52 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
   CLI::App app("Subtracts background and corrects illumination of light-sheet tiles in OME-Zarr.", kProgram);
   app.set_version_flag("--version", FLATFIELD_VERSION);
   app.require_subcommand(1);
+  std::vector<Command> commands;
 
   CLI::App* run = app.add_subcommand("run", "Correct a tile.");
   const CommandOptions<config::RunConfig> run_options(*run, config::run_table());
+  commands.push_back({run, [&] { return run_command(run_options, config::RunStep::kRun, processes); }, true});
+
   CLI::App* estimate = app.add_subcommand("estimate", "Learn the correction of a tile, the first step of run.");
   const CommandOptions<config::RunConfig> estimate_options(*estimate, config::step_table());
+  commands.push_back(
+      {estimate, [&] { return run_command(estimate_options, config::RunStep::kEstimate, processes); }, true});
+
   CLI::App* apply = app.add_subcommand("apply", "Correct a tile, or a part of it: the second step of run.");
   const CommandOptions<config::RunConfig> apply_options(*apply, config::step_table());
+  commands.push_back({apply, [&] { return run_command(apply_options, config::RunStep::kApply, processes); }, true});
+
   CLI::App* finalize = app.add_subcommand("finalize", "Complete a corrected tile, the last step of run.");
   const CommandOptions<config::RunConfig> finalize_options(*finalize, config::step_table());
+  commands.push_back(
+      {finalize, [&] { return run_command(finalize_options, config::RunStep::kFinalize, processes); }, true});
+
   CLI::App* plan = app.add_subcommand("plan", "Say what run would do with the same options, how long it would take, "
                                               "and what memory it needs.");
   const CommandOptions<config::RunConfig> plan_options(*plan, config::run_table());
   bool plan_json = false;
   plan->add_flag("--json", plan_json, "Print the plan as a JSON document.");
+  commands.push_back({plan, [&] {
+                        catch_interruptions();
+                        return plan_command(resolved(plan_options), plan_json);
+                      }});
+
   CLI::App* preview = app.add_subcommand("preview", "Correct a region or a level of a tile, to choose options by.");
   const CommandOptions<config::RunConfig> preview_options(*preview, config::step_table());
   pipeline::PreviewOptions region;
   preview->add_option("--roi", region.roi, "Region z0:z1,y0:y1,x0:x1 in voxels of level 0 (default: everything).");
   preview->add_option("--level", region.level,
                       "Level of the tile that is shown (default: with --roi that of --res, else the level that is learnt from).");
+  commands.push_back({preview, [&] { return preview_command(resolved(preview_options), region); }});
+
   CLI::App* synth = app.add_subcommand("synth", "Make a phantom tile with known illumination.");
   const CommandOptions<config::SynthConfig> synth_options(*synth, config::synth_table());
+  commands.push_back({synth, [&] { return synth_command(synth_options.read()); }});
+
   CLI::App* basic = app.add_subcommand("basic", "Fit BaSiC to a folder of 2-D images, and correct them.");
   const CommandOptions<config::BasicFolderConfig> basic_options(*basic, config::basic_folder_table());
+  commands.push_back({basic, [&] { return basic_command(basic_options.read()); }});
+
   CLI::App* inspect = app.add_subcommand("inspect", "Say what a tile is, or any Zarr array or group.");
   std::string location;
   pipeline::InspectOptions inspect_options;
@@ -222,6 +261,7 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
       ->check(CLI::IsMember({2, 3}))
       ->type_name("N");
   const CommandOptions<config::RunConfig> inspect_s3(*inspect, config::s3_reading_table());
+  commands.push_back({inspect, [&] { return inspect_command(location, inspect_options, inspect_s3); }});
 
   CLI::App* show = app.add_subcommand("show-model", "Say what a model file holds, and draw it.");
   std::string model;
@@ -231,6 +271,7 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
   CLI::Option* plots_option = show->add_option("--plots", plots, "Folder for pictures of its curves and planes (PNG).");
   show->add_flag("--json", model_json, "Print its document instead.")->excludes(plots_option);
   const CommandOptions<config::RunConfig> show_s3(*show, config::s3_reading_table());
+  commands.push_back({show, [&] { return show_model_command(model, plots, model_json, show_s3); }});
 
   CLI::App* view = app.add_subcommand("view", "Serve a corrected tile to Neuroglancer on this machine.");
   pipeline::ViewOptions view_options;
@@ -243,6 +284,7 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
   view->add_option("--neuroglancer", view_options.neuroglancer, "Neuroglancer that the link opens, and that may read the data.");
   view->add_flag("--state", view_state, "Print the state of Neuroglancer as JSON, and serve nothing.");
   const CommandOptions<config::RunConfig> view_s3(*view, config::s3_reading_table());
+  commands.push_back({view, [&] { return view_command(view_options, view_state, view_s3); }});
 
   CLI::App* verify = app.add_subcommand("verify", "Check images that this program has written.");
   std::vector<std::string> images;
@@ -256,6 +298,7 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
   const CommandOptions<config::RunConfig> verify_s3(*verify, config::s3_reading_table());
+  commands.push_back({verify, [&] { return verify_command(images, verify_options, verify_workers, verify_s3); }});
 
   CLI::App* options = app.add_subcommand("options", "Print the options of run as a Markdown table.");
   std::string document = "options";
@@ -263,6 +306,15 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
   options->add_flag("--exit-codes{exit-codes}", document, "Print the exit codes instead.");
   options->add_flag("--manual{manual}", document, "Print the manual page instead: man -l FILE.");
   options->add_flag("--completion{completion}", document, "Print the script for bash instead: source FILE.");
+  commands.push_back({options, [&] {
+                        const std::string text = document == "keys"         ? config::configuration_document()
+                                                 : document == "exit-codes" ? config::exit_code_document()
+                                                 : document == "manual"     ? manual_page(app, FLATFIELD_VERSION)
+                                                 : document == "completion" ? bash_completion(app)
+                                                                            : config::option_document();
+                        std::fputs(text.c_str(), stdout);
+                        return 0;
+                      }});
 
   app.footer(kExamples);  // after the commands, which would inherit it
   require_command(app, arguments);
@@ -273,30 +325,14 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     throw Error(ErrorCode::kUsage, error.what(), "", "see --help");
   }
-  if (run->parsed()) return run_command(run_options, config::RunStep::kRun, processes);
-  if (estimate->parsed()) return run_command(estimate_options, config::RunStep::kEstimate, processes);
-  if (apply->parsed()) return run_command(apply_options, config::RunStep::kApply, processes);
-  if (finalize->parsed()) return run_command(finalize_options, config::RunStep::kFinalize, processes);
-  if (processes.is_shared())
-    throw Error(ErrorCode::kUsage, "only run, estimate, apply and finalize can be done by several processes together",
-                "", "start this command without mpirun");
-  if (plan->parsed()) return plan_command(resolved(plan_options), plan_json);
-  if (preview->parsed()) return preview_command(resolved(preview_options), region);
-  if (view->parsed()) return view_command(view_options, view_state, view_s3);
-  if (synth->parsed()) return synth_command(synth_options.read());
-  if (basic->parsed()) return basic_command(basic_options.read());
-  if (options->parsed()) {
-    const std::string text = document == "keys"         ? config::configuration_document()
-                             : document == "exit-codes" ? config::exit_code_document()
-                             : document == "manual"     ? manual_page(app, FLATFIELD_VERSION)
-                             : document == "completion" ? bash_completion(app)
-                                                        : config::option_document();
-    std::fputs(text.c_str(), stdout);
-    return 0;
+  for (const Command& command : commands) {
+    if (!command.app->parsed()) continue;
+    if (processes.is_shared() && !command.for_several)
+      throw Error(ErrorCode::kUsage, "only run, estimate, apply and finalize can be done by several processes together",
+                  "", "start this command without mpirun");
+    return command.work();
   }
-  if (show->parsed()) return show_model_command(model, plots, model_json, show_s3);
-  if (verify->parsed()) return verify_command(images, verify_options, verify_workers, verify_s3);
-  return inspect_command(location, inspect_options, inspect_s3);
+  throw Error(ErrorCode::kInternal, "this command does nothing", "", "please report this");
 }
 
 /// Whether lines are to be JSON, as far as the arguments say it. For errors in the arguments themselves.
@@ -319,13 +355,12 @@ void say_failure(const Error& error, bool json) {
 }  // namespace flatfield::cli
 
 int main(int argc, char** argv) {
-  // A file that may not grow (`ulimit -f`) is a failed write, reported like any other.
+  // A file that may not grow (`ulimit -f`) is a failed write, reported like any other. So is a pipe without a reader, and
+  // a connection that a server has closed, to which libcurl before 7.87 may write so that the signal is sent.
   std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
   flatfield::execution::settle_allocator();
-  std::vector<std::string> arguments(argv + 1, argv + argc);
-  const std::string program = argc > 0 ? argv[0] : "";
-  if (program.substr(program.find_last_of('/') + 1) == flatfield::cli::kRunProgram)
-    arguments.insert(arguments.begin(), "run");
+  std::vector<std::string> arguments;
   std::unique_ptr<flatfield::execution::ProcessGroup> processes;
   const auto failed = [&](const flatfield::Error& error) {
     if (!processes || processes->is_first())
@@ -333,10 +368,19 @@ int main(int argc, char** argv) {
     return flatfield::exit_code(error.code());
   };
   try {
+    if (argc > 0) {
+      arguments.assign(argv + 1, argv + argc);
+      const std::string program = argv[0];
+      if (program.substr(program.find_last_of('/') + 1) == flatfield::cli::kRunProgram)
+        arguments.insert(arguments.begin(), "run");
+    }
     processes = flatfield::execution::join_processes();
     int exit = 0;
     processes->together([&] {
-      flatfield::with_errors([&] { exit = flatfield::cli::dispatch(arguments, *processes); });
+      flatfield::with_errors([&] {
+        exit = flatfield::cli::dispatch(arguments, *processes);
+        if (exit == 0) flatfield::cli::complete_output();
+      });
     });
     return exit;
   } catch (const flatfield::Error& error) {

@@ -43,7 +43,7 @@ constexpr std::array kRows{
         {6, "the output is there already, or was begun otherwise, and `--overwrite` was not given"}},
     Row{kWriteFailed, "write_failed", {7, "the output cannot be written: no space, no permission, I/O error"}},
     Row{kReadFailed, "read_failed", {8, "an existing input cannot be read: permission, I/O error"}},
-    Row{kMemory, "memory", {9, "the work does not fit into the memory"}},
+    Row{kMemory, "memory", {9, "the work does not fit into the memory, or the system gives no more threads"}},
     Row{kQualityFailed,
         "quality_failed",
         {10, "the quality numbers of the tile failed, with `--on-qc-fail error`"}},

@@ -18,7 +18,7 @@ enum class ErrorCode {
   kOutputExists,  ///< the output is already there and `--overwrite` was not given
   kWriteFailed,   ///< the output cannot be written: no space, no permission, I/O error
   kReadFailed,    ///< an existing input cannot be read: permission, I/O error
-  kMemory,        ///< the work cannot fit into the memory that may be used
+  kMemory,        ///< the work cannot fit into the memory that may be used, or there are no more threads
   kQualityFailed,  ///< the quality numbers of a tile fail and --on-qc-fail is "error"
   kTilesFailed,   ///< some tiles of a batch failed; the report says which and why
   kInterrupted,   ///< the run was asked to stop

@@ -53,8 +53,7 @@ class MpiProcessGroup : public ProcessGroup {
     MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
     MPI_Comm_size(MPI_COMM_WORLD, &size_);
-    if (provided < MPI_THREAD_SERIALIZED)
-      throw Error(ErrorCode::kUsage, "this MPI does not allow for threads", "", "use an MPI with MPI_THREAD_SERIALIZED");
+    allows_threads_ = provided >= MPI_THREAD_SERIALIZED;
   }
   ~MpiProcessGroup() override { MPI_Finalize(); }
 
@@ -62,6 +61,9 @@ class MpiProcessGroup : public ProcessGroup {
   [[nodiscard]] int size() const override { return size_; }
 
   void together(const std::function<void()>& work) override {
+    // Not while this is made: then nobody would speak for all, and nobody end MPI.
+    if (!allows_threads_)
+      throw Error(ErrorCode::kUsage, "this MPI does not allow for threads", "", "use an MPI with MPI_THREAD_SERIALIZED");
     try {
       with_errors(work);
     } catch (const SharedError&) {
@@ -209,6 +211,7 @@ class MpiProcessGroup : public ProcessGroup {
 
   int rank_ = 0;
   int size_ = 1;
+  bool allows_threads_ = false;
 };
 
 #endif

@@ -18,8 +18,10 @@ class S3Session;
 /// Opens stores by their location: a local path, "file://PATH", "s3://BUCKET/KEY", or for reading
 /// "http(s)://HOST/PATH". Stores of one opener share connections, credentials and, per bucket, the
 /// number of requests under way. May be used from several threads at once; stores may outlive it.
-/// A forked process may go on with the stores that it has, over connections of its own, if no other thread was using any of
-/// them at the moment of the fork: whoever waits for credentials or for leave to send waits for that thread too.
+/// A forked process may go on with the stores that were only read from, over connections of its own, if no other thread was
+/// using any of them at the moment of the fork: whoever waits for credentials or for leave to send waits for that thread too.
+/// Stores that were written to are not for it: what they write behind the work is left to threads that only its parent has.
+/// With libcurl before 7.87 a program must ignore SIGPIPE, as Python does, or a connection that a server closes may end it.
 class StoreOpener {
  public:
   explicit StoreOpener(S3Options s3 = {}, Sync sync = Sync::kNone);
