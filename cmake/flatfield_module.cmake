@@ -11,7 +11,7 @@ function(flatfield_headers target)
 endfunction()
 
 flatfield_headers(flatfield_headers)
-# Tests are compiled to be built quickly, not to be fast; libraries may be of a Python module, tests never are.
+# Tests are compiled to be built quickly, not to be fast; libraries may be of a shared object, tests never are.
 function(flatfield_quick_build target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
@@ -40,6 +40,8 @@ function(flatfield_module name)
   list(TRANSFORM ARG_DEPENDS PREPEND flatfield_)
   target_link_libraries(flatfield_${name} PUBLIC ${ARG_DEPENDS}
     PRIVATE ${ARG_LINK} $<BUILD_INTERFACE:flatfield_options>)
+  # What is inline in an installed header computes the same bits in a program as in the library.
+  target_compile_options(flatfield_${name} INTERFACE $<INSTALL_INTERFACE:$<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>>)
   set_target_properties(flatfield_${name} PROPERTIES EXPORT_NAME ${name})
   install(TARGETS flatfield_${name} EXPORT exaspim_flatfield
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)

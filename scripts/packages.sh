@@ -3,14 +3,14 @@
 # To build and run the program. Where npm is there too, the build fetches the library that the charts of the report can be
 # zoomed with; else they are still pictures.
 BUILD_PACKAGES="g++ cmake ninja-build pkg-config libblosc-dev libzstd-dev liblz4-dev zlib1g-dev
-  libbz2-dev liblzma-dev libssl-dev libcurl4-openssl-dev libexpat1-dev libtiff-dev libeigen3-dev
+  libbz2-dev liblzma-dev libssl-dev libcurl4-openssl-dev libexpat1-dev libtiff-dev
   libhwy-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libcairo2-dev fonts-dejavu-core python3"
 
 # To run it in several processes on several machines (optional).
 MPI_PACKAGES="libopenmpi-dev openmpi-bin"
 
 # To test it: frameworks, and the programs whose answers it is held against.
-TEST_PACKAGES="libgtest-dev libbenchmark-dev python3-pytest python3-numpy python3-scipy
+TEST_PACKAGES="libgtest-dev libeigen3-dev libbenchmark-dev python3-pytest python3-numpy python3-scipy
   python3-skimage python3-sklearn python3-zarr python3-tifffile python3-jsonschema python3-venv groff-base
   python3-pil chromium chromium-driver python3-selenium
   swift-proxy swift-account swift-container swift-object memcached

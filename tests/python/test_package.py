@@ -1,6 +1,7 @@
 """What is installed: the program with its manual and completion, and a library that other programs find."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -78,3 +79,42 @@ def test_program_of_its_own_finds_the_library_and_corrects_a_tile(installed, tmp
     done(tmp_path / "build/correct_tile", tile, tmp_path / "in" / "masks", tmp_path / "out", tmp_path / "results")
     assert len(read_levels(tmp_path / "out" / NAME)) == 3
     assert read_json(tmp_path / "results/run_report.json")["exit_code"] == 0
+
+
+def test_program_of_its_own_computes_what_is_inline_in_headers_as_the_library_does(installed, tmp_path):
+    done("cmake", "-S", REPOSITORY / "examples/cpp", "-B", tmp_path, "-G", "Ninja", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON",
+         env={**os.environ, "CMAKE_PREFIX_PATH": str(installed)})
+    (command,) = read_json(tmp_path / "compile_commands.json")
+    assert "-ffp-contract=off" in command["command"].split()
+
+
+def test_program_that_can_do_without_the_library_goes_on_where_a_dependency_is_missing(installed, tmp_path):
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.22)\nproject(optional LANGUAGES CXX)\nfind_package(exaspim_flatfield QUIET)\n"
+        "if(NOT exaspim_flatfield_FOUND)\n  message(STATUS \"without: ${exaspim_flatfield_NOT_FOUND_MESSAGE}\")\nendif()\n")
+    environment = {**os.environ, "CMAKE_PREFIX_PATH": str(installed), "PKG_CONFIG_PATH": "", "PKG_CONFIG_LIBDIR": str(tmp_path)}
+    said = done("cmake", "-S", tmp_path, "-B", tmp_path / "build", "-G", "Ninja", env=environment)
+    assert "without: pkg-config does not find BLOSC" in said
+
+
+def test_installed_headers_include_only_each_other_and_the_standard_library_and_define_no_macros(installed):
+    folder = installed / "include"
+    headers = sorted(folder.rglob("*.h"))
+    assert folder / "flatfield/pipeline/run.h" in headers
+    for header in headers:
+        text = header.read_text()
+        assert not re.search(r"^\s*#\s*define", text, re.M), header
+        for own in re.findall(r'^\s*#\s*include "(.*)"', text, re.M):
+            assert (folder / own).is_file(), f"{header}: {own}"
+        for other in re.findall(r"^\s*#\s*include <(.*)>", text, re.M):
+            assert re.fullmatch(r"[a-z_0-9]+|emmintrin\.h", other), f"{header}: {other}"  # the last is the compiler's
+
+
+def test_library_without_tests_needs_no_eigen_and_can_be_linked_into_a_shared_object(tmp_path):
+    done("cmake", "-S", REPOSITORY, "-B", tmp_path, "-G", "Ninja", "-DFLATFIELD_BUILD_TESTS=OFF",
+         "-DFLATFIELD_BUILD_BENCHMARKS=OFF", "-DFLATFIELD_MPI=OFF", "-DFLATFIELD_CHARTS=OFF",
+         "-DCMAKE_DISABLE_FIND_PACKAGE_Eigen3=ON")
+    commands = [command["command"].split() for command in read_json(tmp_path / "compile_commands.json")
+                if "/src/flatfield/" in command["file"] and "/src/flatfield/cli/" not in command["file"]]
+    assert len(commands) > 100 and all("-fPIC" in command for command in commands)
+    assert "libeigen" not in (tmp_path / "CPackConfig.cmake").read_text().lower()

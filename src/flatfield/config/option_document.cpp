@@ -1,5 +1,7 @@
 #include "flatfield/config/option_document.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <vector>
 

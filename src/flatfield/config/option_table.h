@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/format.h>
-
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -62,10 +60,9 @@ void set_option(const OptionRow<Config>& row, const Json& value, std::string_vie
   try {
     row.set(config, value);
   } catch (const std::invalid_argument& reason) {
-    throw Error(ErrorCode::kUsage,
-                fmt::format("{}: {}, found {}", shown, reason.what(), value.dump()), where);
+    throw Error(ErrorCode::kUsage, std::string(shown) + ": " + reason.what() + ", found " + value.dump(), where);
   } catch (const Error& inner) {  // of a member of an object
-    throw Error(inner.code(), fmt::format("{}: {}", shown, inner.message()), where, inner.remedy());
+    throw Error(inner.code(), std::string(shown) + ": " + inner.message(), where, inner.remedy());
   }
 }
 

@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/block.h"
 #include "flatfield/core/extent.h"
 

@@ -9,10 +9,6 @@
 
 #include "flatfield/core/large_memory.h"
 
-#ifdef FLATFIELD_ADDRESS_SANITIZER
-#include <sanitizer/asan_interface.h>
-#endif
-
 namespace flatfield {
 
 /// Reusable bytes: grows but never shrinks, and does not clear what it hands out.
@@ -41,13 +37,13 @@ class Buffer {
       capacity_ = size;
     }
     size_ = size;
-    forbid_rest();
+    forbid_beyond(data_.get(), size_, capacity_);
     return span();
   }
   /// Keeps the first `size` bytes.
   void truncate(std::size_t size) {
     size_ = size < size_ ? size : size_;
-    forbid_rest();
+    forbid_beyond(data_.get(), size_, capacity_);
   }
 
   [[nodiscard]] std::span<std::byte> span() { return {data_.get(), size_}; }
@@ -63,14 +59,6 @@ class Buffer {
   struct Free {
     void operator()(std::byte* p) const noexcept { std::free(p); }
   };
-  /// Lets AddressSanitizer see what touches bytes behind those that were asked for.
-  void forbid_rest() const noexcept {
-#ifdef FLATFIELD_ADDRESS_SANITIZER
-    if (capacity_ == 0) return;
-    __asan_unpoison_memory_region(data_.get(), size_);
-    __asan_poison_memory_region(data_.get() + size_, (capacity_ + 63) / 64 * 64 - size_);
-#endif
-  }
 
   std::unique_ptr<std::byte[], Free> data_;
   std::size_t size_ = 0;

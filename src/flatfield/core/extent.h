@@ -60,13 +60,12 @@ template <class F>
 [[nodiscard]] inline Extent3 ceil_div(const Extent3& a, const Extent3& b) {
   return {ceil_div(a.z, b.z), ceil_div(a.y, b.y), ceil_div(a.x, b.x)};
 }
-/// floor(a / d) per axis, for non-negative a: the shape of the next pyramid level for d = 2.
-/// Componentwise; the components of `a` are not negative.
+/// floor(a / b) per axis, for a >= 0, b > 0: the shape of the next pyramid level for b = 2.
 [[nodiscard]] inline Extent3 floor_div(const Extent3& a, const Extent3& b) {
   return {a.z / b.z, a.y / b.y, a.x / b.x};
 }
-[[nodiscard]] inline Extent3 floor_div(const Extent3& a, std::int64_t d) {
-  return {a.z / d, a.y / d, a.x / d};
+[[nodiscard]] inline Extent3 floor_div(const Extent3& a, std::int64_t b) {
+  return {a.z / b, a.y / b, a.x / b};
 }
 
 /// A region in voxels: [origin, origin + shape).

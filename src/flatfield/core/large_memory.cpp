@@ -7,6 +7,18 @@
 #include <cstdlib>
 #include <new>
 
+// Here alone: a program may be built with other sanitizers than the library whose headers it includes.
+#if defined(__SANITIZE_ADDRESS__)
+#define FLATFIELD_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FLATFIELD_ADDRESS_SANITIZER 1
+#endif
+#endif
+#ifdef FLATFIELD_ADDRESS_SANITIZER
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace flatfield {
 namespace {
 
@@ -30,6 +42,15 @@ void* allocate_memory(std::size_t bytes) {
   if (alignment == kHugePage) static_cast<void>(madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE));
 #endif
   return memory;
+}
+
+void forbid_beyond([[maybe_unused]] const std::byte* memory, [[maybe_unused]] std::size_t size,
+                   [[maybe_unused]] std::size_t capacity) noexcept {
+#ifdef FLATFIELD_ADDRESS_SANITIZER
+  if (capacity == 0) return;
+  __asan_unpoison_memory_region(memory, size);
+  __asan_poison_memory_region(memory + size, (capacity + kLine - 1) / kLine * kLine - size);
+#endif
 }
 
 }  // namespace flatfield
