@@ -1,5 +1,9 @@
 #include "flatfield/config/run_config.h"
 
+#include <fmt/format.h>
+
+#include <stdexcept>
+
 #include "flatfield/config/fitting_config.h"
 #include "flatfield/config/option_rows.h"
 #include "flatfield/config/output_codec.h"
@@ -9,6 +13,21 @@ namespace flatfield::config {
 namespace {
 
 using RunRows = Rows<RunConfig>;
+
+/// Whoever fills a RunConfig without the table has passed none of its checks: each value goes back through its own row.
+void check_values(const RunConfig& config) {
+  RunConfig copy = config;
+  for (const OptionRow<RunConfig>& row : run_table()) {
+    const std::string shown = row.use == OptionUse::kFileOnly ? row.key : flag_name(row.key);
+    Json value;
+    try {
+      value = row.get(config);
+    } catch (const std::invalid_argument&) {  // no number, where the text of one is kept
+      throw Error(ErrorCode::kUsage, fmt::format("{}: expected {}", shown, row.values));
+    }
+    set_option(row, value, shown, "", copy);
+  }
+}
 
 }  // namespace
 
@@ -49,8 +68,9 @@ const OptionTable<RunConfig>& run_table() {
                                            "(Slurm, AWS Batch) for it.")),
                OptionUse::kNotResolved),
       beside_output(RunRows::choice("sync", &RunConfig::sync, {"none", "close", "full"},
-                                    "What a written file has survived: the end of the process; with close a power "
-                                    "failure, with full that of its folder too.")),
+                                    "What a file of an image or a model has survived when it is written: the end of the "
+                                    "process; with close a power failure, with full that of its folder too; reports and "
+                                    "other results only the first.")),
       beside_output(RunRows::flag("overwrite", &RunConfig::overwrite, "Replace an output that is already there.")),
       with_use(beside_output(RunRows::flag("dry_run", &RunConfig::dry_run,
                                            "Print the plan, as the command plan does, and correct nothing.")),
@@ -128,6 +148,7 @@ const OptionTable<RunConfig>& step_table() {
 }
 
 void check_run_config(const RunConfig& config, RunStep step) {
+  check_values(config);
   const auto refuse = [](const std::string& what, const std::string& remedy) {
     throw Error(ErrorCode::kUsage, what, "", remedy);
   };

@@ -87,8 +87,8 @@ enum class RunStep : std::uint8_t { kRun, kEstimate, kApply, kFinalize };
 /// to be refused, and not shown.
 [[nodiscard]] const OptionTable<RunConfig>& step_table();
 
-/// Checks what concerns several options at once: which are missing, and which cannot be given together. Throws
-/// Error(kUsage) that names them.
+/// Checks each value as its row of the table does, whoever set it, and what concerns several options at once: which are
+/// missing, and which cannot be given together. Throws Error(kUsage) that names them.
 void check_run_config(const RunConfig& config, RunStep step = RunStep::kRun);
 
 /// A line for each option of learning that differs from its default but has no effect in combination with the others.

@@ -17,7 +17,7 @@ Json read_json(const std::string& location, const std::string& remedy, storage::
 
 void write_result_file(const std::string& path, std::span<const std::byte> content) {
   const std::string temporary = path + ".tmp";
-  std::FILE* file = std::fopen(temporary.c_str(), "wb");
+  std::FILE* file = std::fopen(temporary.c_str(), "wbe");  // e: not for programs that are started meanwhile
   bool written = file != nullptr && std::fwrite(content.data(), 1, content.size(), file) == content.size();
   int error = written ? 0 : errno;
   if (file != nullptr && std::fclose(file) != 0 && written) {

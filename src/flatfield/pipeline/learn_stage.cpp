@@ -53,8 +53,10 @@ Learned learn(const VolumeRequest& request, RunContext& context) {
     learn_reference(context, learned);
   } else if (config.method == "basicpy") {
     mask = learn_basic(request, level, context, learned);
-  } else {
+  } else if (config.method == "fitting") {
     learn_axis_curves(request, level, context, learned);
+  } else {
+    throw Error(ErrorCode::kInternal, fmt::format("the method \"{}\" was not refused", config.method));
   }
   learn_quality(mask.bits, level, context, learned);
   return learned;

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "flatfield/core/error.h"
+#include "flatfield/core/translate_errors.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/npz_file.h"
 #include "flatfield/pipeline/tiff_file.h"
@@ -24,7 +25,7 @@ void write_file(const std::string& path, std::string_view head, std::span<const 
     throw Error(ErrorCode::kWriteFailed, std::string("cannot write: ") + std::strerror(errno), path,
                 "choose a results directory that can be written");
   };
-  std::FILE* file = std::fopen(path.c_str(), "wb");
+  std::FILE* file = std::fopen(path.c_str(), "wbe");  // e: not for programs that are started meanwhile
   if (file == nullptr) fail();
   const bool written =
       std::fwrite(head.data(), 1, head.size(), file) == head.size() &&
@@ -72,7 +73,7 @@ std::string volume_label(const std::string& tile_name, ome::VolumeId id, ome::Vo
 
 void write_diagnostic(std::string_view what, report::Log& log, const std::function<void()>& write) {
   try {
-    write();
+    with_errors(write);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kInterrupted) throw;
     log.warning(fmt::format("{} is not written: {}", what, error.what()));

@@ -15,8 +15,8 @@ namespace flatfield::pipeline {
 [[nodiscard]] std::string volume_label(const std::string& tile_name, ome::VolumeId id,
                                        ome::VolumeId counts);
 
-/// Writes what is only for people to look at: where it cannot be written, that is a warning, and the run goes on. Throws
-/// Error(kInterrupted) only.
+/// Writes what is only for people to look at: where it cannot be written, whatever `write` throws, that is a warning, and
+/// the run goes on. Throws Error(kInterrupted) only.
 void write_diagnostic(std::string_view what, report::Log& log, const std::function<void()>& write);
 
 /// --save-outputs: background image, background planes and correction curves of a volume.

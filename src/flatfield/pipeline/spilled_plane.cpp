@@ -1,5 +1,6 @@
 #include "flatfield/pipeline/spilled_plane.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,7 +14,7 @@ namespace flatfield::pipeline {
 
 SpillFile::SpillFile(std::string folder) : folder_(std::move(folder)) {
   std::string name = folder_ + "/" + kSpillPrefix + "XXXXXX";
-  number_ = ::mkstemp(name.data());
+  number_ = ::mkostemp(name.data(), O_CLOEXEC);
   if (number_ < 0) storage::throw_file_error(ErrorCode::kWriteFailed, "create", name, errno);
   ::unlink(name.c_str());
 }

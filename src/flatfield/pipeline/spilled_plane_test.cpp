@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "flatfield/core/error.h"
+#include "flatfield/storage/shell_command.h"
 #include "support/temporary_folder.h"
 
 namespace flatfield::pipeline {
@@ -39,6 +40,13 @@ TEST(SpilledPlane, leaves_nothing_in_its_folder_that_has_a_name) {
   const TemporaryFolder folder;
   const SpilledPlane plane(std::make_shared<SpillFile>(folder.path().string()), some_plane().view());
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+TEST(SpilledPlane, is_not_open_in_programs_that_are_started) {
+  const TemporaryFolder folder;
+  const SpilledPlane plane(std::make_shared<SpillFile>(folder.path().string()), some_plane().view());
+  const std::string open_files = storage::run_shell_command("ls -l /proc/self/fd; true", 60, "a test");
+  EXPECT_EQ(open_files.find(kSpillPrefix), std::string::npos) << open_files;
 }
 
 TEST(SpilledPlane, says_where_it_cannot_be_written) {

@@ -21,7 +21,7 @@
 namespace flatfield::storage {
 namespace {
 
-constexpr int kConnections = 16;
+constexpr std::size_t kConnections = 16;  ///< at the same time
 constexpr std::size_t kLongestHead = 16384;
 constexpr std::uint64_t kPieceBytes = 1U << 20U;
 constexpr int kTick = 200;         ///< milliseconds between two looks at whether to stop
@@ -113,8 +113,8 @@ bool send_answer(const Connection& connection, const ServedAnswer& answer, bool 
   return true;
 }
 
-void converse(int socket, const LoopbackServer::Handler& handler, const std::function<bool()>& stop) {
-  Connection connection(socket);
+/// Answers the requests of a connection, until it cannot be used any more or the server is to stop.
+void answer_requests(Connection& connection, const LoopbackServer::Handler& handler, const std::function<bool()>& stop) {
   while (const auto head = connection.next_head(stop)) {
     const auto request = parse_request(*head);
     // What follows a head that is not understood may be anything.
@@ -122,13 +122,19 @@ void converse(int socket, const LoopbackServer::Handler& handler, const std::fun
       static_cast<void>(send_answer(connection, {400, {{"Connection", "close"}}, 0, {}}, false));
       return;
     }
-    try {
-      if (!send_answer(connection, handler(*request), request->method != "HEAD")) return;
-    } catch (const std::exception&) {
-      static_cast<void>(send_answer(connection, {500, {{"Connection", "close"}}, 0, {}}, false));
-      return;
-    }
+    if (!send_answer(connection, handler(*request), request->method != "HEAD")) return;
     if (request->header("connection") == "close" || request->header("content-length") != "") return;
+  }
+}
+
+/// What goes wrong with a connection ends it, and not the program.
+void converse(int socket, const LoopbackServer::Handler& handler, const std::function<bool()>& stop) {
+  Connection connection(socket);
+  try {
+    answer_requests(connection, handler, stop);
+  } catch (const std::exception&) {
+    // Put together here, it could fail too: there may be no memory.
+    connection.send("HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
   }
 }
 
@@ -246,7 +252,12 @@ void LoopbackServer::serve(const Handler& handler, const std::function<bool()>& 
     }
   };
   std::vector<std::jthread> threads;
-  for (int i = 0; i < kConnections; ++i) threads.emplace_back(accept_some);
+  threads.reserve(kConnections - 1);
+  try {
+    while (threads.size() < kConnections - 1) threads.emplace_back(accept_some);
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): those that there are do the work
+  }
+  accept_some();
 }
 
 }  // namespace flatfield::storage

@@ -52,8 +52,8 @@ class LoopbackServer {
   LoopbackServer& operator=(const LoopbackServer&) = delete;
 
   [[nodiscard]] int port() const { return port_; }
-  /// Answers until the process is asked to stop, or `stop` says so. The handler is called from several threads; what it
-  /// throws is answered with status 500.
+  /// Answers until `stop` says so. The handler is called from several threads, the calling one among them, and from fewer
+  /// where no more can be started; what it throws is answered with status 500.
   void serve(const Handler& handler, const std::function<bool()>& stop) const;
 
  private:

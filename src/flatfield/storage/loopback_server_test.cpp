@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
 #include <string>
 #include <thread>
 
 #include "flatfield/core/error.h"
 #include "flatfield/storage/http_client.h"
+#include "support/no_more_threads.h"
 
 namespace flatfield::storage {
 namespace {
@@ -88,6 +90,47 @@ TEST(LoopbackServer, WhatCannotBeReadIsAnErrorAndNoBody) {
   const HttpAnswer half = served(kLength, std::uint64_t{1} << 20U);
   EXPECT_EQ(half.failure, TransportFailure::kBroken);
   EXPECT_EQ(half.text.find_first_not_of('x'), std::string::npos) << "the head of another answer is no content";
+}
+
+ServedAnswer nothing_to_say(const ServedRequest& /*request*/) { return {204, {}, 0, {}}; }
+
+/// The status of the answer to one request, by a connection of its own.
+int status_from(const LoopbackServer& server) {
+  HttpRequest request;
+  request.url = "http://127.0.0.1:" + std::to_string(server.port()) + "/a";
+  return HttpClient({.certificate_bundle = "", .use_proxy = false}).exchange(request).status;
+}
+
+TEST(LoopbackServer, GoesOnWithTheThreadsThatItCanHave) {
+  const LoopbackServer server(0);
+  std::atomic<bool> done{false};
+  std::jthread serving([&] {
+    const test::NoMoreThreads none;
+    server.serve(nothing_to_say, [&] { return done.load(); });
+  });
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(status_from(server), 204);
+  done = true;
+}
+
+TEST(LoopbackServer, WhatGoesWrongBeforeThereIsARequestEndsOnlyItsConnection) {
+  const LoopbackServer server(0);
+  std::atomic<bool> done{false};
+  std::atomic<std::thread::id> answering{std::thread::id()};
+  std::jthread serving([&] {
+    server.serve(
+        [&](const ServedRequest& request) {
+          answering = std::this_thread::get_id();
+          return nothing_to_say(request);
+        },
+        [&] {
+          // Whoever has answered asks this when it waits for the next request: as if there were no memory for that.
+          std::thread::id self = std::this_thread::get_id();
+          if (answering.compare_exchange_strong(self, std::thread::id())) throw std::bad_alloc();
+          return done.load();
+        });
+  });
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(status_from(server), 204);
+  done = true;
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ namespace flatfield::storage {
 
 /// Objects on their way to a server, so that who makes them need not wait for it. Bounded in bytes.
 /// Two objects of one key are written in the order in which they came. May be used from several
-/// threads at once.
+/// threads at once; not from a forked process, which has none of the threads that write.
 class WriteQueue {
  public:
   using Write = std::function<void(const std::string& key, std::span<const std::byte> bytes)>;

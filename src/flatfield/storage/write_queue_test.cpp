@@ -1,7 +1,6 @@
 #include "flatfield/storage/write_queue.h"
 
 #include <gtest/gtest.h>
-#include <pthread.h>
 
 #include <chrono>
 #include <map>
@@ -15,6 +14,7 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/storage/store_exam.h"
+#include "support/no_more_threads.h"
 
 namespace flatfield::storage {
 namespace {
@@ -238,33 +238,11 @@ TEST(WriteQueue, a_failure_is_thrown_by_whatever_comes_next_and_by_every_flush) 
   EXPECT_EQ(error_code_of([&] { queue.push("next", {}); }), ErrorCode::kWriteFailed);
 }
 
-/// While it lives, no thread can be started: there is no room for a stack as large as is asked for.
-class NoMoreThreads {
- public:
-  NoMoreThreads() {
-    ::pthread_getattr_default_np(&usual_);
-    pthread_attr_t endless;
-    ::pthread_getattr_default_np(&endless);
-    ::pthread_attr_setstacksize(&endless, std::size_t{1} << 48U);
-    ::pthread_setattr_default_np(&endless);
-    ::pthread_attr_destroy(&endless);
-  }
-  ~NoMoreThreads() {
-    ::pthread_setattr_default_np(&usual_);
-    ::pthread_attr_destroy(&usual_);
-  }
-  NoMoreThreads(const NoMoreThreads&) = delete;
-  NoMoreThreads& operator=(const NoMoreThreads&) = delete;
-
- private:
-  pthread_attr_t usual_{};
-};
-
 TEST(WriteQueue, an_object_that_no_thread_can_be_started_for_is_not_waited_for) {
   std::atomic<int> count{0};
   WriteQueue queue([&](const std::string&, std::span<const std::byte>) { ++count; }, 2, 1 << 20);
   {
-    const NoMoreThreads none;
+    const test::NoMoreThreads none;
     EXPECT_THROW(queue.push("a", {}), std::system_error);
   }
   queue.flush();
@@ -285,7 +263,7 @@ TEST(WriteQueue, goes_on_with_the_threads_that_it_has_where_no_more_can_be_start
       4, 1 << 20);
   queue.push("a", {});
   {
-    const NoMoreThreads none;
+    const test::NoMoreThreads none;
     queue.push("b", {});
     queue.push("c", {});
   }

@@ -145,6 +145,10 @@ ConstBytes ChunkCodec::undo_step(const Step& step, ConstBytes encoded, Bytes roo
 
 ConstBytes ChunkCodec::undo_last_steps(std::size_t first, ConstBytes encoded,
                                        CodecScratch& scratch) const {
+  // Compressors take no more: they would see only the first bytes.
+  if (encoded.size() > INT_MAX)
+    throw Error(ErrorCode::kBadInput,
+                fmt::format("{} bytes are too many for a chunk that decodes to {}", encoded.size(), chunk_bytes_));
   int used = 0;  // the buffer that `encoded` may lie in
   for (std::size_t i = steps_.size(); i-- > first;) {
     const Step& step = steps_[i];
@@ -171,10 +175,6 @@ void ChunkCodec::undo_steps(ConstBytes encoded, Bytes into, CodecScratch& scratc
 }
 
 void ChunkCodec::decode(ConstBytes encoded, Bytes into, CodecScratch& scratch) const {
-  if (encoded.size() > INT_MAX)
-    throw Error(ErrorCode::kBadInput,
-                fmt::format("{} bytes are too many for a chunk that decodes to {}", encoded.size(),
-                            into.size()));
   const Bytes stored = order_.empty() ? into : scratch.stored.resize(chunk_bytes_);
   if (shard_)
     decode_shard(undo_last_steps(0, encoded, scratch), stored, scratch);

@@ -91,7 +91,7 @@ class ChunkCodec {
   [[nodiscard]] std::span<const std::byte> undo_step(const Step& step,
                                                      std::span<const std::byte> encoded,
                                                      std::span<std::byte> room) const;
-  /// Undoes steps [first, steps_.size()) into the buffers of `scratch`.
+  /// Undoes steps [first, steps_.size()) into the buffers of `scratch`; refuses more bytes than a compressor can be given.
   [[nodiscard]] std::span<const std::byte> undo_last_steps(std::size_t first,
                                                            std::span<const std::byte> encoded,
                                                            CodecScratch& scratch) const;

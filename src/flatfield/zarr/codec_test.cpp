@@ -1,6 +1,7 @@
 #include "flatfield/zarr/codec.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstring>
@@ -128,6 +129,37 @@ TEST(ChunkCodec, refuses_a_raw_chunk_of_another_size) {
       EXPECT_EQ(error.message(), "the chunk has " + std::to_string(size) + " bytes, expected 120");
     }
   }
+}
+
+TEST(ChunkCodec, refuses_more_bytes_than_compressors_take_of_a_whole_chunk_and_of_parts) {
+  const ChunkCodec codec = prepared(described(DType::kUint16, ByteOrder::kLittle, Elements::kC,
+                                              {{"blosc", 1, "zstd", 1, 0}, {"gzip", 1}}));
+  CodecScratch scratch;
+  const Bytes chunk = random_bytes(codec.chunk_bytes(), 5);
+  const auto stored = codec.encode(chunk, scratch);
+  // Counted in 32 bits it is a good chunk. Pages that nobody touches take no memory.
+  const std::size_t size = (std::size_t{1} << 32U) + stored.size();
+  void* const memory =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) GTEST_SKIP() << "4 GiB of addresses cannot be had";
+  std::memcpy(memory, stored.data(), stored.size());
+  const std::span<const std::byte> encoded(static_cast<const std::byte*>(memory), size);
+  Bytes into(codec.chunk_bytes());
+  Buffer whole;
+  const std::vector<ChunkPart> parts{{0, std::span<std::byte>(into).first(2)}};
+  for (const bool in_parts : {false, true}) {
+    try {
+      if (in_parts)
+        codec.decode_parts(encoded, parts, scratch, whole);
+      else
+        codec.decode(encoded, into, scratch);
+      ADD_FAILURE() << "no error was thrown, in parts: " << in_parts;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kBadInput);
+      EXPECT_EQ(error.message(), std::to_string(size) + " bytes are too many for a chunk that decodes to 120");
+    }
+  }
+  ::munmap(memory, size);
 }
 
 /// What is said of a chain that cannot be prepared.
