@@ -7,18 +7,10 @@
 #include <string>
 
 #include "flatfield/config/synth_config.h"
+#include "support/valid_run_config.h"
 
 namespace flatfield::config {
 namespace {
-
-/// A configuration that passes all checks.
-RunConfig valid() {
-  RunConfig config;
-  config.zarr = "tile_000001_ch_488.zarr";
-  config.output = "out";
-  config.mask_dir = "masks";
-  return config;
-}
 
 void read(const std::string& text, RunConfig& config) {
   read_object(run_table(), Json::parse(text, "test"), "config.json", config);

@@ -4,18 +4,10 @@
 #include <vector>
 
 #include "flatfield/config/run_config.h"
+#include "support/valid_run_config.h"
 
 namespace flatfield::config {
 namespace {
-
-/// A configuration that passes all checks.
-RunConfig valid() {
-  RunConfig config;
-  config.zarr = "tile_000001_ch_488.zarr";
-  config.output = "out";
-  config.mask_dir = "masks";
-  return config;
-}
 
 /// The options that unused_options names, in its order.
 std::vector<std::string> named_by(const RunConfig& config, const std::string& cause) {

@@ -55,7 +55,7 @@ constexpr std::array kRows{
     // EX_TEMPFAIL: starting again is the remedy
     Row{kInterrupted,
         "interrupted",
-        {75, "interrupted by SIGINT or SIGTERM, between two items: the same command goes on"}},
+        {75, "interrupted by SIGINT or SIGTERM, a run between two items: the same command goes on with it"}},
 };
 
 constexpr const Row& row_of(ErrorCode code) noexcept { return kRows[static_cast<std::size_t>(code)]; }

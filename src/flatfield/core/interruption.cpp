@@ -67,7 +67,7 @@ bool CaughtInterruptions::release() noexcept {
 bool interruption_requested() noexcept { return g_requested.load(std::memory_order_relaxed); }
 
 void throw_interrupted() {
-  throw Error(ErrorCode::kInterrupted, "the run was asked to stop", "", "start it again to go on");
+  throw Error(ErrorCode::kInterrupted, "this was asked to stop", "", "start it again; a run goes on where it was");
 }
 
 void stop_if_interrupted() {

@@ -66,8 +66,8 @@ Block<float> with_type(const ome::Volume& volume, F f) {
 
 template <class T>
 void read_level(const ome::Volume& volume, const Box3& box, BlockView<T> into, execution::ThreadPool& pool,
-              std::vector<zarr::ChunkScratch>& scratches, std::span<const std::uint8_t> sees,
-              const std::function<bool(const Box3&)>& wants) {
+                std::vector<zarr::ChunkScratch>& scratches, std::span<const std::uint8_t> sees,
+                const std::function<bool(const Box3&)>& wants) {
   if (box.empty()) return;
   const Extent3& chunk = volume.chunk_shape();
   const Extent3 first = floor_div(box.origin, chunk);

@@ -9,9 +9,10 @@
 
 namespace flatfield::pipeline {
 
-/// Copies an object, piece by piece, so that no more than a piece of it (32 MiB) is in memory; a web server that knows no ranges
-/// sends all of it for each. The copy is of one version of the object, whatever is put in its place meanwhile, as far as the
-/// server tells versions apart (ObjectStamp). Returns false if there is no such object. Throws what the stores throw, and Error(kReadFailed) if it changes all the time.
+/// Copies an object, piece by piece, so that no more than a piece of it (32 MiB) is in memory; a web server that knows no
+/// ranges sends all of it for each. The copy is of one version of the object, whatever is put in its place meanwhile, as
+/// far as the server tells versions apart (ObjectStamp). Returns false if there is no such object. Throws what the stores
+/// throw, and Error(kReadFailed) if it changes all the time.
 [[nodiscard]] bool copy_in_pieces(const storage::Store& from, const std::string& key, storage::Store& to,
                                   const std::string& to_key);
 

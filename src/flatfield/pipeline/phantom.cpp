@@ -175,7 +175,8 @@ std::int64_t mask_factor(const config::SynthConfig& config) { return config.is_b
 void require_memory(const config::SynthConfig& config, const OutputPlan& plan, const std::string& tile) {
   const std::int64_t mask_bytes = max(floor_div(config.shape, mask_factor(config)), {1, 1, 1}).volume();
   const StreamMemory stream = stream_memory(plan, 0, config.num_workers, 0);
-  const std::int64_t most = std::max(mask_bytes, stream.workers_bytes + stream.item_bytes) + config.shape.y * config.shape.x * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t background_bytes = config.shape.y * config.shape.x * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t most = std::max(mask_bytes, stream.workers_bytes + stream.item_bytes) + background_bytes;
   const std::int64_t ceiling = execution::default_memory_ceiling();
   if (most > ceiling)
     throw Error(ErrorCode::kMemory,

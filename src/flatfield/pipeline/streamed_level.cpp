@@ -102,9 +102,9 @@ class StreamedLevel::Pass {
       const Extent3 seen{last - oldest, rows.last - kept, shape_.x};
       const BlockView<T> window(window_.data(), seen, window_.shape().y * shape_.x, shape_.x);
       read_level<T>(level_.volume_, {{first, rows.first, 0}, {last - first, rows.last - rows.first, shape_.x}},
-                  window.sub({{first - oldest, rows.first - kept, 0},
-                              {last - first, rows.last - rows.first, shape_.x}}),
-                  level_.pool_, scratches_, sees_, reads_);
+                    window.sub({{first - oldest, rows.first - kept, 0},
+                                {last - first, rows.last - rows.first, shape_.x}}),
+                    level_.pool_, scratches_, sees_, reads_);
       level_.pool_.parallel_for(last - first, [&](std::int64_t i) {
         const std::int64_t z = first + i;
         if (!sees(z)) return;

@@ -104,7 +104,8 @@ class Job {
   }
 
   [[nodiscard]] MemoryFacts memory_facts(const zarr::ArrayMetadata& estimation) const {
-    MemoryFacts facts{config_, input_.array().metadata(), estimation, plans_, context_.pool.workers(), fits_, refines_, estimates_};
+    MemoryFacts facts{config_, input_.array().metadata(), estimation, plans_, context_.pool.workers(), fits_,
+                      refines_, estimates_};
     note_remote_places(facts, input_.location(), context_.memory.limit_bytes());
     return facts;
   }

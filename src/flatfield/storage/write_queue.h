@@ -38,9 +38,9 @@ class WriteQueue {
   WriteQueue(const WriteQueue&) = delete;
   WriteQueue& operator=(const WriteQueue&) = delete;
 
-  /// Takes a copy of an object; waits while there is no room for it, or of those that come after others
-  /// while there are as many as threads. An object larger than the queue is taken when the queue is empty. Throws what an earlier write threw, and std::system_error
-  /// where there is no thread to write it.
+  /// Takes a copy of an object; waits while there is no room for it, or, where it comes after others, while as many
+  /// such objects as threads do. An object larger than the queue is taken when the queue is empty. Throws what an
+  /// earlier write threw, and std::system_error where there is no thread to write it.
   void push(const std::string& key, std::span<const std::byte> bytes, Turn turn = Turn::kAny);
   /// Waits until all that was pushed before this call is written. Throws what a write threw.
   void flush();
