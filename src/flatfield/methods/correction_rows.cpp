@@ -40,15 +40,31 @@ HWY_INLINE hn::Vec<D> gained(D d, hn::Vec<D> v, const RowGains& gains, std::int6
   return hn::Mul(v, hn::Set(d, gains.ratio));
 }
 
-/// Clips to [0, 65535] and rounds half to even. Adding 1.5 * 2^23 leaves exactly the integer in the low bits of the sum,
-/// rounded by the addition itself.
+// The nearest integers, half to even. For the instruction of x86, what no int32 holds is the least int32; Highway's own
+// function takes three more to make that the largest for large numbers, and there are none here.
+template <class V>
+HWY_INLINE auto nearest(V v) {
+  return hn::NearestInt(v);
+}
+#if HWY_ARCH_X86 && HWY_TARGET < HWY_EMU128
+template <std::size_t N>
+HWY_INLINE hn::Vec128<std::int32_t, N> nearest(hn::Vec128<float, N> v) {
+  return hn::Vec128<std::int32_t, N>{_mm_cvtps_epi32(v.raw)};
+}
+#if HWY_TARGET <= HWY_AVX2
+HWY_INLINE hn::Vec256<std::int32_t> nearest(hn::Vec256<float> v) {
+  return hn::Vec256<std::int32_t>{_mm256_cvtps_epi32(v.raw)};
+}
+#endif
+#endif
+
+/// Rounds half to even what is clipped to [0, 65535], above here and below by the store, for which any negative number
+/// is as good as another.
 template <class D>
 HWY_INLINE hn::Vec<hn::RebindToSigned<D>> rounded(D d, hn::Vec<D> v) {
   const hn::RebindToSigned<D> di;
   const auto largest = hn::BitCast(di, hn::Set(d, 65535.0F));
-  const auto shift = hn::Set(d, 12582912.0F);
-  const auto clipped = hn::BitCast(d, hn::Min(hn::BitCast(di, at_least_zero(d, v)), largest));
-  return hn::Sub(hn::BitCast(di, hn::Add(clipped, shift)), hn::BitCast(di, shift));
+  return nearest(hn::BitCast(d, hn::Min(hn::BitCast(di, v), largest)));
 }
 
 template <class D, class V>
@@ -56,6 +72,21 @@ HWY_INLINE void store_counts(D /*d*/, V counts, std::uint16_t* out) {
   const hn::Rebind<std::uint16_t, D> dt;
   hn::StoreU(hn::DemoteTo(dt, counts), dt, out);
 }
+
+/// Two neighbouring vectors.
+template <class D, class V>
+HWY_INLINE void store_two(D d, V first, V second, std::uint16_t* out) {
+  store_counts(d, first, out);
+  store_counts(d, second, out + hn::Lanes(d));
+}
+#if HWY_TARGET == HWY_AVX2
+// Packed together and put in order, where each alone would take as many instructions.
+template <class D>
+HWY_INLINE void store_two(D /*d*/, hn::Vec256<std::int32_t> first, hn::Vec256<std::int32_t> second, std::uint16_t* out) {
+  const __m256i by_halves = _mm256_packus_epi32(first.raw, second.raw);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permute4x64_epi64(by_halves, 0b11'01'10'00));
+}
+#endif
 
 /// Writes what `correct`, given the kind of vector and the index of its first voxel, makes of a row: four vectors, so
 /// that the steps of one need not wait for those of another, then one by one, then single voxels.
@@ -70,10 +101,8 @@ HWY_INLINE void for_row(std::int64_t n, std::uint16_t* out, const Correct& corre
     const auto counts1 = rounded(whole, correct(whole, i + lanes));
     const auto counts2 = rounded(whole, correct(whole, i + 2 * lanes));
     const auto counts3 = rounded(whole, correct(whole, i + 3 * lanes));
-    store_counts(whole, counts0, out + i);
-    store_counts(whole, counts1, out + i + lanes);
-    store_counts(whole, counts2, out + i + 2 * lanes);
-    store_counts(whole, counts3, out + i + 3 * lanes);
+    store_two(whole, counts0, counts1, out + i);
+    store_two(whole, counts2, counts3, out + i + 2 * lanes);
   }
   for (; i + lanes <= n; i += lanes) store_counts(whole, rounded(whole, correct(whole, i)), out + i);
   for (; i < n; ++i) store_counts(single, rounded(single, correct(single, i)), out + i);
@@ -106,8 +135,9 @@ void gain_row_inside(const T* raw, const float* background, const RowGains& gain
   for_row(n, out, [=](auto d, std::int64_t i) HWY_ATTR {
     const hn::RebindToUnsigned<decltype(d)> du;
     const auto v = subtracted(d, raw + i, background + i);
-    const auto mask = hn::MaskFromVec(hn::BitCast(d, hn::LoadU(du, inside + i)));
-    return hn::IfThenElse(mask, gained(d, v, gains, i), v);
+    // By bits, since a blend by mask is three operations too on some CPUs and a comparison besides.
+    const auto mask = hn::BitCast(d, hn::LoadU(du, inside + i));
+    return hn::Xor(v, hn::And(hn::Xor(v, gained(d, v, gains, i)), mask));
   });
 }
 

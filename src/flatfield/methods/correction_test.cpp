@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <random>
 
@@ -230,6 +231,32 @@ TEST(Correction, saturates_and_never_wraps) {
 TEST(Correction, clips_a_negative_ratio_to_zero) {
   EXPECT_EQ(apply_to(10, -1.0F), 0);
   EXPECT_EQ(apply_to(60000, -1e9F), 0);
+}
+
+TEST(Correction, clips_what_is_out_of_every_range_in_each_place_of_a_row_on_every_cpu) {
+  // Reciprocals around the limits of uint16, of int32, where 2^23 more is no float of its own, and of float32.
+  constexpr std::array kCurve{1e-38F, -1e-38F, 1e-30F, -1e-30F, 4e-6F, -4e-6F, 2e-5F, -2e-5F, 0.004F, -0.004F,
+                              0.9F,   -0.9F,   1.0F,   -1.0F,   3e-4F, -3e-4F, 0.1F,  -0.1F,  1e5F,   -1e5F};
+  for_each_cpu_target([&] {
+    for (unsigned seed = 0; seed < 50; ++seed) {
+      SCOPED_TRACE(testing::Message() << "seed " << seed);
+      Random random(seed);
+      Correction correction;
+      correction.shape = {2, 3, pick(random, 1, 100)};
+      correction.background = random_plane(random, correction.shape, 0.0F, 40000.0F);
+      correction.mask = BitVolume(random_volume<std::uint8_t>(random, correction.shape, pick(random, 1, 2)).view());
+      std::vector<float> x(static_cast<std::size_t>(correction.shape.x));
+      for (float& c : x) c = kCurve.at(static_cast<std::size_t>(pick(random, 0, std::ssize(kCurve) - 1)));
+      correction.curves = AxisCurves{{}, {}, x, 1.0F};
+      const auto raw = random_volume<std::uint16_t>(random, correction.shape, 65535);
+      const Block<std::uint16_t> out = apply_whole(correction, raw);
+      for (std::int64_t i = 0; i < raw.size(); ++i) {
+        const Extent3 p = unravel(i, correction.shape);
+        ASSERT_EQ(out.at(p.z, p.y, p.x), corrected(correction, p, raw.at(p.z, p.y, p.x)))
+            << to_string(p) << " raw " << raw.at(p.z, p.y, p.x) << " curve " << x[static_cast<std::size_t>(p.x)];
+      }
+    }
+  });
 }
 
 TEST(Correction, clips_voxels_under_a_curve_that_is_zero_or_negative) {

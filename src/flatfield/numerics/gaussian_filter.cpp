@@ -43,6 +43,9 @@ constexpr std::int64_t kColumnsPerTask = 8;
 /// Half-sample reflection of any index into [0, length).
 std::int64_t reflect(std::int64_t index, std::int64_t length) {
   if (index >= 0 && index < length) return index;
+  // Next to the axis, which is all but always, without a division: each row has 2 * radius of these.
+  if (index < 0 && index >= -length) return -1 - index;
+  if (index >= length && index < 2 * length) return 2 * length - 1 - index;
   const std::int64_t period = 2 * length;
   const std::int64_t phase = ((index % period) + period) % period;
   return phase < length ? phase : period - 1 - phase;
