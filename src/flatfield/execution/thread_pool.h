@@ -26,8 +26,9 @@ class ThreadPool {
   [[nodiscard]] int workers() const { return workers_; }
 
   /// Runs body(worker) once for each worker index in [0, workers()) at the same time, index 0 on the
-  /// calling thread. Rethrows the exception of the lowest index. Worker threads charge
-  /// their time to the caller's stage clock.
+  /// calling thread. Rethrows the exception of the lowest index, once all have ended. Worker threads charge
+  /// their time to the caller's stage clock. A call from inside a worker runs them one after another, in
+  /// ascending order, and the first exception ends it.
   void run_on_all(const std::function<void(int)>& body);
 
   /// See ParallelFor. Indices are handed out in ascending order; after an exception no new ones are. Throws

@@ -18,13 +18,15 @@ struct BackgroundPlanes {
   bool all_rejected = false;          ///< every initial plane was rejected, so `initial` is used
 };
 
-/// Selects planes of a level (z, y, x), z >= 1, smoothed with a Gaussian: the 5 % of lowest population
+/// Selects planes of a level (z, y, x) smoothed with a Gaussian: the 5 % of lowest population
 /// standard deviation, less those in which more than 1 % of the voxels lie 3 deviations above the median.
 /// Deviations are those of ExactMoments, so values are counts from 0 to 65535; everything else is exact: the same planes for
 /// any stream.
 ///
-/// Two passes: one over the level, one over the 5 %. Where the bins of the second, which may hold about `bytes`,
-/// leave open whether a plane is dropped, some more over these planes.
+/// Two passes: one over the level, one over the 5 %. Of a level of 2048 rows or more the first sees only a sample of the
+/// rows, and is followed by passes over the other rows of a few planes (lowest_deviations). Where the bins of the
+/// last, which may hold about `bytes`, leave open whether a plane is dropped, some more over these planes.
+/// Throws Error(kBadInput) for a level without voxels.
 [[nodiscard]] BackgroundPlanes select_background_planes(LevelStream& level, double sigma_voxels,
                                                         std::int64_t bytes);
 

@@ -64,7 +64,7 @@ struct BasicSmoothness {
 /// weights must outlive the fitter.
 class BasicFitter {
  public:
-  /// The smoothness of `options` is not used. Throws as fit_basic does.
+  /// The smoothness of `options` is not used, but refused where it is out of range. Throws as fit_basic does.
   BasicFitter(const FrameStack& images, const std::optional<FrameStack>& weights,
               const BasicOptions& options, const ParallelFor& parallel_for);
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "flatfield/methods/pixel_vectors.h"
 #include "flatfield/numerics/double_pair.h"
 #include "flatfield/numerics/ordered_sum.h"
 
@@ -308,19 +309,13 @@ double weigh_row(Rows rows, float* weights, const float* base, double epsilon, s
   return sum.total();
 }
 
-double mean(std::span<const double> values) {
-  double sum = 0.0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
-}
-
 }  // namespace
 
 void reweight(BasicArrays& arrays, const BasicModel& model, Reweighting form, double epsilon,
               const Block<float>* base, const ParallelFor& parallel_for) {
   constexpr double kTiny = 1e-6;
-  const double mean_flatfield = mean(model.flatfield);
-  const double mean_darkfield = mean(model.darkfield);
+  const double mean_flatfield = mean_of(model.flatfield);
+  const double mean_darkfield = mean_of(model.darkfield);
   const double sum = sum_of_blocks(arrays, parallel_for, [&](std::int64_t begin, std::int64_t end) {
     double block_sum = 0.0;
     const ModelBlock block = block_of(model, begin);

@@ -18,7 +18,7 @@ namespace flatfield::methods {
 /// Curves: inside the mask (of the level's shape) the product of `v_low` with the reciprocals of
 /// the curves of `fit`, evaluated at the level's own length, and with the ratio. An image
 /// flatfield: (v_low - D) / F with F and D resized to the level (numerics::resize_plane). Neither:
-/// a copy.
+/// nothing is done.
 class LevelCorrection {
  public:
   /// The correction must outlive it. Throws Error(kInternal) for curves without a fit, or a mask of another

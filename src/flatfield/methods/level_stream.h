@@ -49,7 +49,7 @@ struct LevelPass {
   /// wants all.
   std::function<bool(const Box3&)> wants = {};
   /// What becomes of the values of a box of the level, in place, before a visitor sees them; empty = nothing. Called
-  /// plane by plane, when they have just been read, from several threads.
+  /// when they have just been read, plane by plane (by a BlockStream once per block), from several threads.
   LevelChange change = {};
 };
 

@@ -94,8 +94,8 @@ void sort_columns(WorkingStack& stack, std::int64_t begin, std::int64_t end) {
   std::vector<float> weights(stack.weights ? frames * count : 0);
   for (std::size_t n = 0; n < frames; ++n) {
     const float* values = stack.images.view().row(0, static_cast<std::int64_t>(n)) + begin;
-    for (std::size_t i = 0; i < count; ++i)  // adding 0 makes 0 of -0, which are equal
-      keys[i * frames + n] = std::uint64_t{numerics::ordered_bits(values[i] + 0.0F)} << 32 | n;
+    for (std::size_t i = 0; i < count; ++i)
+      keys[i * frames + n] = std::uint64_t{numerics::ordered_bits_of_value(values[i])} << 32 | n;
     if (stack.weights)
       std::copy_n(stack.weights->view().row(0, static_cast<std::int64_t>(n)) + begin, count,
                   weights.data() + n * count);

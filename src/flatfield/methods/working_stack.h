@@ -16,7 +16,7 @@ struct WorkingStack {
   std::int64_t frames = 0;
   std::int64_t pixels = 0;
   Extent3 shape;                        ///< of one frame at working size
-  Block<float> images;                  ///< resized; sorted per pixel if options.sort_intensity
+  Block<float> images;                  ///< resized; in the FrameOrder that was asked for
   std::optional<Block<float>> weights;  ///< in the same order, 0..1; none = all ones
   std::vector<std::string> warnings;
 };
@@ -36,9 +36,9 @@ enum class FrameOrder { kAsGiven, kSortedPerPixel };
 [[nodiscard]] Extent3 working_shape(const Extent3& frame, const BasicOptions& options);
 
 /// Resizes images and weights to the working size, normalises the weights to 0..1 over the stack
-/// (constant ones count as ones), applies the segmentation and, if asked, sorts each pixel's values
-/// over the frames, its weights along with them (stable). Throws Error(kBadInput) for shapes that
-/// differ, no frames, or values that are not finite.
+/// (constant ones count as ones), applies the segmentation and, for FrameOrder::kSortedPerPixel, sorts
+/// each pixel's values over the frames, its weights along with them (stable); options.sort_intensity is
+/// not looked at. Throws Error(kBadInput) for shapes that differ, no frames, or values that are not finite.
 [[nodiscard]] WorkingStack make_working_stack(const FrameStack& images,
                                               const std::optional<FrameStack>& weights,
                                               const BasicOptions& options, FrameOrder order,

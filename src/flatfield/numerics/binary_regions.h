@@ -18,7 +18,7 @@ namespace flatfield::numerics {
 std::int64_t keep_largest_regions(BitVolume& mask, int count);
 
 /// scipy.ndimage.binary_fill_holes with the default structure: sets every region of clear voxels that does
-/// not touch the border of the volume (an axis of length 1 is all border).
+/// not touch the border of the volume (an axis of length 1 or 2 is all border).
 void fill_holes(BitVolume& mask);
 
 }  // namespace flatfield::numerics

@@ -10,7 +10,6 @@
 namespace flatfield::numerics {
 namespace {
 
-constexpr double kUnits = 65536.0;
 constexpr std::uint64_t kLow32 = 0xFFFFFFFFU;
 
 }  // namespace
@@ -64,7 +63,7 @@ void ExactMoments::merge(std::span<ExactMoments> parts, const Merge& merge) {
   }
 }
 
-double ExactMoments::sum() const { return static_cast<double>(sum_) / kUnits; }
+double ExactMoments::sum() const { return static_cast<double>(sum_) / kMomentUnits; }
 
 Moments ExactMoments::moments() const {
   if (count_ == 0) throw Error(ErrorCode::kInternal, "moments: there are no values");
@@ -74,7 +73,7 @@ Moments ExactMoments::moments() const {
   const double rest = static_cast<double>(sum_ % count) / static_cast<double>(count_);
   const Wide squares = squares_ + count * centre * centre - 2 * centre * sum_;
   const double variance = static_cast<double>(squares) / static_cast<double>(count_) - rest * rest;
-  return {(static_cast<double>(centre) + rest) / kUnits, std::sqrt(std::max(variance, 0.0)) / kUnits};
+  return {(static_cast<double>(centre) + rest) / kMomentUnits, std::sqrt(std::max(variance, 0.0)) / kMomentUnits};
 }
 
 }  // namespace flatfield::numerics

@@ -21,5 +21,11 @@ TEST(FloatOrder, is_that_of_the_floats_and_is_undone) {
   }
 }
 
+TEST(FloatOrder, of_values_has_one_zero) {
+  EXPECT_EQ(ordered_bits_of_value(-0.F), ordered_bits_of_value(0.F));
+  for (const float value : {-1.5F, -1e-40F, 0.F, 1e-40F, 1.5F})
+    EXPECT_EQ(ordered_bits_of_value(value), ordered_bits(value)) << value;
+}
+
 }  // namespace
 }  // namespace flatfield::numerics

@@ -7,19 +7,12 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/numerics/gaussian_filter.h"
+#include "flatfield/numerics/whole_sample_reflection.h"
 
 namespace flatfield::numerics {
 namespace {
 
 constexpr std::int64_t kRowsPerTask = 16;
-
-/// Index of sample i of a signal of `size` samples that goes on reflected about its end samples.
-std::int64_t mirrored(std::int64_t i, std::int64_t size) {
-  if (size == 1) return 0;
-  const std::int64_t period = 2 * size - 2;
-  i = ((i % period) + period) % period;
-  return i < size ? i : period - i;
-}
 
 double centre(std::int64_t o, double scale) { return (static_cast<double>(o) + 0.5) * scale - 0.5; }
 
@@ -56,8 +49,8 @@ class AxisWeights {
     if (source == 1) c = 0.0;
     const double lower = std::floor(c);
     const auto index = static_cast<std::int64_t>(lower);
-    neighbours_.push_back({mirrored(index, source), 1.0 - (c - lower)});
-    neighbours_.push_back({mirrored(index + 1, source), c - lower});
+    neighbours_.push_back({whole_sample_reflection(index, source), 1.0 - (c - lower)});
+    neighbours_.push_back({whole_sample_reflection(index + 1, source), c - lower});
   }
 
   void add_triangle(double c, double half_width, std::int64_t source) {
@@ -91,12 +84,12 @@ Block<float> blurred(BlockView<const float> plane, double sigma_y, double sigma_
   const Extent3 shape = plane.shape;
   Block<float> padded({1, shape.y + 2 * margin_y, shape.x + 2 * margin_x});
   parallel_for(padded.shape().y, [&](std::int64_t y) {
-    const float* from = plane.row(0, mirrored(y - margin_y, shape.y));
+    const float* from = plane.row(0, whole_sample_reflection(y - margin_y, shape.y));
     float* to = padded.view().row(0, y);
     std::copy_n(from, shape.x, to + margin_x);
     for (std::int64_t i = 1; i <= margin_x; ++i) {
-      to[margin_x - i] = from[mirrored(-i, shape.x)];
-      to[margin_x + shape.x - 1 + i] = from[mirrored(shape.x - 1 + i, shape.x)];
+      to[margin_x - i] = from[whole_sample_reflection(-i, shape.x)];
+      to[margin_x + shape.x - 1 + i] = from[whole_sample_reflection(shape.x - 1 + i, shape.x)];
     }
   });
   gaussian_filter(padded.view(), {0.0, sigma_y, sigma_x}, parallel_for);

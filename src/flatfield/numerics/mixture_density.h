@@ -23,8 +23,6 @@ class MixtureDensity {
   /// Throws Error(kBadInput) where a covariance is not positive definite.
   explicit MixtureDensity(const std::vector<MixtureComponent>& components);
 
-  [[nodiscard]] std::size_t component_count() const { return gaussians_.size(); }
-
   /// Log of the density at `count` <= kStretch samples.
   void log_density(const FeaturePointers& samples, std::int64_t count, double* out) const;
 

@@ -14,7 +14,6 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr double kUnits = 65536.0;
 constexpr float kMost = 65535.99609375F;  // the float before 2^16
 /// Adding this to a double below 2^32 leaves its nearest integer in the low bits.
 constexpr double kRounder = 4503599627370496.0;
@@ -41,7 +40,7 @@ HWY_INLINE std::int64_t add_vectors(D d, const float* values, const std::uint8_t
       const auto in = hn::PromoteTo(d32, hn::LoadU(d8, inside + i));
       value = hn::And(value, hn::BitCast(df, hn::Sub(hn::Zero(d32), in)));
     }
-    const auto scaled = hn::Add(hn::Mul(hn::PromoteTo(d, value), hn::Set(d, kUnits)), hn::Set(d, kRounder));
+    const auto scaled = hn::Add(hn::Mul(hn::PromoteTo(d, value), hn::Set(d, kMomentUnits)), hn::Set(d, kRounder));
     const auto units = hn::And(hn::BitCast(du, scaled), low);
     const auto square = hn::MulEven(hn::BitCast(du32, units), hn::BitCast(du32, units));
     sum = hn::Add(sum, units);
@@ -65,7 +64,7 @@ HWY_INLINE MomentSums all_sums(const float* values, const std::uint8_t* inside, 
   for (; i < count; ++i) {
     if (kWhere && inside[i] == 0) continue;
     const float value = values[i] < kMost ? values[i] : kMost;
-    const auto units = static_cast<std::uint64_t>(static_cast<double>(value) * kUnits + kRounder - kRounder);
+    const auto units = static_cast<std::uint64_t>(static_cast<double>(value) * kMomentUnits + kRounder - kRounder);
     const std::uint64_t square = units * units;
     sums.sum += units;
     sums.squares_low += square & 0xFFFFFFFFU;

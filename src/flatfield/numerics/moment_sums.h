@@ -4,6 +4,10 @@
 
 namespace flatfield::numerics {
 
+/// Values are summed as integers, so that sums do not depend on their order: as multiples of 1 / kMomentUnits. What is
+/// below 2^16 becomes a number of 32 bits, whose square fits into 64. The sums are divided by it again.
+inline constexpr double kMomentUnits = 65536.0;
+
 /// Sums of values as multiples of 2^-16, and of the lower and upper 32 bits of the squares of these multiples.
 struct MomentSums {
   std::uint64_t sum = 0;

@@ -15,9 +15,6 @@ namespace {
 constexpr std::size_t kPartsAtOnce = 65536;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-/// Floats in the order of their values, -0 and 0 being the same.
-std::uint32_t key_of(float value) { return ordered_bits(value + 0.0F); }
-
 }  // namespace
 
 RankTargets percentile_targets(std::uint64_t total, double percentage) {
@@ -83,9 +80,9 @@ RankSearch<Weight, kEachCountsOne>::RankSearch(std::size_t lines, std::vector<Un
 /// The smallest value of a bin.
 template <class Weight, bool kEachCountsOne>
 float RankSearch<Weight, kEachCountsOne>::bin_edge(std::size_t bin) const {
-  std::uint32_t below = key_of(-std::numeric_limits<float>::max());
+  std::uint32_t below = ordered_bits_of_value(-std::numeric_limits<float>::max());
   if (bin == 0) return from_ordered_bits(below);
-  std::uint32_t edge = key_of(std::numeric_limits<float>::max());
+  std::uint32_t edge = ordered_bits_of_value(std::numeric_limits<float>::max());
   while (edge - below > 1) {
     const std::uint32_t middle = below + (edge - below) / 2;
     (bin_of(from_ordered_bits(middle)) >= bin ? edge : below) = middle;
@@ -123,12 +120,12 @@ void RankSearch<Weight, kEachCountsOne>::end_counting(std::size_t line, WeightOf
   state.within = reached - before;
   lows_[line] = bin_edge(first);
   highs_[line] = bin + 1 == bins_ ? std::numeric_limits<float>::max()
-                                  : from_ordered_bits(key_of(bin_edge(bin + 1)) - 1);
+                                  : from_ordered_bits(ordered_bits_of_value(bin_edge(bin + 1)) - 1);
 }
 
 template <class Weight, bool kEachCountsOne>
 std::size_t RankSearch<Weight, kEachCountsOne>::part_of(std::size_t line, float value) const {
-  return (key_of(value) - key_of(lows_[line])) >> shifts_[line];
+  return (ordered_bits_of_value(value) - ordered_bits_of_value(lows_[line])) >> shifts_[line];
 }
 
 template <class Weight, bool kEachCountsOne>
@@ -291,7 +288,7 @@ void RankSearch<Weight, kEachCountsOne>::begin_pass() {
       values += line.within;
       continue;
     }
-    const std::uint32_t distance = key_of(highs_[i]) - key_of(lows_[i]);
+    const std::uint32_t distance = ordered_bits_of_value(highs_[i]) - ordered_bits_of_value(lows_[i]);
     shifts_[i] = std::max(0, static_cast<int>(std::bit_width(distance)) -
                               static_cast<int>(std::bit_width(parts - 1)));
     line.memory = all_parts;

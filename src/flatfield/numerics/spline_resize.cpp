@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "flatfield/numerics/whole_sample_reflection.h"
+
 // Every voxel is computed with the operations of scipy.ndimage.zoom in their order, so that not
 // only the image but its rounding is scipy's. Speed comes from the layout alone: lines are filtered
 // side by side, and what several pixels share is computed once.
@@ -27,14 +29,6 @@ double prefilter_gain(std::int64_t samples) {
 constexpr std::int64_t kLanes = 16;
 using Lanes = std::array<double, kLanes>;
 constexpr int kTaps = 4;
-
-/// Index of sample i of a signal of `size` samples that goes on reflected about its end samples.
-std::int64_t reflect(std::int64_t i, std::int64_t size) {
-  if (size == 1) return 0;
-  const std::int64_t period = 2 * size - 2;
-  i = ((i % period) + period) % period;
-  return i < size ? i : period - i;
-}
 
 /// Where and how the samples of one axis are taken.
 class AxisSampling {
@@ -117,7 +111,7 @@ class CoefficientRows {
       : slot_(static_cast<std::size_t>(height), kUnused), width_(width) {
     for (std::int64_t o = samples.first; o < samples.last; ++o)
       for (int tap = 0; tap < kTaps; ++tap)
-        slot_[static_cast<std::size_t>(reflect(rows.first(o) + tap, height))] = 0;
+        slot_[static_cast<std::size_t>(whole_sample_reflection(rows.first(o) + tap, height))] = 0;
     for (std::int64_t& slot : slot_)
       if (slot != kUnused) slot = count_++;
     strips_ = Block<Lanes>({1, strip_count(), count_});
@@ -242,9 +236,9 @@ class WeightedRows {
       for (std::int64_t l = 0; l < lanes; ++l)
         row[x0 + l] = from[static_cast<std::size_t>(l)] * weight;
     }
-    row[-1] = row[reflect(-1, width_)];
-    row[width_] = row[reflect(width_, width_)];
-    row[width_ + 1] = row[reflect(width_ + 1, width_)];
+    row[-1] = row[whole_sample_reflection(-1, width_)];
+    row[width_] = row[whole_sample_reflection(width_, width_)];
+    row[width_ + 1] = row[whole_sample_reflection(width_ + 1, width_)];
   }
   /// From column x of the row of one tap, x >= -1.
   [[nodiscard]] const double* from(int tap, std::int64_t x) const {
@@ -327,7 +321,7 @@ void resize_band(BlockView<const float> plane, const AxisSampling& rows, const A
     for (std::int64_t y = begin; y < end; ++y) {
       for (int tap = 0; tap < kTaps; ++tap)
         weighted.set(tap, coefficients,
-                     *coefficients.slot_of(reflect(rows.first(y) + tap, plane.shape.y)),
+                     *coefficients.slot_of(whole_sample_reflection(rows.first(y) + tap, plane.shape.y)),
                      rows.weights(tap)[y]);
       sample_row(weighted, columns, range, out.row(0, y));
     }

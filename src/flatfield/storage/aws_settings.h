@@ -31,8 +31,9 @@ struct AwsSettings {
   /// The profile in use; null if there is none of that name.
   [[nodiscard]] const AwsProfile* profile() const;
 };
-/// Throws Error(kReadFailed) for a file that is there and cannot be read, if a variable names it or a
-/// profile in it; those in the home folder that nobody asks for are then as good as absent.
+/// Throws Error(kReadFailed) for a file that is there and cannot be read. One in the home folder that nobody
+/// asks for, neither by a variable nor by the name of a profile, is as good as absent where it will not be
+/// readable later either: without permission, behind a loop of links, or as no regular file.
 [[nodiscard]] AwsSettings read_aws_settings(const Environment& environment);
 
 /// A setting of a profile; "" if it is not there.

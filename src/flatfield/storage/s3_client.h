@@ -78,8 +78,9 @@ class S3Client {
  public:
   S3Client(std::shared_ptr<S3Session> session, std::string bucket);
 
-  /// Throws Error only for what no answer of the server can be had for: missing credentials, or
-  /// what `room` throws.
+  /// Without credentials the request is not signed. Throws only where no answer of the server can be
+  /// had: the Error of a configured source of credentials that fails, and what HttpClient::exchange
+  /// throws, as what `room` throws.
   [[nodiscard]] S3Answer call(const S3Call& call);
 
   /// Throws the Error(`code`) for an answer that is none of those expected; `action` completes

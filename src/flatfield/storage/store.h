@@ -35,7 +35,7 @@ class ObjectWriter {
   /// Adds bytes at the end. Throws Error(kWriteFailed); the object cannot be committed then.
   virtual void append(std::span<const std::byte> bytes) = 0;
   /// Makes what was appended the object, atomically, as `Store::put` does; to be called once, last.
-  /// Throws Error(kWriteFailed); an old object of the same name is then still there.
+  /// Throws Error(kWriteFailed); an old object of the same name is then still there, or the new one, as after `put`.
   virtual void commit() = 0;
 };
 
@@ -60,7 +60,8 @@ class Store {
                                                               std::uint64_t length,
                                                               Buffer& into) const = 0;
   /// Writes a whole object, atomically: a reader sees the old bytes, or all of the new ones. What was put soon or last
-  /// before is written then. Throws Error(kWriteFailed); the old object is then still there and nothing else is left.
+  /// before is written then. Throws Error(kWriteFailed); then the old object is there, or where only making it durable
+  /// failed, or the answer of a server was lost, the new one, and nothing else is left.
   virtual void put(std::string_view key, std::span<const std::byte> bytes) = 0;
   /// Like `put`, but may return before the object is written, and holds a bounded copy of it meanwhile. Whoever asks this
   /// store for the object afterwards, or for what is below a prefix, waits for it. Where one could not be written,

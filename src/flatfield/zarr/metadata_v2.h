@@ -15,8 +15,9 @@ inline constexpr std::string_view kAttributesFileV2 = ".zattrs";
 
 /// The metadata that the text of a `.zarray` holds, without attributes. Unknown keys are ignored,
 /// as the specification asks. Every error names `where`: Error(kBadInput) for what is not valid
-/// Zarr v2, Error(kUnsupported) for structured and other element types, filters, unknown
-/// compressors and other values of `zarr_format`.
+/// Zarr v2, Error(kUnsupported) for structured and other element types, filters that parse_filter
+/// does not know or that stand behind a compressor, unknown compressors and other values of
+/// `zarr_format`.
 [[nodiscard]] ArrayMetadata parse_array_v2(std::string_view text, const std::string& where);
 /// The text of a `.zarray` as zarr-python 2 writes it.
 [[nodiscard]] std::string print_array_v2(const ArrayMetadata& metadata);
