@@ -1,4 +1,4 @@
-"""packaging/: the recipes of images, run with stand-ins for what installs and builds."""
+"""packaging/, cmake/: the recipes of images and of charts, run with stand-ins for what installs, fetches and builds."""
 import os
 import re
 import shutil
@@ -52,6 +52,28 @@ def test_the_apptainer_definition_builds_a_checkout_that_was_built_in(project):
     (project / "build/release").mkdir(parents=True)
     (project / "build/release/CMakeCache.txt").write_text("CMAKE_HOME_DIRECTORY:INTERNAL=/home/somebody/project\n")
     packages_of(definition(), project)
+
+
+def charts(folder, npm):
+    """The library that a build folder compiles in, where npm is these commands."""
+    stand_in = folder / "npm"
+    stand_in.write_text(f"#!/bin/sh\n{npm}\n")
+    stand_in.chmod(0o755)
+    done = subprocess.run(["cmake", f"-DPROJECT_SOURCE_DIR={REPOSITORY}", f"-DPROJECT_BINARY_DIR={folder}",
+                           f"-DFLATFIELD_NPM={stand_in}", "-P", str(REPOSITORY / "cmake/chart_library.cmake")],
+                          text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return (folder / "chart_library/library.js").read_text()
+
+
+def test_the_library_of_charts_is_fetched_again_where_it_was_removed(tmp_path):
+    fetching = ("mkdir -p node_modules/uplot/dist\ncd node_modules/uplot\necho licence >LICENSE\n"
+                "echo plots >dist/uPlot.iife.min.js\necho style >dist/uPlot.min.css")
+    assert "plots" in charts(tmp_path, fetching)
+    assert "plots" in charts(tmp_path, "exit 1")  # it is there
+    shutil.rmtree(tmp_path / "chart_library/node_modules")
+    assert charts(tmp_path, "exit 1") == ""
+    assert "plots" in charts(tmp_path, fetching)
 
 
 def test_the_test_of_the_packages_and_the_readme_know_what_cpack_needs():

@@ -116,7 +116,7 @@ const OptionTable<FittingOptions>& fitting_table() {
                           "Asymmetry of the ramp; 1 = a logistic curve."),
       FittingRows::number("probability_smooth_sigma", &FittingOptions::probability_smooth_sigma, {0, 1000},
                           "Sigma in voxels of the smoothing of the ramp's weights; 0 = none."),
-      weight_integer("gmm_n_components", &FittingOptions::gmm_n_components, {1},
+      weight_integer("gmm_n_components", &FittingOptions::gmm_n_components, {1, 1000},
                      "Components of each Gaussian mixture."),
       weight_integer("gmm_max_samples", &FittingOptions::gmm_max_samples, {1},
                      "Voxels that each mixture is fitted to at most."),

@@ -112,8 +112,11 @@ TEST(FittingConfig, refuses_what_is_out_of_range) {
     EXPECT_NE(refusal(R"({"probability_ramp_eps": )" + value + "}").find("between 0 and 0.5"),
               std::string::npos);
   EXPECT_NE(refusal(R"({"probability_ramp_nu": 0.9})").find(">= 1"), std::string::npos);
-  for (const std::string key : {"gmm_n_components", "gmm_max_samples", "gmm_batch_size"})
+  for (const std::string key : {"gmm_max_samples", "gmm_batch_size"})
     EXPECT_NE(refusal(R"({")" + key + R"(": 0})").find(">= 1"), std::string::npos);
+  for (const std::string value : {"0", "1001", "4000000000000000000"})
+    EXPECT_NE(refusal(R"({"gmm_n_components": )" + value + "}").find("1..1000"), std::string::npos);
+  EXPECT_EQ(read(R"({"gmm_n_components": 1000})").gmm_n_components, 1000);
   for (const std::string value : {R"("mixture")", "1", "null"})
     EXPECT_NE(refusal(R"({"probability_model": )" + value + "}").find("percentile, gmm"),
               std::string::npos);

@@ -61,6 +61,14 @@ template <class Config>
   return extent;
 }
 
+/// The text of a value that is one; throws std::invalid_argument where it holds U+0000, which no file name does: the system
+/// would cut it there.
+[[nodiscard]] inline const std::string& text_without_nul(const Json& value) {
+  const std::string& text = value.as_string();
+  if (text.find('\0') != std::string::npos) throw std::invalid_argument("expected a text without U+0000");
+  return text;
+}
+
 /// Rows for the members of a configuration struct: `member` is a pointer to the member that holds the value.
 template <class Config>
 struct Rows {
@@ -112,7 +120,7 @@ struct Rows {
             [member](Config& config, const Json& value) {
               if (!value.is_null() && !value.is_string())
                 throw std::invalid_argument("expected a text");
-              config.*member = value.is_null() ? "" : value.as_string();
+              config.*member = value.is_null() ? "" : text_without_nul(value);
             },
             [member](const Config& config) {
               return (config.*member).empty() ? Json() : Json(config.*member);

@@ -68,9 +68,9 @@ const OptionTable<RunConfig>& run_table() {
                                            "(Slurm, AWS Batch) for it.")),
                OptionUse::kNotResolved),
       beside_output(RunRows::choice("sync", &RunConfig::sync, {"none", "close", "full"},
-                                    "What a file of an image or a model has survived when it is written: the end of the "
-                                    "process; with close a power failure, with full that of its folder too; reports and "
-                                    "other results only the first.")),
+                                    "When a file of an image or a model counts as written: none, when the system has it (it "
+                                    "outlives the process); close, when its content is on the disk (it outlives a power "
+                                    "failure); full, when its name is too. Other results: always none.")),
       beside_output(RunRows::flag("overwrite", &RunConfig::overwrite, "Replace an output that is already there.")),
       with_use(beside_output(RunRows::flag("dry_run", &RunConfig::dry_run,
                                            "Print the plan, as the command plan does, and correct nothing.")),
@@ -78,9 +78,9 @@ const OptionTable<RunConfig>& run_table() {
       RunRows::flag("skip_flat_field", &RunConfig::skip_flat_field, "Subtract the background only."),
       RunRows::flag("skip_bkg_sub", &RunConfig::skip_bkg_sub, "Do not subtract a background."),
       RunRows::number("pedestal", &RunConfig::pedestal, {0, 65535},
-                      "Camera offset in counts that is subtracted first where no background is."),
+                      "Camera offset in counts, subtracted instead of a background; needs --skip-bkg-sub."),
       RunRows::flag("use_reference_bkg", &RunConfig::use_reference_bkg,
-                    "Subtract the background image in the folder derivatives/ beside the tile's dataset."),
+                    "Subtract the background image in the folder derivatives/ beside the folder that the tile lies in."),
       RunRows::flag("is_binned", &RunConfig::is_binned,
                     "The tile is binned: it is read, learnt from and corrected at level 0."),
       text_or_number_row("binned_channel", &RunConfig::binned_channel, "number",

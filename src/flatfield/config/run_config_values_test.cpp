@@ -44,6 +44,8 @@ TEST(CheckRunConfig, refuses_values_that_no_option_takes_also_where_a_program_ha
       {[](RunConfig& c) { c.sync = "always"; }, "--sync: expected one of none, close, full"},
       {[](RunConfig& c) { c.log_level = "LOUD"; }, "--log-level: expected"},
       {[](RunConfig& c) { c.s3_sse = "kms"; }, "--s3-sse: expected"},
+      {[](RunConfig& c) { c.results_dir = std::string("a\0b", 3); },
+       R"(--results-dir: expected a text without U+0000, found "a\u0000b")"},
       {[](RunConfig& c) { c.fitting.profile_percentile = 101; }, "fitting: profile_percentile: expected a number 0..100"},
       {[](RunConfig& c) { c.fitting.limits_x = methods::Limits{2, 1}; }, "fitting: limits_x: expected null or"},
       {[](RunConfig& c) { c.basic.max_iterations = 0; }, "basic: max_iterations: expected an integer"},
@@ -52,6 +54,22 @@ TEST(CheckRunConfig, refuses_values_that_no_option_takes_also_where_a_program_ha
     RunConfig config = valid();
     change(config);
     EXPECT_TRUE(refusal(config).starts_with(message)) << message << "\n  is " << refusal(config);
+  }
+}
+
+TEST(RunTable, refuses_texts_that_the_system_would_cut) {
+  for (const std::string object :
+       {R"({"zarr": "a\u0000b"})", R"({"output": "\u0000"})", R"({"fitting_config": "a\u0000b"})",
+        R"({"tile_paths": ["a", "b\u0000c"]})", R"({"res": "0\u0000"})", R"({"binned_channel": "561\u0000"})"}) {
+    const std::string key = object.substr(2, object.find(':') - 3);
+    RunConfig config;
+    try {
+      read_object(run_table(), Json::parse(object, "test"), "config.json", config);
+      ADD_FAILURE() << "no error was thrown for " << object;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUsage);
+      EXPECT_TRUE(error.message().starts_with(key + ": expected a text without U+0000, found ")) << error.message();
+    }
   }
 }
 

@@ -129,7 +129,7 @@ OptionRow<RunConfig> text_or_number_row(std::string key, std::string RunConfig::
             if (value.is_null()) {
               config.*member = "";
             } else if (value.is_string()) {
-              config.*member = value.as_string();
+              config.*member = text_without_nul(value);
             } else if (value.is_integer()) {
               config.*member = value.dump();
             } else {
@@ -204,7 +204,7 @@ OptionRow<RunConfig> tile_paths_row() {
         if (value.is_array())
           for (const Json& path : value.as_array()) {
             if (!path.is_string()) throw std::invalid_argument("expected a list of texts");
-            paths.push_back(path.as_string());
+            paths.push_back(text_without_nul(path));
           }
         config.tile_paths = std::move(paths);
       },

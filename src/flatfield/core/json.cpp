@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 
 #include "flatfield/core/error.h"
 
@@ -12,12 +13,13 @@ namespace flatfield {
 namespace {
 
 constexpr int kDeepestNesting = 128;
+constexpr std::size_t kFewKeys = 16;  ///< of an object, which are compared one by one
 
 /// Builds a Json from nlohmann's parser events; refuses what a lenient DOM would hide:
 /// keys that occur twice and nesting that would exhaust the stack.
 class Builder : public nlohmann::json_sax<nlohmann::json> {
  public:
-  explicit Builder(std::string_view where) : where_(where) {}
+  Builder(std::string_view text, std::string_view where) : text_(text), where_(where) {}
 
   bool null() override { return add(Json()); }
   bool boolean(bool value) override { return add(Json(value)); }
@@ -34,13 +36,16 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   bool start_array(std::size_t /*size*/) override { return open(Json::array()); }
   bool end_array() override { return close(); }
   bool key(std::string& key) override {
-    if (stack_.back().find(key) != nullptr) fail("the key \"" + key + "\" occurs twice");
+    if (has(key)) fail("the key \"" + key + "\" occurs twice");
     keys_.push_back(std::move(key));
     return true;
   }
   bool parse_error(std::size_t position, const std::string& /*token*/,
                    const nlohmann::json::exception& /*cause*/) override {
-    fail(fmt::format("not valid JSON (byte {})", position));
+    const std::string_view rest = position > 0 && position <= text_.size() ? text_.substr(position - 1) : "";
+    // Python's json.dumps writes them. Of -Infinity the byte after the sign is the first that is wrong.
+    const bool is_no_number = rest.starts_with("NaN") || rest.starts_with("Infinity");
+    fail(fmt::format("not valid JSON (byte {}){}", position, is_no_number ? ": NaN and Infinity are not JSON" : ""));
   }
 
   [[nodiscard]] Json take() { return std::move(root_); }
@@ -49,14 +54,24 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   [[noreturn]] void fail(const std::string& what) const {
     throw Error(ErrorCode::kBadInput, what, where_);
   }
+  /// Whether the object that is open has this key.
+  [[nodiscard]] bool has(const std::string& key) {
+    if (stack_.back().as_object().size() <= kFewKeys) return stack_.back().find(key) != nullptr;
+    const Json::Object& members = stack_.back().as_object();
+    std::unordered_set<std::string>& known = known_.back();
+    for (std::size_t i = known.size(); i < members.size(); ++i) known.insert(members[i].first);
+    return known.contains(key);
+  }
   bool open(Json value) {
     if (stack_.size() >= kDeepestNesting) fail("nested too deeply");
     stack_.push_back(std::move(value));
+    known_.emplace_back();
     return true;
   }
   bool close() {
     Json value = std::move(stack_.back());
     stack_.pop_back();
+    known_.pop_back();
     return add(std::move(value));
   }
   bool add(Json value) {
@@ -71,9 +86,11 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
+  std::string_view text_;
   std::string where_;
   Json root_;
   std::vector<Json> stack_;
+  std::vector<std::unordered_set<std::string>> known_;  ///< keys of each of these that is an object of many
   std::vector<std::string> keys_;
 };
 
@@ -90,7 +107,10 @@ nlohmann::ordered_json to_nlohmann(const Json& value) {
     return out;
   }
   auto out = nlohmann::ordered_json::object();
-  for (const auto& [key, member] : value.as_object()) out[key] = to_nlohmann(member);
+  // Keys occur once. To look each up, as out[key] does, takes time with the square of their number.
+  auto& members = out.get_ref<nlohmann::ordered_json::object_t&>();
+  members.reserve(value.as_object().size());
+  for (const auto& [key, member] : value.as_object()) members.emplace_back(key, to_nlohmann(member));
   return out;
 }
 
@@ -102,7 +122,7 @@ nlohmann::ordered_json to_nlohmann(const Json& value) {
 }  // namespace
 
 Json Json::parse(std::string_view text, std::string_view where) {
-  Builder builder(where);
+  Builder builder(text, where);
   nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
   return builder.take();
 }

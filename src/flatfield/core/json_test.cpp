@@ -64,6 +64,33 @@ TEST(JsonParse, refuses_a_key_that_occurs_twice) {
   EXPECT_EQ(parse_error(R"([{"a": {"a": 1}}, {"a": 2}])"), "");
 }
 
+TEST(JsonParse, names_what_other_programs_write_as_json_and_is_none) {
+  for (const std::string value : {"NaN", "Infinity", "-Infinity"})
+    for (const std::string& text : {value, "[1, " + value + "]", "{\"a\": " + value + "}"})
+      EXPECT_TRUE(parse_error(text).ends_with("): NaN and Infinity are not JSON")) << text << ": " << parse_error(text);
+  EXPECT_EQ(parse_error("{\"a\": NaN}"), "not valid JSON (byte 7): NaN and Infinity are not JSON");
+  for (const char* text : {"", "[", "-", "[Nan]", "[1, x]"})
+    EXPECT_EQ(parse_error(text).find("Infinity"), std::string::npos) << text;
+}
+
+TEST(JsonParse, knows_the_keys_of_few_and_of_very_many_members) {
+  const auto members = [](int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += (i == 0 ? "\"k" : ",\"k") + std::to_string(i) + "\":" + std::to_string(i);
+    return text;
+  };
+  for (const int count : {1, 15, 16, 17, 18, 40, 200000}) {
+    const std::string text = "{" + members(count) + "}";
+    EXPECT_TRUE(Json::parse(text, "").dump() == text) << count;
+    for (const int again : {0, count / 2, count - 1}) {
+      const std::string key = "k" + std::to_string(again);
+      EXPECT_EQ(parse_error("{" + members(count) + ",\"" + key + "\":0}"), "the key \"" + key + "\" occurs twice") << count;
+    }
+    const std::string within = "{" + members(count) + ",\"more\":" + text + "}";
+    EXPECT_EQ(parse_error("[" + within + "," + text + "]"), "") << "keys of other objects";
+  }
+}
+
 TEST(JsonParse, refuses_nesting_that_is_too_deep) {
   EXPECT_EQ(parse_error(std::string(128, '[') + std::string(128, ']')), "");
   EXPECT_EQ(parse_error(std::string(129, '[') + std::string(129, ']')), "nested too deeply");

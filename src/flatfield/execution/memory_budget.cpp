@@ -77,6 +77,10 @@ void MemoryBudget::Reservation::release() noexcept {
 }
 
 MemoryBudget::Reservation MemoryBudget::reserve(const std::string& consumer, std::int64_t bytes) {
+  // A sum beyond 64 bits would be memory that others may use.
+  if (bytes < 0)
+    throw Error(ErrorCode::kInternal, consumer + " asks for " + std::to_string(bytes) + " bytes of memory", "",
+                "please report this");
   const std::scoped_lock lock(mutex_);
   auto place = std::find_if(held_.begin(), held_.end(),
                             [&](const MemoryNeed& held) { return held.consumer == consumer; });

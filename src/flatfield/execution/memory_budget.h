@@ -54,7 +54,8 @@ class MemoryBudget {
     std::int64_t bytes_ = 0;
   };
 
-  /// Reserves `bytes` (>= 0). Throws Error(kMemory) that names the consumer and the smallest limit that would do.
+  /// Reserves `bytes` (Error(kInternal) below 0). Throws Error(kMemory) that names the consumer and the smallest limit that
+  /// would do.
   [[nodiscard]] Reservation reserve(const std::string& consumer, std::int64_t bytes);
 
   [[nodiscard]] std::int64_t limit_bytes() const { return limit_bytes_; }

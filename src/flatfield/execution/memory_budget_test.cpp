@@ -55,6 +55,17 @@ TEST(MemoryBudget, TooMuchIsRefusedNamingWhoHoldsWhatAndTheLimitThatWouldDo) {
   EXPECT_EQ(budget.free_bytes(), 6 * kMebibyte);
 }
 
+TEST(MemoryBudget, LessThanNothingIsADefectAndMakesNoRoom) {
+  MemoryBudget budget(10 * kMebibyte);
+  try {
+    static_cast<void>(budget.reserve("workers", -kMebibyte));
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInternal);
+  }
+  EXPECT_EQ(budget.free_bytes(), 10 * kMebibyte);
+}
+
 TEST(MemoryBudget, ThePeakIsTheMostThatWasHeldAtTheSameTime) {
   MemoryBudget budget(10 * kMebibyte);
   { const auto early = budget.reserve("early", 3 * kMebibyte); }

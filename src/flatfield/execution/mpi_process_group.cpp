@@ -64,6 +64,11 @@ class MpiProcessGroup : public ProcessGroup {
     // Not while this is made: then nobody would speak for all, and nobody end MPI.
     if (!allows_threads_)
       throw Error(ErrorCode::kUsage, "this MPI does not allow for threads", "", "use an MPI with MPI_THREAD_SERIALIZED");
+    // Each would take itself for the only one, and do the whole run at the places of the others.
+    if (size_ == 1)
+      throw Error(ErrorCode::kUsage, "the processes that were started together do not find each other", "",
+                  "start them with mpirun or srun of the MPI that this program was built with, or set FLATFIELD_ALONE=1 "
+                  "if they have different work");
     try {
       with_errors(work);
     } catch (const SharedError&) {

@@ -74,7 +74,8 @@ struct Stretch {
 
 /// The processes that `mpirun` (or srun, mpiexec) has started together; one that is alone where it was started otherwise, or
 /// where the environment variable FLATFIELD_ALONE is set. To be called once. Throws Error(kUsage) in a program that was
-/// built without MPI, as all processes would do the same.
+/// built without MPI, as all processes would do the same; for the same reason together() does where they were started for
+/// another MPI than that of this program.
 [[nodiscard]] std::unique_ptr<ProcessGroup> join_processes();
 
 }  // namespace flatfield::execution

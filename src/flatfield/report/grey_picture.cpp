@@ -46,7 +46,9 @@ ValueRange shown_range(const Block<float>& plane) {
   const auto cut = static_cast<std::size_t>(kCutShare * static_cast<double>(values.size()));
   const double lo = values[cut];
   const double hi = values[values.size() - 1 - cut];
-  return hi > lo ? ValueRange{lo, hi} : ValueRange{lo - 0.5, lo + 0.5};
+  if (hi > lo) return {lo, hi};
+  const double margin = std::max(0.5, 1e-6 * std::abs(lo));  // beside a large value half a count is nothing
+  return {lo - margin, lo + margin};
 }
 
 std::vector<std::byte> grey_png(BlockView<const float> plane, ValueRange range) {

@@ -33,6 +33,11 @@ TEST(GreyPicture, ShownRangeLeavesOutHalfAPercentAtEitherEndAndIsNeverEmpty) {
   const Block<float> flat({1, 2, 2}, 7.0F);
   EXPECT_EQ(shown_range(flat).lo, 6.5);
   EXPECT_EQ(shown_range(flat).hi, 7.5);
+  for (const float value : {1e16F, -1e16F, 3e38F}) {
+    const ValueRange range = shown_range(Block<float>({1, 2, 2}, value));
+    EXPECT_LT(range.lo, double{value});
+    EXPECT_GT(range.hi, double{value});
+  }
   const Block<float> none({1, 2, 2}, std::numeric_limits<float>::quiet_NaN());
   EXPECT_EQ(shown_range(none).hi, 1.0);
 }

@@ -198,8 +198,12 @@ std::vector<double> tick_positions(double lo, double hi, int wanted) {
     }
   std::vector<double> ticks;
   const double tolerance = 1e-9 * width;
-  for (double k = std::ceil((lo - tolerance) / step); k * step <= hi + tolerance; k += 1.0)
-    ticks.push_back(k * step);
+  const double first = std::ceil((lo - tolerance) / step);
+  // Numbers next to each other may be further apart than a step is wide: then steps make no new tick, or one outside.
+  for (int i = 0; i <= wanted; ++i) {
+    const double tick = (first + i) * step;
+    if (tick >= lo - tolerance && tick <= hi + tolerance && (ticks.empty() || tick > ticks.back())) ticks.push_back(tick);
+  }
   if (ticks.empty()) ticks.push_back(0.5 * (lo + hi));
   return ticks;
 }

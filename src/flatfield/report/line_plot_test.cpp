@@ -73,6 +73,11 @@ TEST(LinePlot, of_no_series_one_point_or_even_values_is_drawn) {
   EXPECT_GT(draw_png(plot_of(0.0)).size(), 1000U);
 }
 
+TEST(LinePlot, of_two_numbers_without_another_between_them_is_drawn) {
+  const double next = std::nextafter(1e16, 2e16);
+  EXPECT_GT(draw_png({"t", "x", "y", {{"l", SeriesStyle::kLine, {{0.0, 1e16}, {1.0, next}}}}}).size(), 1000U);
+}
+
 TEST(LinePlot, cuts_a_title_that_is_too_long_in_its_middle) {
   LinePlot plot = plot_of(0.1);
   plot.title = std::string(300, 'm') + "1" + std::string(300, 'm');
@@ -90,6 +95,16 @@ TEST(TickPositions, are_round_numbers_within_the_range) {
   EXPECT_NEAR(fine.front(), 0.4, 1e-12);
   EXPECT_NEAR(fine.back(), 1.2, 1e-12);
   EXPECT_EQ(tick_positions(14192.0, 14192.0, 8).size(), 1U);
+}
+
+TEST(TickPositions, are_few_and_different_also_where_numbers_are_further_apart_than_ticks) {
+  for (const double lo : {1e16, -1e16, 1e300, 1.0, 0.3, -14192.0})
+    for (const double hi : {lo, std::nextafter(lo, std::numeric_limits<double>::infinity())}) {
+      const std::vector<double> ticks = tick_positions(lo, hi, 8);
+      ASSERT_GE(ticks.size(), 1U) << lo;
+      ASSERT_LE(ticks.size(), 9U) << lo;
+      for (std::size_t i = 1; i < ticks.size(); ++i) EXPECT_LT(ticks[i - 1], ticks[i]) << lo;
+    }
 }
 
 }  // namespace

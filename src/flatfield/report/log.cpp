@@ -10,6 +10,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <utility>
 
 namespace flatfield::report {
 namespace {
@@ -51,13 +52,34 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
   std::string status_;
 };
 
+/// An event as a line of text, or as an object of JSON.
+std::string line_of(bool json, LogLevel level, std::string_view name, std::string_view message, const Json& fields) {
+  const std::string time = utc_timestamp();
+  const std::string_view level_name = kLevelNames[static_cast<std::size_t>(level)];
+  if (!json) return fmt::format("{} {:<8} {}", time, level_name, message);
+  Json object;
+  object["time"] = time;
+  object["level"] = level_name;
+  object["event"] = name;
+  object["message"] = message;
+  if (fields.is_object())
+    for (const auto& [key, value] : fields.as_object()) object[key] = value;
+  return object.dump();
+}
+
 }  // namespace
 
 struct Log::Sinks {
   explicit Sinks(LogLevel lowest) {
     logger.set_level(to_spdlog(lowest));
     logger.flush_on(spdlog::level::debug);
+    // Else it prints what is no line of this log.
+    logger.set_error_handler([this](const std::string& what) {
+      if (!std::exchange(has_lost, true)) lost = "the log file is not complete: " + what;
+    });
   }
+  bool has_lost = false;  ///< whether a line could not be written
+  std::string lost;       ///< why, until that is told
   std::shared_ptr<TerminalSink> terminal = std::make_shared<TerminalSink>();
   spdlog::logger logger{"exaspim-flatfield"};
 };
@@ -95,26 +117,24 @@ void Log::open_file(const std::filesystem::path& path) {
 }
 
 void Log::event(LogLevel level, std::string_view name, std::string_view message, const Json& fields) {
-  const std::string time = utc_timestamp();
-  std::string line;
-  if (json_) {
-    Json object;
-    object["time"] = time;
-    object["level"] = kLevelNames[static_cast<std::size_t>(level)];
-    object["event"] = name;
-    object["message"] = message;
-    if (fields.is_object())
-      for (const auto& [key, value] : fields.as_object()) object[key] = value;
-    line = object.dump();
-  } else {
-    line = fmt::format("{} {:<8} {}", time, kLevelNames[static_cast<std::size_t>(level)], message);
-  }
+  const std::string line = line_of(json_, level, name, message, fields);
+  std::string lost;
   {
     const std::lock_guard lock(mutex_);
     if (level == LogLevel::kWarning) warnings_.emplace_back(message);
     sinks_->logger.log(to_spdlog(level), spdlog::string_view_t(line));
+    lost = std::exchange(sinks_->lost, {});
+    if (!lost.empty()) {
+      warnings_.push_back(lost);
+      // Not to the file, which cannot be written.
+      const std::string warning = line_of(json_, LogLevel::kWarning, "message", lost, {});
+      const spdlog::details::log_msg printed("", spdlog::level::warn, spdlog::string_view_t(warning));
+      if (listener_ == nullptr && LogLevel::kWarning >= lowest_) sinks_->terminal->log(printed);
+    }
   }
   if (listener_ != nullptr && level >= lowest_) listener_->on_event(level, name, message, fields);
+  if (listener_ != nullptr && !lost.empty() && LogLevel::kWarning >= lowest_)
+    listener_->on_event(LogLevel::kWarning, "message", lost, {});
 }
 
 void Log::failure(std::string_view name, const Error& error) {

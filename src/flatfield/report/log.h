@@ -43,7 +43,8 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  /// Also writes to this file (appending). Throws Error(kWriteFailed).
+  /// Also writes to this file (appending). Throws Error(kWriteFailed). The first line that it cannot take later, as on a full
+  /// disk, is a warning.
   void open_file(const std::filesystem::path& path);
 
   void debug(std::string_view message) { event(LogLevel::kDebug, "message", message); }

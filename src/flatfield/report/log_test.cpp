@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <regex>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -135,6 +136,60 @@ TEST_F(LogTest, refuses_a_file_that_cannot_be_made) {
     EXPECT_EQ(error.code(), ErrorCode::kWriteFailed);
     EXPECT_NE(error.where().find("run.log"), std::string::npos);
   }
+}
+
+/// Keeps the warnings.
+class WarningListener : public LogListener {
+ public:
+  void on_event(LogLevel level, std::string_view /*name*/, std::string_view message, const Json& /*fields*/) override {
+    if (level == LogLevel::kWarning) warnings.emplace_back(message);
+  }
+  void on_progress(std::string_view /*stage*/, std::int64_t /*done_bytes*/, std::int64_t /*total_bytes*/) override {}
+  std::vector<std::string> warnings;
+};
+
+/// More than is kept before it is written, whichever way the file is written.
+void fill(Log& log) {
+  log.open_file("/dev/full");
+  for (int i = 0; i < 1000; ++i) log.info(std::string(100, 'x'));
+}
+
+TEST_F(LogTest, says_once_that_its_file_cannot_be_written) {
+  testing::internal::CaptureStderr();
+  std::vector<std::string> warnings;
+  {
+    Log log(LogLevel::kInfo, true);
+    fill(log);
+    warnings = log.take_warnings();
+  }
+  std::istringstream printed(testing::internal::GetCapturedStderr());
+  std::vector<std::string> printed_warnings;
+  int messages = 0;
+  for (std::string line; std::getline(printed, line);) {
+    ASSERT_NO_THROW((void)Json::parse(line, "log")) << line;
+    const Json event = Json::parse(line, "log");
+    if (*event.find("level") == Json("WARNING"))
+      printed_warnings.push_back(event.find("message")->as_string());
+    else
+      ++messages;
+  }
+  EXPECT_EQ(messages, 1000);
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_TRUE(warnings[0].starts_with("the log file is not complete: ")) << warnings[0];
+  EXPECT_NE(warnings[0].find("/dev/full"), std::string::npos) << warnings[0];
+  EXPECT_EQ(printed_warnings, warnings);
+}
+
+TEST_F(LogTest, tells_its_listener_that_its_file_cannot_be_written) {
+  testing::internal::CaptureStderr();
+  WarningListener listener;
+  {
+    Log log(LogLevel::kInfo, listener);
+    fill(log);
+    EXPECT_EQ(log.take_warnings(), listener.warnings);
+  }
+  EXPECT_EQ(listener.warnings.size(), 1U);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST_F(LogTest, writes_text_that_is_not_utf8) {

@@ -64,13 +64,18 @@ function tileState(record) {
   const worst = worstVerdict(record.qc);
   // A tile that is skipped is what it was when it was corrected.
   const { status, reason } = record.finished_as || record;
+  // Of a tile of several time points or channels some may have fallen back.
+  const partly = (status === "corrected" || status === "previewed") && Boolean(reason);
   if (status === "failed")
     return { kind: "fail", text: "The tile was not corrected", reason };
   if (worst === "fail")
     return { kind: "fail", text: "Quality fails: do not use this result without looking",
-             reason: status === "background_only" ? `Only the background was subtracted. ${reason}` : null };
+             reason: status === "background_only" ? `Only the background was subtracted. ${reason}`
+               : partly ? `Of some volumes only the background was subtracted. ${reason}` : null };
   if (status === "background_only")
     return { kind: "warn", text: "Only the background was subtracted", reason };
+  if (partly)
+    return { kind: "warn", text: "Of some volumes only the background was subtracted", reason };
   if (status === "interrupted")
     return { kind: "warn", text: "Interrupted: the same command goes on", reason };
   if (status === "skipped") return { kind: "none", text: "Skipped", reason };

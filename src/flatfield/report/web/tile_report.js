@@ -388,7 +388,9 @@ function show(data) {
       entries.push([verdict, (blocks.length > 1 ? `${label}: ` : "") + reason]);
     }
   const said = new Set(blocks.flatMap(([, block]) => block.reasons));
-  for (const warning of record.warnings || []) if (!said.has(warning)) entries.push(["warn", warning]);
+  // What learning warns of in a tile of several volumes begins with the name of the volume, as "t0_c1: ".
+  const unnamed = (warning) => warning.replace(/^t\d+_c\d+: /, "");
+  for (const warning of record.warnings || []) if (!said.has(unnamed(warning))) entries.push(["warn", warning]);
   entries.sort((a, b) => severity[b[0]] - severity[a[0]]);
   content("warnings").append(warningList(entries));
 
