@@ -1,4 +1,5 @@
 """Options and configurations that make no sense are refused by name before anything is done."""
+import json
 
 import pytest
 
@@ -24,6 +25,53 @@ def test_unknown_option_is_answered_with_the_nearest_known_one(tile, tmp_path, t
     (["-n", "3"], "unknown option -n")])
 def test_words_that_are_no_option_are_named(tile, tmp_path, words, said):
     assert_refused(attempt(tile, tmp_path / "run", *words), USAGE, said)
+
+
+@pytest.mark.parametrize("words, said", [
+    (["--output", "--overwrite"], ["--output: a value is missing", "--overwrite", "--output=--overwrite"]),
+    (["--output=", "--overwrite"], ["--output is missing"]),
+    (["--output", "out", "--num-workers", "--", "3"], ["--num-workers: a value is missing", "--"]),
+    (["--output=", "out"], ["unexpected argument out"])])
+def test_option_takes_no_other_word_for_the_value_that_is_missing(tile, tmp_path, words, said):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    result = call("run", "--zarr", tile, "--mask-dir", tile.parent / "masks", *words, cwd=folder)
+    assert result.code == USAGE and len(result.error_lines) == 1, result.err
+    assert_in_order(result.error_lines[0], said)
+    assert not (folder / "--overwrite").exists() and not (folder / "out").exists()
+
+
+def test_value_that_begins_with_dashes_is_written_with_an_equals_sign(tmp_path):
+    result = call("synth", "made", "--name=--x", "--shape", "32,32,32", "--chunks", "16,16,16", "--n-levels", 2, cwd=tmp_path)
+    assert result.code == 0 and result.out == "made/--x\n", result.err
+
+
+@pytest.mark.parametrize("words", [["run", "--overwrite="], ["plan", "--json="], ["verify", "--quick="]])
+def test_flag_with_an_empty_value_is_refused(tmp_path, words):
+    result = call(*words, cwd=tmp_path)
+    assert result.code == USAGE and len(result.error_lines) == 1, result.err
+    assert_in_order(result.error_lines[0], [words[1][:-1], "true or false", 'found ""'])
+
+
+@pytest.mark.parametrize("words", [["apply", "--part", ""], ["apply", "--part="], ["run", "--model", ""]])
+def test_empty_text_is_no_part_and_no_model(tile, tmp_path, words):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    result = call(*words, "--zarr", tile, "--output", "out", "--mask-dir", tile.parent / "masks", cwd=folder)
+    assert result.code == USAGE and len(result.error_lines) == 1, result.err
+    assert_in_order(result.error_lines[0], [words[1].rstrip("="), 'found ""', "leave the option out"])
+    assert list(folder.iterdir()) == []
+
+
+def test_error_in_a_configuration_file_is_told_in_the_format_that_the_file_names(tile, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"log_format": "json", "zzz": 1}))
+    words = ["run", "--config", "config.json", "--zarr", tile, "--output", "out"]
+    told = call(*words, cwd=tmp_path)
+    assert told.code == USAGE
+    (line,) = told.err.splitlines()
+    assert "zzz" in json.loads(line)["what"]
+    typed = call(*words, "--log-format", "text", cwd=tmp_path)
+    assert typed.code == USAGE and len(typed.error_lines) == 1, typed.err
 
 
 @pytest.mark.parametrize("words", [[], ["runn"], ["--zarr", "x"], ["inspect"], ["inspect", "a", "b"]])

@@ -1,4 +1,5 @@
 """The commands beside run, their help, and the names under which they are called."""
+import json
 import re
 import shutil
 
@@ -8,7 +9,7 @@ import tifffile
 
 from support.corrected_tile import NAME, options_of_the_help, tile  # noqa: F401
 from support.program import PROGRAM, USAGE, call, correct, read_json, read_volume
-from support.tiles import write_mask
+from support.tiles import phantom_tile, write_mask, write_tile
 
 # ---------------------------------------------------------------------------------------------
 # Commands
@@ -65,6 +66,47 @@ def test_inspect_says_what_a_tile_is(tile, tmp_path):
                  "translation (0, 0, 0, 0, 0)", "level 3", "shape (1, 1, 6, 8, 10) uint16, 0.00096 MB",
                  "scale (1, 1, 8, 5.984, 5.984)", "translation (0, 0, 3.5, 2.618, 2.618)"):
         assert line in [" ".join(printed.split()) for printed in result.out.splitlines()], result.out
+
+
+def test_version_is_told_under_both_names(tmp_path):
+    result = call("--version", cwd=tmp_path, program=PROGRAM.with_name("exaspim-flatfield-run"))
+    assert result.code == 0 and result.out == call("--version", cwd=tmp_path).out, result.err
+
+
+def test_places_may_be_named_like_options_and_like_lists(tile, tmp_path):
+    run = correct(tile, tmp_path / "run")
+    names = ["-a.zarr", "--all", "--", "[a,b]", "[]"]
+    for name in names:
+        shutil.copytree(run.corrected, tmp_path / name)
+    result = call("verify", "--quick", "--", *names, cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert [line.split(":")[0] for line in result.out.splitlines()] == [f"./{name}" for name in names]
+    lists = call("verify", "[a,b]", "--quick", "[]", cwd=tmp_path)
+    assert lists.code == 0 and lists.out.count(": good") == 2, lists.err
+    for name in names:
+        shown = call("inspect", "--", name, cwd=tmp_path)
+        assert shown.code == 0 and "level 0" in shown.out, shown.err
+    assert call("inspect", "-a.zarr", cwd=tmp_path).code == USAGE
+    assert call("inspect", "--", "-a.zarr", "-b.zarr", cwd=tmp_path).code == USAGE
+
+
+def test_inspect_prints_no_control_characters_of_a_tile(tmp_path):
+    path = write_tile(tmp_path / NAME, np.zeros((4, 5, 6), np.uint16), (4, 5, 6))
+    attributes = read_json(path / ".zattrs")
+    attributes["multiscales"][0]["name"] = "a\0b\x1b[2Jc\nd\x7f"
+    (path / ".zattrs").write_text(json.dumps(attributes))
+    result = call("inspect", path, cwd=tmp_path)
+    assert result.code == 0, result.err
+    lines = result.out.split("\n")
+    assert "  name   a b [2Jc d " in lines and "  level 0" in lines, result.out
+
+
+def test_show_model_prints_no_control_characters_of_a_model(tmp_path):
+    tile = phantom_tile(tmp_path / "in\x1b[2J", (32, 40, 48), (16, 16, 16), n_levels=4, name=NAME)
+    made = call("estimate", "--zarr", tile, "--mask-dir", tile.parent / "masks", "--model", "model.npz", cwd=tmp_path)
+    assert made.code == 0, made.err
+    result = call("show-model", "model.npz", cwd=tmp_path)
+    assert result.code == 0 and f"in [2J/{NAME}" in result.out and "\x1b" not in result.out, result.err
 
 
 def test_inspect_of_nothing_is_an_error_of_one_line(tmp_path):

@@ -46,6 +46,10 @@ class CommandOptions {
       const Typed& typed = typed_[i];
       if (typed.option == nullptr || typed.option->count() == 0) continue;
       const std::string shown = config::flag_name(row.key);
+      // Nothing, as of a variable that is not set, would mean another run: all parts, or learning instead of a model.
+      if (typed.text.empty() && (row.key == "part" || row.key == "model"))
+        throw Error(ErrorCode::kUsage, fmt::format("{}: expected a value ({}), found \"\"", shown, row.values), "",
+                    "leave the option out");
       try {
         const Json value = row.kind == config::OptionKind::kFlag ? Json(typed.flag)
                                                                  : config::parse_argument(row.kind, typed.text);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "flatfield/cli/argument_words.h"
 #include "flatfield/cli/command_options.h"
 #include "flatfield/cli/manual.h"
 #include "flatfield/config/basic_folder_config.h"
@@ -51,12 +52,15 @@ void complete_output() {
               "the disk is full, or the program that reads it has ended");
 }
 
+/// Prints a text, whatever bytes it holds.
+void print_text(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
 int plan_command(const config::RunConfig& config, bool json) {
   // What a run says while it goes on is no part of its plan, but warnings are.
   report::Log log(report::LogLevel::kWarning, config.log_format == "json");
   std::string document;
   const int exit = pipeline::plan(config, log, json, document);
-  std::fputs(document.c_str(), stdout);
+  print_text(document);
   return exit;
 }
 
@@ -95,7 +99,7 @@ int view_command(const pipeline::ViewOptions& options, bool state, const Command
     std::vector<std::string> notes;
     const std::string text = pipeline::view_state(options, stores, notes);
     for (const std::string& note : notes) std::fprintf(stderr, "%s: note: %s\n", kProgram, note.c_str());
-    std::fputs(text.c_str(), stdout);
+    print_text(text);
     return 0;
   }
   catch_interruptions();
@@ -129,15 +133,14 @@ int basic_command(config::BasicFolderConfig config) {
 int inspect_command(const std::string& location, const pipeline::InspectOptions& options,
                     const CommandOptions<config::RunConfig>& s3) {
   storage::StoreOpener stores = reading_stores(s3);
-  std::fputs(pipeline::inspect(location, options, stores).c_str(), stdout);
+  print_text(pipeline::inspect(location, options, stores));
   return 0;
 }
 
 int show_model_command(const std::string& location, const std::string& plots, bool json,
                        const CommandOptions<config::RunConfig>& s3) {
   storage::StoreOpener stores = reading_stores(s3);
-  std::fputs((json ? pipeline::show_model_json(location, stores) : pipeline::show_model(location, plots, stores)).c_str(),
-             stdout);
+  print_text(json ? pipeline::show_model_json(location, stores) : pipeline::show_model(location, plots, stores));
   return 0;
 }
 
@@ -312,12 +315,13 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
                                                  : document == "manual"     ? manual_page(app, FLATFIELD_VERSION)
                                                  : document == "completion" ? bash_completion(app)
                                                                             : config::option_document();
-                        std::fputs(text.c_str(), stdout);
+                        print_text(text);
                         return 0;
                       }});
 
   app.footer(kExamples);  // after the commands, which would inherit it
   require_command(app, arguments);
+  arguments = plain_words(app, arguments);
   try {
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes its vector from the back
     app.parse(arguments);
@@ -333,14 +337,6 @@ int dispatch(std::vector<std::string> arguments, execution::ProcessGroup& proces
     return command.work();
   }
   throw Error(ErrorCode::kInternal, "this command does nothing", "", "please report this");
-}
-
-/// Whether lines are to be JSON, as far as the arguments say it. For errors in the arguments themselves.
-bool ask_for_json(const std::vector<std::string>& arguments) {
-  for (std::size_t i = 0; i < arguments.size(); ++i)
-    if (arguments[i] == "--log-format=json" || (i > 0 && arguments[i - 1] == "--log-format" && arguments[i] == "json"))
-      return true;
-  return false;
 }
 
 /// Says on standard error what went wrong before there was a log, or beside it.
@@ -371,7 +367,8 @@ int main(int argc, char** argv) {
     if (argc > 0) {
       arguments.assign(argv + 1, argv + argc);
       const std::string program = argv[0];
-      if (program.substr(program.find_last_of('/') + 1) == flatfield::cli::kRunProgram)
+      const bool asks_version = !arguments.empty() && arguments.front() == "--version";  // no command does
+      if (!asks_version && program.substr(program.find_last_of('/') + 1) == flatfield::cli::kRunProgram)
         arguments.insert(arguments.begin(), "run");
     }
     processes = flatfield::execution::join_processes();

@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "flatfield/core/error.h"
-#include "flatfield/core/extent.h"
 #include "flatfield/ome/ngff_metadata.h"
 #include "flatfield/ome/ngff_rules.h"
 #include "flatfield/pipeline/array_checksum.h"
+#include "flatfield/pipeline/printable_text.h"
 #include "flatfield/storage/open_store.h"
 #include "flatfield/zarr/codecs_v3.h"
 #include "flatfield/zarr/fill_value.h"
@@ -51,13 +51,6 @@ std::string codec_text(const zarr::CodecChain& chain) {
   return steps.empty() ? "uncompressed" : fmt::format("{}", fmt::join(steps, ", "));
 }
 
-std::int64_t count_objects(const zarr::ArrayMetadata& metadata) {
-  std::int64_t count = 1;
-  for (std::size_t i = 0; i < metadata.shape.size(); ++i)
-    count *= ceil_div(metadata.shape[i], metadata.object_shape()[i]);
-  return count;
-}
-
 double count_bytes(const zarr::ArrayMetadata& metadata) {
   auto bytes = static_cast<double>(size_of(metadata.dtype));
   for (const std::int64_t extent : metadata.shape) bytes *= static_cast<double>(extent);
@@ -68,11 +61,11 @@ std::string array_text(const zarr::Array& array, const InspectOptions& options) 
   const zarr::ArrayMetadata& metadata = array.metadata();
   std::string text;
   const auto line = [&](std::string_view name, const std::string& value) {
-    text += fmt::format("    {:<12} {}\n", name, value);
+    text += fmt::format("    {:<12} {}\n", name, printable(value));
   };
   line("shape", fmt::format("{} {}, {:.4g} MB", shape_text(metadata.shape), name_of(metadata.dtype),
                             count_bytes(metadata) / 1e6));
-  const std::string objects = fmt::format(", {} objects", count_objects(metadata));
+  const std::string objects = fmt::format(", {} objects", zarr::object_count(metadata));
   line("chunks", shape_text(metadata.chunk_shape) + (metadata.is_sharded() ? "" : objects));
   if (metadata.is_sharded()) line("shards", shape_text(metadata.shard_shape) + objects);
   line("codec", codec_text(metadata.codecs));
@@ -100,7 +93,7 @@ Json array_json(const zarr::Array& array, const Store& store, const InspectOptio
   out["data_type"] = name_of(metadata.dtype);
   out["chunks"] = metadata.chunk_shape;
   out["shards"] = metadata.is_sharded() ? Json(metadata.shard_shape) : Json();
-  out["objects"] = count_objects(metadata);
+  out["objects"] = zarr::object_count(metadata);
   out["bytes"] = count_bytes(metadata);
   out["fill_value"] = metadata.fill_value_is_null
                           ? Json()
@@ -217,9 +210,9 @@ std::string image_text(const StorePtr& store, const Json& attributes,
   for (const ome::Axis& axis : image.axes)
     axes += fmt::format("{}{}{}", axes.empty() ? "" : ", ", axis.name,
                         axis.unit.empty() ? "" : " (" + axis.unit + ")");
-  std::string text = fmt::format("  name   {}\n  axes   {}\n", image.name, axes);
+  std::string text = fmt::format("  name   {}\n  axes   {}\n", printable(image.name), printable(axes));
   for (const ome::Level& level : image.levels) {
-    text += fmt::format("  level {}\n", level.path);
+    text += fmt::format("  level {}\n", printable(level.path));
     text += array_text(zarr::Array::open(store, level.path, options.zarr_format), options);
     text += fmt::format("    scale        ({:.6g})\n", fmt::join(level.scale, ", "));
     text += fmt::format("    translation  ({:.6g})\n", fmt::join(level.translation, ", "));
@@ -232,12 +225,12 @@ std::string group_text(const StorePtr& store, const Json& attributes,
   std::string text;
   for (const std::string& name : child_names(*store, "", attributes, options)) {
     const std::optional<zarr::Node> node = zarr::find_node(*store, name, options.zarr_format);
-    text += fmt::format("  {} {}\n", node && node->is_array ? "array" : "group", name);
+    text += fmt::format("  {} {}\n", node && node->is_array ? "array" : "group", printable(name));
     if (!node || !node->is_array) continue;
     try {
       text += array_text(zarr::Array::open(store, name, options.zarr_format), options);
     } catch (const Error& error) {
-      text += fmt::format("    {}\n", error.what());
+      text += fmt::format("    {}\n", printable(error.what()));
     }
   }
   return text;
@@ -245,7 +238,7 @@ std::string group_text(const StorePtr& store, const Json& attributes,
 
 std::string node_text(const StorePtr& store, const InspectOptions& options) {
   const std::optional<zarr::Node> node = zarr::find_node(*store, "", options.zarr_format);
-  const std::string title = store->describe("") + "\n";
+  const std::string title = printable(store->describe("")) + "\n";
   const std::string kind =
       node ? fmt::format("  node   Zarr v{} {}\n", node->zarr_format,
                          node->is_array ? "array" : "group")

@@ -10,6 +10,7 @@
 #include "flatfield/pipeline/curve_plots.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/local_folders.h"
+#include "flatfield/pipeline/printable_text.h"
 #include "flatfield/pipeline/tile_model.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/report/line_plot.h"
@@ -37,7 +38,7 @@ const std::vector<float>& curve_of(const methods::AxisCurves& curves, std::size_
 std::string volume_text(const ModelVolume& volume) {
   std::string text = fmt::format("volume {}\n", volume_key(volume.id));
   const auto line = [&](std::string_view name, const std::string& value) {
-    text += fmt::format("    {:<12} {}\n", name, value);
+    text += fmt::format("    {:<12} {}\n", name, printable(value));
   };
   const methods::Correction& correction = volume.learned.correction;
   line("status", volume.reason.empty() ? "corrected" : "background subtraction only: " + volume.reason);
@@ -95,8 +96,9 @@ std::string show_model(const std::string& location, const std::string& plots, st
   const auto [store, key] = stores.open_object(location);
   const TileModel model = read_model(store, key);
   std::string text = fmt::format("{}\n    {:<12} {}\n    {:<12} {}\n    {:<12} {}, learnt at level {}{}\n",
-                                 store->describe(key), "tile", model.tile, "created", model.created, "for",
-                                 to_string(model.shape), model.levels.estimation, model.levels.binned ? ", binned" : "");
+                                 printable(store->describe(key)), "tile", printable(model.tile), "created",
+                                 printable(model.created), "for", to_string(model.shape),
+                                 printable(model.levels.estimation), model.levels.binned ? ", binned" : "");
   for (const ModelVolume& volume : model.volumes) text += volume_text(volume);
   if (plots.empty()) return text;
   std::error_code error;
