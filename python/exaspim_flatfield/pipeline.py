@@ -50,7 +50,7 @@ def estimate(*, progress: Optional[Progress] = None, **options: Any) -> "_native
 
     With ``model=FILE`` it is written there; with ``output`` it is left beside the output, for apply() and finalize() with
     the same options; with neither it is in memory only, and so are the reports, but for a ``results_dir`` that is given.
-    Raises OutputExistsError where the output is finished already.
+    Raises OutputExistsError where the output is finished already, unless ``model`` is given.
     """
     settings = _native._resolved(options)
     s3 = {key: value for key, value in settings.items() if key.startswith("s3_")}

@@ -1,4 +1,6 @@
 """A mask that is missing, unreadable or of the wrong kind, and what is done without one."""
+import shutil
+
 import numpy as np
 import pytest
 import tifffile
@@ -40,6 +42,14 @@ def test_folder_in_the_place_of_a_mask_is_not_taken_for_it(tile, tmp_path):
 def test_mask_folder_that_is_missing_is_named(tile, tmp_path):
     assert_refused(attempt(tile, tmp_path / "run", masks=tmp_path / "nowhere"), NOT_FOUND,
                    "--mask-dir", tmp_path / "nowhere", "check")
+
+
+def test_images_in_the_results_directory_are_not_taken_for_masks(tile, tmp_path):
+    expected = read_volume(correct(tile, tmp_path / "run", "--save-outputs").mask)
+    shutil.copytree(tile.parent / "masks", tmp_path / "run" / "the_masks")  # behind ./results
+    made = correct(tile, tmp_path / "run", "--save-outputs", "--overwrite", masks=".")
+    assert made.report["status"] == "corrected"
+    np.testing.assert_array_equal(read_volume(made.mask), expected)
 
 
 def test_fitting_without_a_mask_folder_is_refused(tile, tmp_path):

@@ -127,6 +127,21 @@ def test_overwrite_leaves_no_mask_where_the_new_run_has_none(tile, tmp_path):
     run = correct(tile, tmp_path / "run", "--overwrite")
     assert run.report["status"] == "background_only"
     assert files_below(run.mask) == {}
+    assert not (run.results / f"{NAME}_mask_low_res.zarr").exists()
+
+
+def test_mask_of_an_output_that_was_removed_is_refused_beside_one_without(tile, tmp_path):
+    run = correct(tile, tmp_path / "run")
+    shutil.rmtree(run.corrected)
+    before = files_below(run.folder / "out")
+    refused = [attempt(tile, run.folder, "--skip-flat-field").result,
+               call("plan", "--zarr", tile, "--output", "out/SPIM.ome.zarr", "--skip-flat-field", cwd=run.folder)]
+    for result in refused:
+        assert result.code == OUTPUT_EXISTS and len(result.error_lines) == 1, result.err
+        assert_in_order(result.error_lines[0], ["another run", run.mask, "--overwrite"])
+    assert files_below(run.folder / "out") == before
+    again = correct(tile, run.folder, "--skip-flat-field", "--overwrite")
+    assert looks_finished(again.corrected) and files_below(again.mask) == {}
 
 
 def test_overwrite_that_fails_while_it_learns_leaves_the_output_as_it_was(tile, tmp_path):

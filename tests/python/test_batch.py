@@ -89,6 +89,44 @@ def test_channels_of_a_tile_share_the_mask_of_the_first(tmp_path):
     assert not masks[0][:, :20].any() and masks[0][:, 20:].any()
 
 
+def channels(folder, first):
+    """Two channels of a tile, the first with the voxels given; the mask of both."""
+    counts, mask = phantom(SHAPE)
+    write_mask(folder / "masks" / "tile_000001_ch_488.tif", mask[::2, ::2, ::2])
+    return [write_tile(folder / "in" / name, array, CHUNKS, n_levels=2)
+            for name, array in [("tile_000001_ch_488.zarr", first), ("tile_000001_ch_561.zarr", counts)]], mask
+
+
+def masks_of(folder, tiles):
+    return [read_volume(folder / "out" / "mask" / "SPIM.ome.zarr" / tile.name) for tile in tiles]
+
+
+def test_channels_share_the_mask_of_the_first_that_an_earlier_run_has_finished(tmp_path):
+    first = phantom(SHAPE)[0]
+    first[:, :20] = 0
+    tiles, _ = channels(tmp_path, first)
+    assert run_batch(tmp_path, tiles[:1], "--estimation-res", 1).code == 0
+    made = run_batch(tmp_path, tiles, "--estimation-res", 1)
+    assert made.code == 0 and "mask of their own" not in made.err, made.err
+    masks = masks_of(tmp_path, tiles)
+    np.testing.assert_array_equal(masks[0], masks[1])
+    assert not masks[1][:, :20].any() and masks[1].any()
+
+
+def test_a_mask_in_the_results_that_is_not_that_of_the_finished_channel_is_not_shared(tmp_path):
+    tiles, mask = channels(tmp_path, phantom(SHAPE)[0])
+    assert run_batch(tmp_path, tiles[:1], "--estimation-res", 1).code == 0
+    (old,) = masks_of(tmp_path, tiles[:1])
+    mask[:, :20] = False
+    write_mask(tmp_path / "masks" / "tile_000001_ch_488.tif", mask[::2, ::2, ::2])
+    assert run_batch(tmp_path, tiles[:1], "--estimation-res", 1, "--overwrite", "--results-dir", "others").code == 0
+    made = run_batch(tmp_path, tiles, "--estimation-res", 1)
+    assert made.code == 0 and sum("is not known as the mask of the finished tile" in line for line in made.warnings) == 1
+    masks = masks_of(tmp_path, tiles)
+    np.testing.assert_array_equal(masks[0], masks[1])
+    assert not np.array_equal(masks[1], old)
+
+
 def test_a_blank_channel_has_no_mask_to_share(tmp_path):
     counts, mask = phantom(SHAPE)
     write_mask(tmp_path / "masks" / "tile_000001_ch_405.tif", mask[::2, ::2, ::2])
@@ -149,6 +187,16 @@ def test_tiles_of_one_name_are_refused(tmp_path):
     result = run_batch(tmp_path, [first, tmp_path / "elsewhere" / first.name])
     assert result.code == USAGE and "same name" in result.err
     assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_is_named_like_one_of_several_tiles_is_refused(tmp_path):
+    tiles = [make_tile(tmp_path, f"tile_{i:06}_ch_488.zarr", seed=i) for i in range(2)]
+    for tile in tiles:
+        result = run_batch(tmp_path, tiles, "--output", f"{tmp_path / 'out' / tile.name}/")
+        assert result.code == USAGE and "named like a tile of the batch" in result.err, result.err
+        assert not (tmp_path / "out").exists()
+    alone = run_batch(tmp_path, tiles[:1], "--output", tmp_path / "out" / tiles[0].name)
+    assert alone.code == 0 and looks_finished(tmp_path / "out" / tiles[0].name), alone.err
 
 
 def test_a_single_tile_ends_with_its_own_exit_code(tmp_path):

@@ -77,7 +77,7 @@ def fixed_log(content):
     return [re.sub(r"corrected in .*", "", line) for line in messages if not re.search(r"\d+ MB/s|planned", line)]
 
 
-GROUP = rf"out/(mask/)?SPIM\.ome\.zarr/{re.escape(NAME)}"
+GROUP = rf"out/((mask|probability)/)?SPIM\.ome\.zarr/{re.escape(NAME)}"
 # Every file of a run by its path, and what of it two runs have in common.
 CATEGORIES = {
     rf"{GROUP}/\.zgroup|{GROUP}/\d+/\.zarray": bytes,

@@ -308,6 +308,16 @@ def test_the_mask_of_a_tile_is_that_of_its_first_channel_that_is_not_blank(tmp_p
         np.testing.assert_array_equal(read_volume(found), read_volume(expected))
 
 
+def test_a_tile_of_which_one_channel_falls_back_is_corrected_and_says_which(tmp_path):
+    why = "t0_c0: the mask is empty where the tile is not 0"
+    made = correct(tile_with_a_blank_channel(tmp_path), tmp_path, "--estimation-res", 1)
+    assert made.report["status"] == "corrected" and made.report["reason"] == why
+    assert f"{why}: background subtraction only" in made.report["warnings"]
+    assert read_json(made.results / "run_report.json")["counts"]["background_only"] == 0
+    outcome = read_json(made.corrected / ".zattrs")["exaspim_flatfield_outcome"]
+    assert outcome["status"] == "corrected" and outcome["reason"] == why
+
+
 @pytest.mark.parametrize("steps", [["run"], ["estimate", "apply", "finalize"]], ids=["run", "steps"])
 def test_a_channel_without_a_probability_is_zeros_in_the_image_of_the_others(tmp_path, steps):
     """In the empty mask of the blank channel nothing is foreground; in that of the other there are no samples for a mixture."""
@@ -319,7 +329,7 @@ def test_a_channel_without_a_probability_is_zeros_in_the_image_of_the_others(tmp
                       "masks", "--fitting-config", "fitting.json", "--estimation-res", 1, cwd=tmp_path)
         assert result.code == 0, result.err
     (record,) = read_json(tmp_path / "results" / "run_report.json")["tiles"]
-    assert record["reason"].startswith("foreground weights: ") and len(record["qc"]) == 2
+    assert "t0_c1: foreground weights: " in record["reason"] and len(record["qc"]) == 2
     image = tmp_path / "out" / "probability" / "SPIM.ome.zarr" / NAME
     levels = read_levels(image)
     assert levels["0"].shape == (1, 2, *(n // 2 for n in SHAPE))

@@ -108,6 +108,14 @@ def test_what_is_no_location_is_refused(call_it, said):
         call_it()
 
 
+def test_an_option_of_a_phantom_that_is_none_is_left_out(tmp_path):
+    options = dict(shape=[48, 70, 90], chunks=[16, 32, 32], n_levels=2)
+    left_out = flatfield.synthesize(tmp_path / "a", **options)
+    given = flatfield.synthesize(tmp_path / "b", name=None, seed=None, noise=None, overwrite=None, **options)
+    assert os.path.basename(given) == os.path.basename(left_out)
+    assert contents(pathlib.Path(given)) == contents(pathlib.Path(left_out)) != {}
+
+
 def test_a_place_whose_name_is_not_utf8_is_worked_in(tile, corrected, tmp_path):
     folder = pathlib.Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9"))
     mine = folder / os.path.basename(tile)

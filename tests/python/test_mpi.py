@@ -233,6 +233,24 @@ def test_processes_that_were_killed_are_gone_on_with_by_any_number_of_them(point
     assert other.code == 0, other.err
 
 
+def test_a_probability_that_was_removed_is_made_again_by_processes(tile, tmp_path):
+    (tmp_path / "fitting.json").write_text(json.dumps({"enable_gmm_refinement": True}))
+    options = common(tile, "--mask-dir", tile.parent / "masks", "--fitting-config", tmp_path / "fitting.json")
+    for folder in ("alone", "shared"):
+        (tmp_path / folder).mkdir()
+    shared = tmp_path / "shared"
+    killed = mpirun(3, "run", *options, cwd=shared, env={**os.environ, "FLATFIELD_KILL_AT": "carry.written:1"})
+    assert killed.code != 0
+    shutil.rmtree(shared / "out/probability")
+    noted = noted_items(shared)
+    result = mpirun(2, "run", *options, cwd=shared)
+    assert result.code == 0, result.err
+    (record,) = read_json(shared / "results/run_report.json")["tiles"]
+    assert record["items"]["found"] == noted > 0
+    assert call("run", *options, cwd=tmp_path / "alone").code == 0
+    assert_same(tmp_path / "alone", shared, ("run_report.json", ".log"))
+
+
 def test_steps_and_parts_are_shared_too(tile, tmp_path):
     options = common(tile, "--mask-dir", tile.parent / "masks")
     for folder in ("alone", "shared"):
@@ -278,6 +296,18 @@ def test_an_mpi_that_does_not_allow_for_threads_is_told_once(tile, tmp_path):
     assert result.code == USAGE, result.err
     assert len(result.error_lines) == 1 and "does not allow for threads" in result.error_lines[0], result.err
     assert "finalize" not in result.err.lower(), result.err  # what mpirun says of processes that do not end MPI
+
+
+def test_processes_of_the_starter_of_another_mpi_are_refused(tile, tmp_path):
+    """It says how many they are, but each finds itself alone: all would write the same places."""
+    environment = {**os.environ, **ENVIRONMENT, "PMI_SIZE": "4"}
+    options = common(tile, "--skip-flat-field")
+    result = call("run", *options, cwd=tmp_path, env=environment)
+    assert result.code == USAGE, result.err
+    assert len(result.error_lines) == 1 and "do not find each other" in result.error_lines[0], result.err
+    assert "FLATFIELD_ALONE=1" in result.error_lines[0] and list(tmp_path.iterdir()) == []
+    result = call("run", *options, cwd=tmp_path, env={**environment, "FLATFIELD_ALONE": "1"})
+    assert result.code == 0, result.err
 
 
 def test_after_a_signal_to_mpirun_the_run_is_gone_on_with(tmp_path):

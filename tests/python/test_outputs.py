@@ -126,6 +126,7 @@ def test_attributes_of_the_input_are_kept_in_the_corrected_group(run):
 
 def test_what_came_out_is_an_attribute_of_the_corrected_group(run):
     outcome = read_json(run.corrected / ".zattrs")["exaspim_flatfield_outcome"]
+    assert re.fullmatch(r"\(6, 8, 10\), crc32c [0-9a-f]{8}", outcome.pop("mask_low_res"))
     assert outcome == {"status": run.report["status"], "reason": None, "qc": run.report["qc"]} and outcome["status"] == "corrected"
 
 
@@ -194,6 +195,23 @@ def test_axis_that_is_not_corrected_has_no_curve(tile, tmp_path):
     curves = read_json(run.results / f"{NAME}_corr_curves.json")
     assert curves["curve_y"] is None and len(curves["curve_x"]) == 80
     assert {path.name for path in run.results.glob("*.png")} == {f"{NAME}_corr_xy.png", f"{NAME}_corr_yz.png"}
+
+
+def test_nothing_that_was_saved_of_an_overwritten_output_stays_beside_the_new_one(tile, tmp_path):
+    def results(*options, **keywords):
+        return {path.name for path in correct(tile, tmp_path, *options, **keywords).results.iterdir()}
+
+    before = results("--save-outputs")
+    (tmp_path / "results" / f"{NAME}_t0_c0_bkg.tif").write_text("of another tile")
+    (tmp_path / "results" / f"basic_config_{NAME}.json").write_text("of an earlier run")
+    one_less = results("--overwrite", "--save-outputs", "--fitting-config", fitting_config(tmp_path, {"limits_x": [1, 1]}))
+    assert one_less == {*before, f"{NAME}_t0_c0_bkg.tif"} - {f"{NAME}_corr_xy.png"}
+    of_all = {"exaspim_flatfield.log", "run_report.json", f"config_{NAME}.json", f"flatfield_data_process_{NAME}.json",
+              f"{NAME}_report.html", f"{NAME}_t0_c0_bkg.tif"}
+    saved = {f"{NAME}_bkg.tif", f"{NAME}_bkg_slice_indices.json"}
+    assert results("--overwrite", "--save-outputs", "--skip-flat-field", masks=False) == of_all | saved
+    assert results("--skip-flat-field", masks=False) == of_all | saved, "it was skipped"
+    assert results("--overwrite", "--skip-flat-field", masks=False) == of_all
 
 
 def test_curves_are_drawn_each_in_a_picture_of_its_own(run):

@@ -323,6 +323,19 @@ def test_a_tile_of_several_channels_has_a_part_for_each(browser, tmp_path):
     assert browser.run("return document.querySelectorAll('.cuts').length") == 2
 
 
+def test_a_tile_of_which_a_channel_fell_back_says_so_first_and_each_warning_once(browser, tmp_path):
+    counts, mask = phantom((16, 24, 24))
+    write_mask(tmp_path / "in" / "masks" / "asset_tile_000001_ch_488.zarr_pred.tif", mask)
+    tile = write_tile(tmp_path / "in" / NAME, np.stack([np.zeros_like(counts), counts]), (1, 8, 16, 16), axes="czyx")
+    run = correct(tile, tmp_path, "--is-binned", "--report")
+    browser.open(page_of(run))
+    banner = browser.run("return document.querySelector('.banner').textContent")
+    assert "Of some volumes only the background was subtracted" in banner and "t0_c0: the mask is empty" in banner
+    shown = browser.run("return [...document.querySelectorAll('#warnings li')].map((item) => item.textContent)")
+    reasons = [reason for block in run.report["qc"].values() for reason in block["reasons"]]
+    assert all(sum(text.endswith(reason) for text in shown) == reasons.count(reason) for reason in reasons), (shown, reasons)
+
+
 @pytest.fixture(scope="module")
 def batch(tmp_path_factory):
     """Three tiles: corrected, with the mask of another, and one that cannot be read."""

@@ -249,6 +249,53 @@ def test_a_mask_that_was_removed_is_made_again_and_the_rest_is_not(tile, whole, 
     assert_same_as(whole[0], tmp_path)
 
 
+@pytest.fixture(scope="module")
+def refined(tile, tmp_path_factory):
+    """The uninterrupted run with a foreground probability, and the options that ask for it."""
+    config = tmp_path_factory.mktemp("options") / "fitting.json"
+    config.write_text(json.dumps({"enable_gmm_refinement": True}))
+    options = ["--fitting-config", config]
+    return correct(tile, tmp_path_factory.mktemp("refined"), *OPTIONS, *options), options
+
+
+@pytest.mark.parametrize("point", ["learn.written:1", "carry.written:1"])
+def test_a_probability_that_was_removed_is_made_again_and_the_rest_is_not(point, tile, refined, tmp_path):
+    run, options = refined
+    assert start(words(tile, *options), tmp_path, point)[0] == -signal.SIGKILL
+    shutil.rmtree(tmp_path / "out/probability")
+    noted = noted_items(tmp_path)
+    code, err = start(words(tile, *options), tmp_path)
+    assert code == 0, err
+    assert "the probability is not whole" in err
+    (record,) = read_json(tmp_path / "results/run_report.json")["tiles"]
+    assert record["status"] == run.report["status"] and record["items"]["found"] == noted
+    assert_same_as(run, tmp_path)
+
+
+def test_a_chunk_of_the_probability_that_was_lost_after_it_was_noted_is_made_again(tile, refined, tmp_path):
+    """As after a power failure without --sync."""
+    run, options = refined
+    assert start(words(tile, *options), tmp_path, "carry.written:1")[0] == -signal.SIGKILL
+    level = tmp_path / "out/probability/SPIM.ome.zarr" / NAME / "0"
+    chunk = next(path for path in sorted(level.rglob("*")) if path.is_file() and not path.name.startswith("."))
+    chunk.write_bytes(b"")
+    code, err = start(words(tile, *options), tmp_path)
+    assert code == BAD_INPUT and str(chunk) in err and "start the same command again" in err, err
+    code, err = start(words(tile, *options), tmp_path)
+    assert code == 0, err
+    assert_same_as(run, tmp_path)
+
+
+def test_what_was_warned_of_while_a_tile_was_learnt_from_is_in_the_report_of_the_start_that_finishes_it(tile, tmp_path):
+    (tmp_path / "medians.json").write_text(json.dumps({"561": {"mean_of_medians": 50}}))
+    options = ["--median-summary-path", "medians.json"]
+    assert start(words(tile, *options), tmp_path, "learn.written:1")[0] == -signal.SIGKILL
+    code, err = start(words(tile, *options), tmp_path)
+    assert code == 0 and "planes kept" not in err, err
+    (record,) = read_json(tmp_path / "results/run_report.json")["tiles"]
+    assert sum("the median summary has no channel" in warning for warning in record["warnings"]) == 1, record["warnings"]
+
+
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("point", [f"clear.{name}:{image}" for image in (1, 2) for name in ("begun", "scratch", "claim")])
 def test_an_output_whose_removal_was_interrupted_can_be_overwritten_and_does_not_look_finished(point, zarr_format, tile, tmp_path):

@@ -131,10 +131,13 @@ def test_what_a_start_after_a_kill_does_not_make_again_is_on_s3_before_the_tile_
                             env={**server.environment(), "FLATFIELD_KILL_AT": "finish.attributes:1"})
     assert killed.returncode == -signal.SIGKILL
     shutil.rmtree(tmp_path / "results")  # with the machine
+    earlier = server.objects("data", f"flatfield_correction/artifacts/{NAME}")["exaspim_flatfield.log"]
     again = server.call(*words, cwd=tmp_path)
     assert again.code == 0 and "finished already" in again.err, again.err
     artifacts = server.objects("data", f"flatfield_correction/artifacts/{NAME}")
     assert {f"flatfield_data_process_{NAME}.json", f"{NAME}_report.html", f"config_{NAME}.json"} <= set(artifacts)
+    begun, _, rest = artifacts["exaspim_flatfield.log"].partition(earlier)
+    assert not begun and rest and (tmp_path / "results/exaspim_flatfield.log").read_bytes().startswith(rest)
 
 
 def test_a_run_with_shards_and_a_probability_gives_the_same_bytes_as_a_local_one(server, asset, tmp_path):

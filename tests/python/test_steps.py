@@ -339,6 +339,8 @@ def test_every_method_has_a_model(tile, tmp_path, method):
         np.testing.assert_array_equal(found[level], volume)
     shown = call("show-model", "m.npz", "--plots", "plots", cwd=steps)
     assert shown.code == 0
+    with np.load(steps / "m.npz") as arrays:  # each is read, and its checksum with it
+        assert {name: arrays[name] for name in arrays.files}
     drawn = sorted(path.name for path in (steps / "plots").iterdir())
     planes = {"basicpy": ["background", "flatfield"], "reference": ["background", "flatfield"], "skip": ["background"]}
     assert drawn == [f"t0_c0_{name}.png" for name in planes[method]]
@@ -367,6 +369,31 @@ def test_refinement_in_steps_writes_the_probability_too(tile, tmp_path):
         chunks = {path for path in expected if not path.endswith((".zattrs", "_checksums.npz"))}
         assert len(chunks) > 10 and sorted(found) == sorted(expected)
         assert [path for path in chunks if found[path] != expected[path]] == []
+
+
+def test_a_probability_that_was_removed_is_made_by_estimate_as_finalize_says(tile, tmp_path):
+    (tmp_path / "fit.json").write_text(json.dumps({"enable_gmm_refinement": True}))
+    options = ["--fitting-config", tmp_path / "fit.json"]
+    run = correct(tile, tmp_path / "run", *OPTIONS, *options)
+    steps = tmp_path / "steps"
+    assert_good(step("estimate", tile, steps, *options), step("apply", tile, steps, *options))
+    shutil.rmtree(steps / "out/probability")
+    refused = step("finalize", tile, steps, *options)
+    assert refused.code == NOT_FOUND and len(refused.error_lines) == 1, refused.err
+    assert "of probability are not done" in refused.err and "estimate again" in refused.err, refused.err
+    assert_good(step("estimate", tile, steps, *options), step("finalize", tile, steps, *options))
+    assert_same_as(run, steps)
+
+
+def test_the_report_of_finalize_has_what_estimate_has_warned_of_while_it_learnt(tile, tmp_path):
+    (tmp_path / "medians.json").write_text(json.dumps({"561": {"mean_of_medians": 50}}))
+    options = ["--median-summary-path", tmp_path / "medians.json"]
+    results = [step(command, tile, tmp_path, *options) for command in ("estimate", "apply", "finalize")]
+    assert_good(*results)
+    said = [sum("the median summary has no channel" in line for line in result.warnings) for result in results]
+    assert said == [1, 0, 1]  # of many parts none says it again
+    (record,) = read_json(tmp_path / "results/run_report.json")["tiles"]
+    assert sum("the median summary has no channel" in warning for warning in record["warnings"]) == 1, record["warnings"]
 
 
 def test_a_damaged_model_and_another_file_are_refused(model, tile, tmp_path):

@@ -1,4 +1,5 @@
 """`verify` names what is not as it was written; a damaged input chunk is an error that names it."""
+import os
 import random
 import shutil
 
@@ -74,6 +75,18 @@ def test_every_object_that_is_missing_or_truncated_is_named(copy, damage, option
         expected = NOT_FOUND if damage == "missing" and path.endswith("checksums.npz") else BAD_INPUT
         assert result.code == expected and str(copy / path) in result.err, (path, result.err)
         (copy / path).write_bytes(files[path])
+
+
+def test_an_object_that_cannot_be_read_does_not_keep_the_others_from_it(copy):
+    unreadable, *others = [path for path in sorted(files_below(copy / "0")) if path[-1].isdigit()][:4]
+    (copy / "0" / unreadable).unlink()
+    os.mkfifo(copy / "0" / unreadable)
+    for path in others:
+        content = (copy / "0" / path).read_bytes()
+        (copy / "0" / path).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    result = verify(copy)
+    assert result.code == BAD_INPUT
+    assert all(str(copy / "0" / path) in result.err for path in [unreadable, *others]), result.err
 
 
 def test_a_level_that_does_not_come_of_the_one_below_is_named(copy, tmp_path):

@@ -97,9 +97,9 @@ class BitVolume {
     return *this;
   }
 
-  /// Memory of a volume of `shape`.
+  /// Memory of a volume of `shape`. Throws std::bad_alloc where no address is that far.
   [[nodiscard]] static std::int64_t bytes_of(const Extent3& shape) {
-    return shape.empty() ? 0 : shape.z * shape.y * ceil_div(shape.x, 64) * 8;
+    return static_cast<std::int64_t>(memory_of({shape.z, shape.y, ceil_div(shape.x, 64)}, 8));
   }
 
   /// Copying voxels is never implicit.

@@ -61,7 +61,7 @@ class Block {
   Block() = default;
   /// Uninitialised voxels. Throws std::bad_alloc.
   explicit Block(const Extent3& shape) : shape_(shape) {
-    const auto bytes = static_cast<std::size_t>(shape.volume()) * sizeof(T);
+    const std::size_t bytes = memory_of(shape, sizeof(T));
     if (bytes == 0) return;
     data_.reset(static_cast<T*>(allocate_memory(bytes)));
   }

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <new>
 #include <numeric>
 #include <type_traits>
 #include <utility>
 
+#include "flatfield/core/bit_volume.h"
 #include "flatfield/core/buffer.h"
 
 namespace flatfield {
@@ -33,6 +35,15 @@ TEST(BlockMemory, of_an_empty_shape_is_none) {
   EXPECT_TRUE(block.empty());
   EXPECT_TRUE(block.span().empty());
   EXPECT_TRUE(block.clone().empty());
+}
+
+TEST(BlockMemory, of_a_shape_that_no_address_reaches_is_none) {
+  constexpr std::int64_t kLarge = std::int64_t{1} << 22;
+  EXPECT_EQ(memory_of({kLarge, kLarge, 64}, 8), std::size_t{1} << 53);
+  // 2^64 and 2^66 bytes, of which the low 64 bits are none.
+  EXPECT_THROW(Block<std::uint8_t>({kLarge, kLarge, std::int64_t{1} << 20}), std::bad_alloc);
+  EXPECT_THROW(Block<float>({kLarge, kLarge, std::int64_t{1} << 20}), std::bad_alloc);
+  EXPECT_THROW(BitVolume({kLarge, kLarge, (std::int64_t{1} << 23) - 1}), std::bad_alloc);
 }
 
 TEST(BlockMemory, can_be_filled_with_a_value) {

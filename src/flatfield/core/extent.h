@@ -1,7 +1,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <new>
 #include <string>
 
 namespace flatfield {
@@ -22,6 +24,16 @@ struct Extent3 {
   /// Number of voxels of a shape; 0 for an empty one.
   [[nodiscard]] std::int64_t volume() const { return empty() ? 0 : z * y * x; }
 };
+
+/// Memory of a volume of `shape`, of so many bytes for each voxel. Throws std::bad_alloc where no address is that far.
+[[nodiscard]] inline std::size_t memory_of(const Extent3& shape, std::size_t voxel_bytes) {
+  if (shape.empty()) return 0;
+  std::ptrdiff_t bytes = 0;
+  if (__builtin_mul_overflow(shape.z, shape.y, &bytes) || __builtin_mul_overflow(bytes, shape.x, &bytes) ||
+      __builtin_mul_overflow(bytes, voxel_bytes, &bytes))
+    throw std::bad_alloc();
+  return static_cast<std::size_t>(bytes);
+}
 
 /// Applies `f(axis_value...)` to each axis of one or two extents.
 template <class F>

@@ -41,6 +41,14 @@ std::string artifacts_location(const std::string& output, const std::string& fir
                        location_name(first_tile));
 }
 
+void FolderUpload::keep_earlier(storage::StoreOpener& stores, const std::string& name) {
+  try {
+    if (auto text = storage::get_text(*stores.open(location_), name)) earlier_[name] = std::move(*text);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kReadFailed) throw;
+  }
+}
+
 std::int64_t FolderUpload::update(storage::StoreOpener& stores) {
   const auto from = stores.open(folder_);
   const auto to = stores.open(location_);
@@ -54,6 +62,7 @@ std::int64_t FolderUpload::update(storage::StoreOpener& stores) {
     const Version version{*size, changed};
     if (const auto known = uploaded_.find(name); known != uploaded_.end() && known->second == version) continue;
     const auto writer = to->create(name);
+    if (const auto earlier = earlier_.find(name); earlier != earlier_.end()) writer->append(as_bytes(earlier->second));
     for (std::uint64_t offset = 0; offset < *size; offset += kPieceBytes) {
       if (!from->get_range(name, {offset, std::min(kPieceBytes, *size - offset)}, piece))
         throw Error(ErrorCode::kReadFailed, "the file vanished while it was read", from->describe(name));

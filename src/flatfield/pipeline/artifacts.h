@@ -19,6 +19,9 @@ class FolderUpload {
  public:
   FolderUpload(std::string folder, std::string location) : folder_(std::move(folder)), location_(std::move(location)) {}
 
+  /// Keeps what an object `name` of earlier runs holds, on other machines say, before what the file of this name will
+  /// hold. Nothing where it is not there or cannot be read: a run may be allowed to write alone.
+  void keep_earlier(storage::StoreOpener& stores, const std::string& name);
   /// Writes every file that is new or has changed since the last time, under its relative path. What is there already is
   /// replaced, and nothing removed. Returns the number of files. Throws Error(kReadFailed, kWriteFailed).
   std::int64_t update(storage::StoreOpener& stores);
@@ -33,6 +36,7 @@ class FolderUpload {
   std::string folder_;
   std::string location_;
   std::map<std::string, Version> uploaded_;
+  std::map<std::string, std::string> earlier_;
 };
 
 }  // namespace flatfield::pipeline

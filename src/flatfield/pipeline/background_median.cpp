@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <vector>
 
-#include "flatfield/core/error.h"
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/numerics/plane_median.h"
+#include "flatfield/pipeline/level_reader.h"
 #include "flatfield/zarr/codec_memory.h"
 
 namespace flatfield::pipeline {
@@ -242,9 +241,7 @@ Block<float> median_of_planes(const ome::Volume& volume, std::span<const std::in
     case DType::kUint16: return PlaneMedians<std::uint16_t>(volume, planes, plan, parallel_for, processes).run();
     default: break;
   }
-  throw Error(ErrorCode::kUnsupported,
-              "the data type " + std::string(name_of(volume.dtype())) + " cannot be corrected",
-              volume.array().describe(), "convert the tile to uint8 or uint16");
+  refuse_data_type(volume.array());
 }
 
 }  // namespace flatfield::pipeline

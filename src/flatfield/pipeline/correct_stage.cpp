@@ -5,6 +5,7 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/stage_clock.h"
+#include "flatfield/pipeline/level_reader.h"
 #include "flatfield/zarr/group.h"
 
 namespace flatfield::pipeline {
@@ -111,9 +112,7 @@ std::unique_ptr<VoxelSource<std::uint16_t>> corrected_source(const ome::Volume& 
     return std::make_unique<CorrectedSource<std::uint16_t>>(input, kernel, workers);
   if (input.dtype() == DType::kUint8)
     return std::make_unique<CorrectedSource<std::uint8_t>>(input, kernel, workers);
-  throw Error(ErrorCode::kUnsupported,
-              "the data type " + std::string(name_of(input.dtype())) + " cannot be corrected",
-              input.array().describe(), "convert the tile to uint8 or uint16");
+  refuse_data_type(input.array());
 }
 
 std::unique_ptr<VoxelSource<std::uint8_t>> mask_source(const methods::CorrectionKernel& kernel) {

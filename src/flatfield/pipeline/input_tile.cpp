@@ -4,6 +4,7 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/execution/memory_ceiling.h"
+#include "flatfield/pipeline/level_reader.h"
 #include "flatfield/pipeline/results.h"
 #include "flatfield/pipeline/tile_paths.h"
 
@@ -16,9 +17,7 @@ InputTile::InputTile(RunContext& context, const std::string& location)
       levels_(choose_levels(tile_, name_, context.config, context.log)),
       array_(tile_.open_array(levels_.target)) {
   const DType dtype = array_.metadata().dtype;
-  if (dtype != DType::kUint8 && dtype != DType::kUint16)
-    throw Error(ErrorCode::kUnsupported, "the data type " + std::string(name_of(dtype)) + " cannot be corrected",
-                array_.describe(), "convert the tile to uint8 or uint16");
+  if (dtype != DType::kUint8 && dtype != DType::kUint16) refuse_data_type(array_);
   if (shape().empty() || volume_counts().t == 0 || volume_counts().c == 0)
     throw Error(ErrorCode::kBadInput, "the level holds no voxels", array_.describe());
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
+#include <limits>
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/object_reader.h"
@@ -49,7 +51,9 @@ std::optional<std::vector<WrittenObject>> ItemLedger::objects(const std::string&
     for (const Json& row : ObjectReader(entry, where).get_array("level_number_bytes_crc32c")) {
       const bool good = row.is_array() && row.as_array().size() == 4 &&
                         std::all_of(row.as_array().begin(), row.as_array().end(),
-                                    [](const Json& number) { return number.is_integer() && number.as_double() >= 0; });
+                                    [](const Json& number) { return number.is_integer() && number.as_double() >= 0; }) &&
+                        row.as_array()[0].as_double() <= std::numeric_limits<int>::max() &&
+                        row.as_array()[3].as_double() <= std::numeric_limits<std::uint32_t>::max();
       if (!good) return std::nullopt;
       const Json::Array& numbers = row.as_array();
       objects.push_back({static_cast<int>(numbers[0].as_int64()), numbers[1].as_int64(), numbers[2].as_uint64(),

@@ -75,4 +75,8 @@ std::string results_folder(const std::string& results_dir, const Share& share) {
   return join_location(results_dir, fmt::format("part_{}_of_{}", share.part, share.parts));
 }
 
+std::string results_root(const std::string& folder, const Share& share) {
+  return share.parts == 1 ? folder : location_parent(folder);
+}
+
 }  // namespace flatfield::pipeline

@@ -15,5 +15,7 @@ namespace flatfield::pipeline {
 
 /// The results directory of a share. Shares may run at the same time with the same options: each has results of its own.
 [[nodiscard]] std::string results_folder(const std::string& results_dir, const Share& share);
+/// The results directory of all shares, of which `folder` is the results_folder of one.
+[[nodiscard]] std::string results_root(const std::string& folder, const Share& share);
 
 }  // namespace flatfield::pipeline

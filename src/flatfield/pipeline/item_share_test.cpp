@@ -50,6 +50,15 @@ TEST(ItemShare, that_makes_no_sense_is_refused) {
   EXPECT_THROW((void)share_of("auto", {{"SLURM_ARRAY_TASK_ID", "x"}}), Error);
 }
 
+TEST(ItemShare, has_results_of_its_own_below_those_of_all) {
+  for (const char* results : {"results", "./results", "/a/results", "."})
+    for (const Share& share : {Share{0, 1}, Share{1, 3}}) {
+      const std::string folder = results_folder(results, share);
+      EXPECT_EQ(folder == results, share.parts == 1);
+      EXPECT_EQ(results_root(folder, share), results);
+    }
+}
+
 TEST(ItemShare, shares_of_all_parts_are_disjoint_and_together_everything) {
   for (std::int64_t parts = 1; parts <= 7; ++parts)
     for (std::int64_t item = 0; item < 50; ++item) {

@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "flatfield/core/error.h"
 
@@ -32,6 +34,17 @@ void write_result_file(const std::string& path, std::span<const std::byte> conte
   std::remove(temporary.c_str());
   throw Error(ErrorCode::kWriteFailed, std::string("cannot write: ") + std::strerror(error), path,
               "choose a results directory that can be written");
+}
+
+void remove_result_file(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::file_type kind = std::filesystem::symlink_status(path, error).type();
+  if (kind != std::filesystem::file_type::regular && kind != std::filesystem::file_type::symlink) return;
+  error.clear();
+  std::filesystem::remove(path, error);
+  if (error)
+    throw Error(ErrorCode::kWriteFailed, "cannot remove what an earlier run has left: " + error.message(), path,
+                "choose a results directory that can be written");
 }
 
 void write_json(const std::string& path, const Json& value) {

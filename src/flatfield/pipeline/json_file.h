@@ -18,7 +18,11 @@ namespace flatfield::pipeline {
 /// Throws Error(kWriteFailed).
 void write_result_file(const std::string& path, std::span<const std::byte> content);
 
-/// The same of a JSON value, indented.
+/// Removes a file of the results directory that an earlier run has left, if there is one; a folder of its name stays.
+/// Throws Error(kWriteFailed).
+void remove_result_file(const std::string& path);
+
+/// The same as write_result_file, of a JSON value, indented.
 void write_json(const std::string& path, const Json& value);
 
 }  // namespace flatfield::pipeline

@@ -41,8 +41,10 @@ void learn_background_planes(EstimationLevel& level, RunContext& context, Learne
   learned.background_planes = methods::select_background_planes(
       level.raw(), context.config.background_smoothing_sigma, level.search_bytes());
   if (learned.background_planes.all_rejected)
-    context.log.warning("every candidate for a background plane holds bright voxels: the planes of lowest "
-                        "deviation are used as they are");
+    note_warning(learned,
+                 "every candidate for a background plane holds bright voxels: the planes of lowest deviation are used as they "
+                 "are",
+                 context.log);
   context.log.info(fmt::format("planes kept: {} of {} (initial {}, {} rejection rounds)",
                                learned.background_planes.planes.size(), level.shape().z,
                                learned.background_planes.initial.size(), learned.background_planes.rounds));

@@ -27,15 +27,15 @@ Block<float> gather(const Extent3& shape, const std::vector<std::int64_t>& plane
 }
 
 /// The tile's mask at the estimation level; none if it has no mask with anything in it.
-std::optional<BitVolume> mask_at(const VolumeRequest& request, const Extent3& shape, RunContext& context) {
+std::optional<BitVolume> mask_at(const VolumeRequest& request, const Extent3& shape, RunContext& context, Learned& learned) {
   if (!context.masks) return std::nullopt;
   std::optional<BitVolume> mask = context.masks->raw_mask(request.name, shape);
   if (!mask) {
-    context.log.warning("there is no mask for " + request.name + ": BaSiC is fitted without weights");
+    note_warning(learned, "there is no mask for " + request.name + ": BaSiC is fitted without weights", context.log);
     return std::nullopt;
   }
   if (mask->view().any()) return mask;
-  context.log.warning("the mask of " + request.name + " is empty: BaSiC is fitted without weights");
+  note_warning(learned, "the mask of " + request.name + " is empty: BaSiC is fitted without weights", context.log);
   return std::nullopt;
 }
 
@@ -137,7 +137,7 @@ void fit_level(const std::optional<BitVolume>& mask, EstimationLevel& level, Run
   const auto weight_frames = weights ? std::optional(methods::FrameStack(std::as_const(*weights).view())) : std::nullopt;
 
   const auto fall_back = [&](const std::string& reason) {
-    context.log.warning(reason + ": background subtraction only");
+    note_warning(learned, reason + ": background subtraction only", context.log);
     learned.fallback = reason;
   };
   methods::BasicFit fit;
@@ -164,7 +164,7 @@ void fit_level(const std::optional<BitVolume>& mask, EstimationLevel& level, Run
   }
   processes.broadcast(fit.flatfield);
   processes.broadcast(fit.darkfield);
-  for (const std::string& warning : fit.warnings) context.log.warning(warning);
+  for (const std::string& warning : fit.warnings) note_warning(learned, warning, context.log);
 
   const Extent3& shape = learned.correction.shape;
   methods::ImageFlatfield image;
@@ -189,7 +189,7 @@ void fit_level(const std::optional<BitVolume>& mask, EstimationLevel& level, Run
 BasicMask learn_basic(const VolumeRequest& request, EstimationLevel& level, RunContext& context, Learned& learned) {
   BasicMask mask;
   if (context.masks) mask.held = context.memory.reserve("mask", BitVolume::bytes_of(level.shape()));
-  context.processes.first_only([&] { mask.bits = mask_at(request, level.shape(), context); });
+  context.processes.first_only([&] { mask.bits = mask_at(request, level.shape(), context, learned); });
   fit_level(mask.bits, level, context, learned);
   complete_mask(mask.bits, level, context.processes);
   return mask;

@@ -54,7 +54,7 @@ FoundWeights foreground_weights(const VolumeRequest& request, EstimationLevel& l
 }
 
 /// The level that the tile is scaled to: that of the median summary if it has one, else that of the options.
-double global_factor(const VolumeRequest& request, RunContext& context) {
+double global_factor(const VolumeRequest& request, RunContext& context, Learned& learned) {
   const methods::FittingOptions& options = context.config.fitting;
   const bool binned = request.levels.binned;
   const double configured = binned ? options.global_factor_binned : options.global_factor_unbinned;
@@ -63,12 +63,14 @@ double global_factor(const VolumeRequest& request, RunContext& context) {
   const std::string channel = tile_channel(request.name).value_or(binned ? context.config.binned_channel : "");
   const MedianSummary::Entry* entry = context.medians->find(channel);
   if (entry == nullptr) {
-    context.log.warning(fmt::format("the median summary has no usable entry: the global factor is {}", configured));
+    note_warning(learned, fmt::format("the median summary has no usable entry: the global factor is {}", configured),
+                 context.log);
     return configured;
   }
   if (entry->channel != channel)
-    context.log.warning(fmt::format("the median summary has no channel \"{}\": that of channel {} is used",
-                                    channel, entry->channel));
+    note_warning(learned,
+                 fmt::format("the median summary has no channel \"{}\": that of channel {} is used", channel, entry->channel),
+                 context.log);
   context.log.info(fmt::format("global factor: {} (median summary, channel {})", entry->value, entry->channel));
   return entry->value;
 }
@@ -81,7 +83,7 @@ void learn_axis_curves(const VolumeRequest& request, EstimationLevel& level, Run
   const TileLevels& levels = request.levels;
   report::Log& log = context.log;
   const auto fall_back = [&](std::string reason) {
-    log.warning(reason + ": background subtraction only");
+    note_warning(learned, reason + ": background subtraction only", log);
     learned.fallback = std::move(reason);
   };
   // A background image from elsewhere was made without choosing planes, which the weights need (docs/methods.md 1).
@@ -122,7 +124,7 @@ void learn_axis_curves(const VolumeRequest& request, EstimationLevel& level, Run
   learned.fit = methods::fit_axes(level.v_low(), fit_mask, g,
                                   levels.binned ? options.med_factor_binned : options.med_factor_unbinned,
                                   options, level.search_bytes(), weights);
-  learned.global_factor = global_factor(request, context);
+  learned.global_factor = global_factor(request, context, learned);
   const methods::GlobalRatio ratio =
       methods::global_ratio(learned.global_factor, g, options.global_ratio_limits);
   learned.ratio_clamped = ratio.clamped;

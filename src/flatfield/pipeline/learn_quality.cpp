@@ -51,7 +51,7 @@ void learn_quality(const std::optional<BitVolume>& mask, EstimationLevel& level,
                                  percent(numbers.profile_cv_after[axis])));
   learned.quality = methods::judge_quality(numbers, learned.ratio_clamped);
   context.log.info(fmt::format("quality: {}", methods::verdict_name(learned.quality->verdict)));
-  for (const std::string& reason : learned.quality->reasons) context.log.warning(reason);
+  for (const std::string& reason : learned.quality->reasons) note_warning(learned, reason, context.log);
 }
 
 Json quality_json(const Learned& learned, const TileLevels& levels, double pedestal_counts) {

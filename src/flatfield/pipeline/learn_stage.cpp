@@ -10,6 +10,7 @@
 #include "flatfield/pipeline/learn_curves.h"
 #include "flatfield/pipeline/learn_quality.h"
 #include "flatfield/pipeline/pass_memory.h"
+#include "flatfield/pipeline/tile_model.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -29,10 +30,20 @@ void learn_reference(RunContext& context, Learned& learned) {
 
 }  // namespace
 
+std::string said_of(const Learned& learned, const std::string& text) {
+  return learned.label.empty() ? text : learned.label + ": " + text;
+}
+
+void note_warning(Learned& learned, const std::string& text, report::Log& log) {
+  learned.warnings.push_back(said_of(learned, text));
+  log.warning(learned.warnings.back());
+}
+
 Learned learn(const VolumeRequest& request, RunContext& context) {
   const config::RunConfig& config = context.config;
   const ParallelFor parallel_for = context.pool.as_parallel_for();
   Learned learned;
+  if (request.is_shared) learned.label = volume_key(request.id);
   const zarr::Array target = request.tile.open_array(request.levels.target);
   learned.correction.shape = spatial(target.metadata().shape);
   // A camera's offset is a background that is the same everywhere.

@@ -47,7 +47,14 @@ struct Learned {
   bool ratio_clamped = false;
   std::optional<methods::QualityReport> quality;  ///< none where nothing but the background was asked for
   std::string fallback;  ///< why only the background is subtracted; "" if nothing fell back
+  std::string label;     ///< "t0_c1", what is said of the volume begins with it; "" where its tile has no other
+  std::vector<std::string> warnings;  ///< of learning, as the log has them
 };
+
+/// Text about a volume, which names it where its tile has several.
+[[nodiscard]] std::string said_of(const Learned& learned, const std::string& text);
+/// Warns of something that was found while a volume was learnt from, and keeps it: who corrects with it later says it again.
+void note_warning(Learned& learned, const std::string& text, report::Log& log);
 
 /// Learns the correction of one volume from its estimation level and, for the background image, some
 /// planes of its target level. Throws Error.

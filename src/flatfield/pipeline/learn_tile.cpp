@@ -36,7 +36,7 @@ void pass_gate(const std::string& tile, RunContext& context, ModelVolume& volume
                 "mend its cause, or choose another --on-qc-fail; nothing was written");
   // What is reduced to its background already stays as it is, and so does the reason for it.
   if (context.config.on_qc_fail != "background-only" || !volume.reason.empty()) return;
-  context.log.warning(*reason + ": background subtraction only");
+  note_warning(volume.learned, *reason + ": background subtraction only", context.log);
   volume.gated = true;
   volume.reason = *reason;
 }
@@ -45,7 +45,8 @@ void pass_gate(const std::string& tile, RunContext& context, ModelVolume& volume
 
 void judge_model(TileModel& model, RunContext& context) {
   for (ModelVolume& volume : model.volumes) {
-    for (const std::string& reason : quality_reasons(volume.quality)) context.log.warning("the model: " + reason);
+    for (const std::string& reason : quality_reasons(volume.quality))
+      context.log.warning("the model: " + said_of(volume.learned, reason));
     pass_gate(model.tile, context, volume);
   }
 }

@@ -13,12 +13,23 @@ void LearnedResults::save(const ModelVolume& volume) const {
   if (!context_.config.save_outputs || !context_.processes.is_first()) return;
   const std::string& folder = context_.config.results_dir;
   const std::string label = input_.label(volume.id);
-  write_diagnostic("what was learnt", context_.log, [&] { save_learned(folder, label, volume.learned); });
+  write_diagnostic("what was learnt", context_.log, [&] {
+    remove_learned(folder, label);
+    save_learned(folder, label, volume.learned);
+  });
   save_curve_plots(join_location(folder, label), label, volume.learned, context_.log);
 }
 
 void LearnedResults::save(const TileModel& model) const {
   for (const ModelVolume& volume : model.volumes) save(volume);
+}
+
+void LearnedResults::remove_overwritten(const TileModel& model) const {
+  const config::RunConfig& config = context_.config;
+  if (!config.overwrite || config.save_outputs || !context_.processes.is_first()) return;
+  for (const ModelVolume& volume : model.volumes)
+    write_diagnostic("the results directory", context_.log,
+                     [&] { remove_learned(config.results_dir, input_.label(volume.id)); });
 }
 
 void LearnedResults::dump(const ModelVolume& volume) const {
@@ -31,6 +42,12 @@ std::optional<report::VolumePictures> LearnedResults::pictures(const ModelVolume
   const PortraitRequest request{input_.tile(), input_.levels().estimation, input_.levels().target, volume.id,
                                 input_.label(volume.id)};
   return try_pictures(request, volume.learned, context_);
+}
+
+void LearnedResults::mark_rejected(const TileModel& model, std::vector<report::VolumePictures>& pictures) const {
+  for (report::VolumePictures& picture : pictures)
+    for (const ModelVolume& volume : model.volumes)
+      if (volume.gated && *picture.portrait.find("label") == Json(input_.label(volume.id))) picture.portrait["rejected"] = true;
 }
 
 }  // namespace flatfield::pipeline

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <string>
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/interruption.h"
@@ -57,12 +58,16 @@ template <class F>
 Block<float> with_type(const ome::Volume& volume, F f) {
   if (volume.dtype() == DType::kUint16) return f(std::uint16_t{});
   if (volume.dtype() == DType::kUint8) return f(std::uint8_t{});
-  throw Error(ErrorCode::kUnsupported,
-              "the data type " + std::string(name_of(volume.dtype())) + " cannot be corrected",
-              volume.array().describe(), "convert the tile to uint8 or uint16");
+  refuse_data_type(volume.array());
 }
 
 }  // namespace
+
+void refuse_data_type(const zarr::Array& array) {
+  throw Error(ErrorCode::kUnsupported,
+              "the data type " + std::string(name_of(array.metadata().dtype)) + " cannot be corrected",
+              array.describe(), "convert the tile to uint8 or uint16");
+}
 
 template <class T>
 void read_level(const ome::Volume& volume, const Box3& box, BlockView<T> into, execution::ThreadPool& pool,

@@ -9,8 +9,12 @@
 #include "flatfield/core/parallel.h"
 #include "flatfield/execution/thread_pool.h"
 #include "flatfield/ome/volume.h"
+#include "flatfield/zarr/array.h"
 
 namespace flatfield::pipeline {
+
+/// Throws Error(kUnsupported), naming the array, for elements that are neither uint8 nor uint16.
+[[noreturn]] void refuse_data_type(const zarr::Array& array);
 
 /// Reads a box of a uint8 or uint16 volume as float32; chunks in parallel.
 [[nodiscard]] Block<float> read_box_as_float(const ome::Volume& volume, const Box3& box,

@@ -2,14 +2,19 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <span>
+#include <system_error>
 #include <utility>
 
 #include "flatfield/core/block.h"
+#include "flatfield/core/crc32c.h"
 #include "flatfield/core/error.h"
 #include "flatfield/ome/volume.h"
 #include "flatfield/pipeline/correct_stage.h"
 #include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/tile_paths.h"
+#include "flatfield/pipeline/tile_result.h"
 
 namespace flatfield::pipeline {
 
@@ -40,7 +45,12 @@ std::optional<BitVolume> read_low_resolution_mask(const std::string& location, s
   return mask;
 }
 
-void adopt_low_resolution_mask(const std::string& location, const std::string& tile_name, RunContext& context) {
+std::string mask_checksum(const BitVolume& mask) {
+  return fmt::format("{}, crc32c {:08x}", to_string(mask.shape()), crc32c(std::as_bytes(mask.words())));
+}
+
+void adopt_low_resolution_mask(const std::string& location, const std::string& tile_name, const Json& outcome,
+                               RunContext& context) {
   if (!context.masks->misses(tile_name)) return;
   try {
     execution::MemoryBudget::Reservation held;
@@ -48,15 +58,26 @@ void adopt_low_resolution_mask(const std::string& location, const std::string& t
       // The mask itself, and as it is kept.
       held = context.memory.reserve("mask of a finished tile", 2 * BitVolume::bytes_of(shape));
     });
-    if (mask)
+    const Json* known = outcome.find(kLowMaskKey);
+    if (mask && known != nullptr && *known == Json(mask_checksum(*mask)))
       context.masks->adopt(tile_name, *mask);
     else
-      context.log.warning("there is no " + location + ": other channels of the finished tile make a mask of their own, "
+      context.log.warning((mask ? location + " is not known as the mask of the finished tile" : "there is no " + location) +
+                          ": other channels of the finished tile make a mask of their own, "
                           "which may differ from its; start again with the results directory of its run");
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kInterrupted) throw;
     context.log.warning(std::string("the mask of the finished output is not used: ") + error.what());
   }
+}
+
+void remove_low_resolution_mask(const std::string& location, RunContext& context) {
+  const auto store = context.stores.open(location);
+  const OutputState state = output_state(*store);
+  if (state != OutputState::kFinished && state != OutputState::kUnfinished) return;
+  clear_place(*store);
+  std::error_code ignored;
+  std::filesystem::remove(location, ignored);  // the folder, which is empty now
 }
 
 void write_low_resolution_mask(const std::string& location, RunContext& context, const BitVolume& mask,

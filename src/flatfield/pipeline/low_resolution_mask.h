@@ -5,6 +5,7 @@
 #include <string>
 
 #include "flatfield/core/bit_volume.h"
+#include "flatfield/core/json.h"
 #include "flatfield/pipeline/image_streaming.h"
 #include "flatfield/pipeline/output_image.h"
 #include "flatfield/pipeline/run_context.h"
@@ -20,9 +21,16 @@ namespace flatfield::pipeline {
 [[nodiscard]] std::optional<BitVolume> read_low_resolution_mask(const std::string& location, storage::StoreOpener& stores,
                                                                 const std::function<void(const Extent3&)>& reserve);
 
-/// Gives the mask of a tile that is finished already to those to come that share it. Where it cannot be read, they make
-/// their own, which the log says.
-void adopt_low_resolution_mask(const std::string& location, const std::string& tile_name, RunContext& context);
+/// What a mask is known by: its shape, and the CRC-32C of its voxels.
+[[nodiscard]] std::string mask_checksum(const BitVolume& mask);
+
+/// Gives the mask of a tile that is finished already to those to come that share it. Where it cannot be read, or is not the
+/// one that `outcome`, which is kept with the tile, says that it was corrected with, they make their own, which the log says.
+void adopt_low_resolution_mask(const std::string& location, const std::string& tile_name, const Json& outcome,
+                               RunContext& context);
+
+/// Removes the mask that an earlier run has left there: that of a tile which is corrected without one.
+void remove_low_resolution_mask(const std::string& location, RunContext& context);
 
 /// Writes a mask in place of what is there. That of a model which was learnt from a tile of another shape may not have the
 /// shape of `plan`: it is not written then, which the log says.

@@ -27,12 +27,15 @@ std::string identifier_of(const std::string& tile_name) {
 
 }  // namespace
 
-MaskCatalog::MaskCatalog(const std::string& folder, storage::StoreOpener& stores, execution::MemoryBudget& memory)
+MaskCatalog::MaskCatalog(const std::string& folder, storage::StoreOpener& stores, execution::MemoryBudget& memory,
+                         const std::string& results_dir)
     : folder_(trimmed_location(folder)), stores_(stores), memory_(memory) {
   const bool is_there = storage::is_remote(folder) ? !stores.open(folder)->list("").empty()
                                                    : fs::is_directory(folder);
   if (!is_there)
     throw Error(ErrorCode::kNotFound, "--mask-dir is not a folder", folder, "check the name");
+  if (results_dir.empty() || storage::is_remote(folder_) || lies_within(folder_, results_dir)) return;
+  left_out_ = fs::weakly_canonical(fs::absolute(trimmed_location(results_dir)));
 }
 
 std::optional<std::string> MaskCatalog::find_file(const std::string& tile_name) const {
@@ -71,7 +74,7 @@ std::vector<std::string> MaskCatalog::search_local(const std::string& identifier
     if (entry->is_directory(unknown)) {
       above.resize(static_cast<std::size_t>(entry.depth()) + 1);
       const fs::path place = fs::weakly_canonical(entry->path());
-      if (std::find(above.begin(), above.end(), place) != above.end())
+      if (place == left_out_ || std::find(above.begin(), above.end(), place) != above.end())
         entry.disable_recursion_pending();
       above.push_back(place);
       continue;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -21,9 +22,11 @@ namespace flatfield::pipeline {
 /// computed on the first volume of the tile that has one and shared by its other channels (docs/methods.md 4.1).
 class MaskCatalog {
  public:
-  /// The folder may be on a server; `stores` and `memory` must outlive the catalog.
+  /// The folder may be on a server; `stores` and `memory` must outlive the catalog. What lies in the folder `results_dir`,
+  /// which may be "", is no mask, unless the masks are searched for in that: runs save images there.
   /// Throws Error(kNotFound) if `folder` is not a folder.
-  MaskCatalog(const std::string& folder, storage::StoreOpener& stores, execution::MemoryBudget& memory);
+  MaskCatalog(const std::string& folder, storage::StoreOpener& stores, execution::MemoryBudget& memory,
+              const std::string& results_dir = "");
 
   /// File of a tile: the first in sorted path order below the folder (links followed) that ends in .tif or
   /// .tiff (see has_tiff_name) and holds the same identifier; none if there is no such file.
@@ -74,6 +77,7 @@ class MaskCatalog {
   [[nodiscard]] std::vector<std::string> search_remote(const std::string& identifier) const;
 
   std::string folder_;
+  std::filesystem::path left_out_;  ///< folder that is not searched, without links; empty where there is none
   storage::StoreOpener& stores_;
   execution::MemoryBudget& memory_;
   std::map<std::string, PackedMask> foregrounds_;  ///< by identifier

@@ -125,6 +125,26 @@ TEST_F(MaskCatalogTest, searches_folders_that_link_to_each_other_once) {
   EXPECT_EQ(found(kTile), "b/tile_000005_ch_488.tif");
 }
 
+TEST_F(MaskCatalogTest, takes_nothing_of_the_results_directory_unless_that_is_where_masks_are) {
+  const std::string saved = "a_results/part/tile_000005_ch_561.zarr_bkg.tif";
+  const std::string mask = "b/tile_000005_ch_488.tif";
+  touch(saved);
+  touch(mask);
+  const auto found_beside = [&](const fs::path& masks, const fs::path& results) {
+    const auto file = MaskCatalog(masks.string(), stores_, memory_, results.string()).find_file(kTile);
+    return file ? fs::path(*file).lexically_relative(folder_).string() : "";
+  };
+  EXPECT_EQ(found_beside(folder_, ""), saved);
+  EXPECT_EQ(found_beside(folder_, folder_ / "c_not_there"), saved);
+  EXPECT_EQ(found_beside(folder_, folder_ / "a_results"), mask);
+  EXPECT_EQ(found_beside(folder_, folder_ / "b" / ".." / "a_results" / ""), mask);
+  EXPECT_EQ(found_beside(folder_ / "a_results", folder_ / "a_results"), saved);
+  EXPECT_EQ(found_beside(folder_ / "a_results" / "part", folder_ / "a_results"), saved);
+  fs::create_directory_symlink(folder_ / "a_results", folder_ / "a_link");
+  EXPECT_EQ(found_beside(folder_, folder_ / "a_results"), mask);
+  EXPECT_EQ(found_beside(folder_, folder_ / "a_link"), mask);
+}
+
 TEST_F(MaskCatalogTest, refuses_a_folder_that_is_none) {
   EXPECT_EQ(error_of([&] { MaskCatalog((folder_ / "missing").string(), stores_, memory_); }).code(),
             ErrorCode::kNotFound);

@@ -65,8 +65,26 @@ const storage::ZipReader::Entry& NpzReader::require(const std::string& name) con
   return *entry;
 }
 
+void NpzReader::refuse(const storage::ZipReader::Entry& entry, const std::string& head) const {
+  throw Error(ErrorCode::kBadInput,
+              fmt::format("{} is not the array that is expected: {}", entry.name, head.substr(10, head.find('}') - 9)),
+              zip_.describe(), "this is another kind of file");
+}
+
+template <class T>
+void NpzReader::expect(const std::string& name, const std::vector<std::int64_t>& shape) const {
+  const storage::ZipReader::Entry& entry = require(name + ".npy");
+  const std::string head = npy_head(kDescr<T>, shape);
+  std::uint64_t bytes = sizeof(T);
+  bool fits = true;
+  for (const std::int64_t length : shape) fits = fits && !__builtin_mul_overflow(bytes, length, &bytes);
+  fits = fits && !__builtin_add_overflow(bytes, head.size(), &bytes);
+  if (!fits || bytes != entry.raw_bytes) refuse(entry, head);
+}
+
 template <class T>
 std::vector<T> NpzReader::read(const std::string& name, const std::vector<std::int64_t>& shape) const {
+  expect<T>(name, shape);  // before memory is taken for it
   const storage::ZipReader::Entry& entry = require(name + ".npy");
   const std::string head = npy_head(kDescr<T>, shape);
   std::size_t count = 1;
@@ -81,10 +99,7 @@ void NpzReader::read_into(const storage::ZipReader::Entry& entry, const std::str
   std::string found(head.size(), '\0');
   const bool fits = entry.raw_bytes == head.size() + body.size();
   if (fits) zip_.read(entry, std::as_writable_bytes(std::span(found)), body);
-  if (!fits || found != head)
-    throw Error(ErrorCode::kBadInput,
-                fmt::format("{} is not the array that is expected: {}", entry.name, head.substr(10, head.find('}') - 9)),
-                zip_.describe(), "this is another kind of file");
+  if (!fits || found != head) refuse(entry, head);
 }
 
 void NpzReader::read_bytes(const std::string& name, const std::vector<std::int64_t>& shape,
@@ -100,6 +115,7 @@ std::vector<float> NpzReader::read_vector(const std::string& name) const {
 }
 
 Block<float> NpzReader::read_plane(const std::string& name, const Extent3& shape) const {
+  expect<float>(name, {shape.y, shape.x});
   Block<float> plane({1, shape.y, shape.x});
   read_into(require(name + ".npy"), npy_head(kDescr<float>, {shape.y, shape.x}), std::as_writable_bytes(plane.span()));
   return plane;
@@ -118,6 +134,7 @@ template void NpzWriter::add(const std::string&, const std::vector<std::int64_t>
 template void NpzWriter::add(const std::string&, const std::vector<std::int64_t>&, std::span<const std::uint64_t>);
 template void NpzWriter::add(const std::string&, const std::vector<std::int64_t>&, std::span<const std::int64_t>);
 template void NpzWriter::add(const std::string&, const std::vector<std::int64_t>&, std::span<const float>);
+template void NpzReader::expect<std::uint8_t>(const std::string&, const std::vector<std::int64_t>&) const;
 template std::vector<std::uint8_t> NpzReader::read(const std::string&, const std::vector<std::int64_t>&) const;
 template std::vector<std::uint32_t> NpzReader::read(const std::string&, const std::vector<std::int64_t>&) const;
 template std::vector<std::uint64_t> NpzReader::read(const std::string&, const std::vector<std::int64_t>&) const;

@@ -45,6 +45,9 @@ class NpzReader {
   NpzReader(std::shared_ptr<const storage::Store> store, std::string key);
 
   [[nodiscard]] bool has(const std::string& name) const { return zip_.find(name + ".npy") != nullptr; }
+  /// Throws Error(kBadInput) that names the array unless it takes as many bytes as one of this shape.
+  template <class T>
+  void expect(const std::string& name, const std::vector<std::int64_t>& shape) const;
   /// An array, whose shape must be `shape`. Throws Error(kBadInput) that names it otherwise.
   template <class T>
   [[nodiscard]] std::vector<T> read(const std::string& name, const std::vector<std::int64_t>& shape) const;
@@ -59,6 +62,7 @@ class NpzReader {
 
  private:
   [[nodiscard]] const storage::ZipReader::Entry& require(const std::string& name) const;
+  [[noreturn]] void refuse(const storage::ZipReader::Entry& entry, const std::string& head) const;
   void read_into(const storage::ZipReader::Entry& entry, const std::string& head, std::span<std::byte> body) const;
 
   storage::ZipReader zip_;

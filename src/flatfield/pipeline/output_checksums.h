@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,9 +30,13 @@ class OutputChecksums {
 
   [[nodiscard]] std::size_t level_count() const { return levels_.size(); }
   [[nodiscard]] const std::vector<ObjectSum>& level(std::size_t level) const { return levels_[level]; }
-  void set(const WrittenObject& object) {
-    levels_.at(static_cast<std::size_t>(object.level)).at(static_cast<std::size_t>(object.number)) = {object.bytes,
-                                                                                                     object.crc32c};
+  /// False, and nothing is set, where the image has no such object.
+  [[nodiscard]] bool set(const WrittenObject& object) {
+    if (object.level < 0 || object.level >= std::ssize(levels_)) return false;
+    std::vector<ObjectSum>& level = levels_[static_cast<std::size_t>(object.level)];
+    if (object.number < 0 || object.number >= std::ssize(level)) return false;
+    level[static_cast<std::size_t>(object.number)] = {object.bytes, object.crc32c};
+    return true;
   }
   /// Objects of a level along each axis.
   [[nodiscard]] const zarr::Shape& grid(std::size_t level) const { return grids_[level]; }

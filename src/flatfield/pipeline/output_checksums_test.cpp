@@ -23,8 +23,13 @@ TEST(OutputChecksums, are_read_as_they_were_written) {
   const auto store = std::make_shared<storage::MemoryStore>();
   OutputChecksums written(two_levels());
   ASSERT_EQ(written.level(0).size(), 2U * 3 * 2 * 2);
-  written.set({0, 23, 100, 0xffffffff});
-  written.set({1, 3, 7, 1});
+  EXPECT_TRUE(written.set({0, 23, 100, 0xffffffff}));
+  EXPECT_TRUE(written.set({1, 3, 7, 1}));
+  const OutputChecksums before = written;
+  for (const WrittenObject& unknown : {WrittenObject{2, 0, 1, 1}, WrittenObject{-1, 0, 1, 1}, WrittenObject{0, 24, 1, 1},
+                                       WrittenObject{0, -1, 1, 1}})
+    EXPECT_FALSE(written.set(unknown)) << unknown.level << ", " << unknown.number;
+  for (std::size_t level = 0; level < 2; ++level) EXPECT_EQ(written.level(level), before.level(level));
   written.set_document("0/.zarray", "text");
   written.write(*store);
   const OutputChecksums read = OutputChecksums::read(store);
@@ -62,7 +67,9 @@ TEST(ItemLedger, knows_the_items_that_were_noted_and_what_they_wrote) {
   EXPECT_EQ(ledger.objects("t0_c0/level_0", 12), std::nullopt);
   // An empty one is what a crash of the machine may leave.
   for (const char* text : {"", "{}", "[", "{\"level_number_bytes_crc32c\": [[1, 2, 3]]}",
-                           "{\"level_number_bytes_crc32c\": [[0, -1, 2, 3]]}"}) {
+                           "{\"level_number_bytes_crc32c\": [[0, -1, 2, 3]]}",
+                           "{\"level_number_bytes_crc32c\": [[4294967296, 1, 2, 3]]}",
+                           "{\"level_number_bytes_crc32c\": [[0, 1, 2, 4294967296]]}"}) {
     storage::put_text(*store, "scratch/items/t0_c0/level_0/3.json", text);
     EXPECT_EQ(ledger.objects("t0_c0/level_0", 3), std::nullopt) << text;
   }

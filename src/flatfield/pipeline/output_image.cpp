@@ -158,10 +158,12 @@ void OutputImage::write_checksums(const zarr::Document& group) {
           bool whole = objects.has_value();
           if (!whole && first_lost.empty()) first_lost = ledger_->describe(pass.key, item);
           for (const WrittenObject& object : objects.value_or(std::vector<WrittenObject>())) {
-            checksums.set(object);
-            if (sizes.of(object.level, object.number) == object.bytes) continue;
+            const bool known = checksums.set(object);
+            if (known && sizes.of(object.level, object.number) == object.bytes) continue;
             whole = false;
-            if (first_lost.empty()) first_lost = store_->describe(object_location(levels, object.level, object.number));
+            if (first_lost.empty())
+              first_lost = known ? store_->describe(object_location(levels, object.level, object.number))
+                                 : ledger_->describe(pass.key, item);
           }
           if (whole) return;
           ledger_->forget(pass.key, item);

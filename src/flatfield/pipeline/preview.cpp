@@ -206,10 +206,9 @@ class Preview {
     quality = Json::object();
     for (const ModelVolume& volume : model.volumes) {
       if (!volume.quality.is_null()) quality[volume_key(volume.id)] = volume.quality;
-      if (volume.reason.empty()) continue;
-      record["status"] = "background_only";
-      record["reason"] = volume.reason;
     }
+    if (model.is_background_only()) record["status"] = "background_only";
+    if (const std::string reason = model.reason(); !reason.empty()) record["reason"] = reason;
     record["seconds"] = seconds;
     record["peak_memory_bytes"] = execution::peak_resident_bytes();
     record["warnings"] = Json(context_.log.take_warnings());
@@ -294,7 +293,7 @@ int preview(config::RunConfig config, const PreviewOptions& options, report::Log
     with_errors([&] { preview_all(config, options, log); });
     return 0;
   } catch (const Error& error) {
-    log.event(report::LogLevel::kError, "preview_failed", error.what());
+    log.failure("preview_failed", error);
     return exit_code(error.code());
   }
 }

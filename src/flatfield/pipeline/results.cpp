@@ -19,6 +19,10 @@ namespace flatfield::pipeline {
 namespace {
 
 constexpr const char* kAxes[] = {"z", "y", "x"};
+/// What the files that are saved of a volume are called, behind its label.
+constexpr const char* kLearnedFiles[] = {"_bkg.tif",          "_bkg_slice_indices.json", "_flatfield.tif",
+                                         "_darkfield.tif",    "_baseline.json",          "_corr_curves.json",
+                                         "_corr_xy.png",      "_corr_xz.png",            "_corr_yz.png"};
 
 void write_file(const std::string& path, std::string_view head, std::span<const std::byte> body) {
   const auto fail = [&] {
@@ -99,6 +103,10 @@ void save_learned(const std::string& results_dir, const std::string& label, cons
     out[std::string("curve_") + kAxes[axis]] = values[axis]->empty() ? Json() : Json(*values[axis]);
   }
   write_json(prefix + "_corr_curves.json", out);
+}
+
+void remove_learned(const std::string& results_dir, const std::string& label) {
+  for (const char* name : kLearnedFiles) remove_result_file(results_dir + "/" + label + name);
 }
 
 void dump_learned(const std::string& folder, const Learned& learned) {

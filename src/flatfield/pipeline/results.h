@@ -22,6 +22,9 @@ void write_diagnostic(std::string_view what, report::Log& log, const std::functi
 /// --save-outputs: background image, background planes and correction curves of a volume.
 void save_learned(const std::string& results_dir, const std::string& label, const Learned& learned);
 
+/// Removes what save_learned and save_curve_plots of an earlier run have left of a volume. Throws Error(kWriteFailed).
+void remove_learned(const std::string& results_dir, const std::string& label);
+
 /// --dump-learned: every quantity that was learnt as NAME.npy, for tests.
 void dump_learned(const std::string& folder, const Learned& learned);
 

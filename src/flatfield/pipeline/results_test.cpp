@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <new>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -48,6 +49,29 @@ TEST(WriteDiagnostic, lets_a_request_to_stop_pass) {
     EXPECT_EQ(error.code(), ErrorCode::kInterrupted);
   }
   EXPECT_TRUE(log.take_warnings().empty());
+}
+
+TEST(RemoveLearned, removes_what_was_saved_of_a_volume_and_nothing_else) {
+  const TemporaryFolder folder;
+  const std::string results = folder.path().string();
+  Learned learned;
+  learned.correction.background = Block<float>({1, 4, 4}, 1.0F);
+  learned.basic.emplace();
+  save_learned(results, "a.zarr", learned);
+  for (const char* name : {"a.zarr_corr_curves.json", "a.zarr_corr_xy.png", "a.zarr_corr_xz.png", "a.zarr_corr_yz.png",
+                           "a.zarr_flatfield.tif", "a.zarr_darkfield.tif"})
+    folder.write(name, "of an earlier run");
+  const std::vector<std::string> others{"a.zarr_t0_c1_bkg.tif", "b.zarr_bkg.tif", "a.zarr_corr_zz.png"};
+  for (const std::string& name : others) folder.write(name, "of others");
+  std::filesystem::remove(folder / "a.zarr_corr_xz.png");
+  std::filesystem::create_directories(folder / "a.zarr_corr_xz.png");
+
+  remove_learned(results, "a.zarr");
+  remove_learned(results, "a.zarr");  // where nothing is
+  std::set<std::string> left;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) left.insert(entry.path().filename().string());
+  EXPECT_EQ(left, (std::set<std::string>{"a.zarr_t0_c1_bkg.tif", "b.zarr_bkg.tif", "a.zarr_corr_zz.png",
+                                         "a.zarr_corr_xz.png"}));  // the last is a folder
 }
 
 /// What a program that is started while `write` is at the file `path` says that it has open.

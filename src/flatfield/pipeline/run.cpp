@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <memory>
 #include <span>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -25,6 +27,8 @@
 
 namespace flatfield::pipeline {
 namespace {
+
+constexpr const char* kLogName = "exaspim_flatfield.log";
 
 /// How much the corrected tiles differ where they overlap. A number that cannot be had fails no run.
 Json overlap_report(RunContext& context) {
@@ -84,9 +88,13 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
   config.results_dir = results_folder(config.results_dir, share);
   RunSetup setup(config, log, processes, step);
   setup.context().share = share;
+  bool has_earlier_log = false;
   processes.first_only([&] {
     make_results_dir(config.results_dir);
-    log.open_file(config.results_dir + "/exaspim_flatfield.log");
+    const std::string path = join_location(config.results_dir, kLogName);
+    std::error_code unknown;
+    has_earlier_log = std::filesystem::exists(path, unknown);
+    log.open_file(path);
   });
   setup.read_shared();
   const std::vector<std::string>& tiles = setup.tiles();
@@ -96,6 +104,8 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
   const bool uploads = storage::is_remote(config.output);
   if (uploads) processes.first_only([&] { storage::prove_writable(*context.stores.open(artifacts)); });
   FolderUpload upload(config.results_dir, artifacts);
+  // On a disk a log goes on where the last run ended; on a server too, whichever machine that was.
+  if (uploads && !has_earlier_log) processes.first_only([&] { upload.keep_earlier(context.stores, kLogName); });
   if (uploads) context.keep_results = [&] { upload_results(context, upload, false, 0); };
   RunReport report(config.results_dir + "/run_report.json", log.take_warnings());
 

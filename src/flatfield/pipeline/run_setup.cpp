@@ -6,6 +6,7 @@
 #include "flatfield/core/error.h"
 #include "flatfield/execution/memory_ceiling.h"
 #include "flatfield/pipeline/artifacts.h"
+#include "flatfield/pipeline/item_share.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/local_copy.h"
 #include "flatfield/pipeline/s3_settings.h"
@@ -28,6 +29,15 @@ void check_tile_names(const std::vector<std::string>& tiles) {
       throw Error(ErrorCode::kUsage, "two tiles of the batch have the same name, and so the same output",
                   other->second + " and " + tile, "correct them in two runs");
   }
+}
+
+/// OUT that is named like a tile is the place of its image: those of the other tiles would go inside of it.
+void check_output_name(const config::RunConfig& config, const std::vector<std::string>& tiles) {
+  if (tiles.size() < 2) return;
+  for (const std::string& tile : tiles)
+    if (location_name(config.output) == location_name(tile))
+      throw Error(ErrorCode::kUsage, "--output is named like a tile of the batch, and the others would go inside its image",
+                  config.output, "name a folder that is to hold all of them");
 }
 
 /// The results may lie neither in what is read nor in what `--overwrite` replaces.
@@ -55,6 +65,7 @@ std::vector<std::string> checked_tiles(config::RunConfig& config, config::RunSte
   config::check_run_config(config, step);
   std::vector<std::string> tiles = tiles_of(config);
   check_tile_names(tiles);
+  check_output_name(config, tiles);
   check_results_dir(config, tiles);
   if (step == config::RunStep::kEstimate && tiles.size() > 1 && config.model.ends_with(".npz"))
     throw Error(ErrorCode::kUsage, "--model: the tiles of the batch would write their models into one file", config.model,
@@ -102,7 +113,8 @@ void RunSetup::read_shared() {
   const bool learns = config.model.empty() || context.step == config::RunStep::kEstimate;
   if (!learns || config.skip_flat_field) return;
   if (!config.mask_dir.empty() && config.method != "reference")
-    context.masks.emplace(config.mask_dir, context.stores, context.memory);
+    context.masks.emplace(config.mask_dir, context.stores, context.memory,
+                          results_root(config.results_dir, context.share));
   if (config.method == "reference")
     context.flatfield_image = with_local_copy(config.flatfield_path, context.stores, [](const auto& path) {
       return read_plane_tiff(path);

@@ -205,10 +205,7 @@ StreamedLevel::StreamedLevel(ome::Volume volume, execution::ThreadPool& pool, ex
                              Residence residence, std::int64_t bytes)
     : volume_(std::move(volume)), pool_(pool), processes_(processes), residence_(residence), bytes_(bytes) {
   const DType dtype = volume_.dtype();
-  if (dtype != DType::kUint8 && dtype != DType::kUint16)
-    throw Error(ErrorCode::kUnsupported,
-                "the data type " + std::string(name_of(dtype)) + " cannot be corrected",
-                volume_.array().describe(), "convert the tile to uint8 or uint16");
+  if (dtype != DType::kUint8 && dtype != DType::kUint16) refuse_data_type(volume_.array());
 }
 
 StreamRequest StreamedLevel::request_of(const ome::Volume& volume, const methods::LevelPass& pass,

@@ -35,7 +35,7 @@ namespace flatfield::pipeline {
 /// complete. Throws Error(kWriteFailed).
 void write_mask_tiff(const std::filesystem::path& path, BlockView<const std::uint8_t> mask);
 
-/// Writes a (1, y, x) plane as float32 in the same way.
+/// Writes a (1, y, x) plane as float32 in the same way, but uncompressed.
 void write_plane_tiff(const std::filesystem::path& path, BlockView<const float> plane);
 /// The same as uint16.
 void write_plane_tiff(const std::filesystem::path& path, BlockView<const std::uint16_t> plane);

@@ -135,12 +135,13 @@ Json tile_identity(const ome::Tile& tile, const TileLevels& levels) {
   return out;
 }
 
-bool holds_chunks(const Json& identity) {
+std::string lack_of_chunks(const Json& identity) {
   const Json::Object& chunks = identity.find("chunks")->as_object();
-  return std::any_of(chunks.begin(), chunks.end(), [](const auto& chunk) { return !chunk.second.is_null(); });
+  if (std::any_of(chunks.begin(), chunks.end(), [](const auto& chunk) { return !chunk.second.is_null(); })) return "";
+  return fmt::format("of {} objects that were looked for none is there, and what is missing is taken for the fill value; "
+                     "check where its chunks are, and the dimension_separator of its metadata",
+                     chunks.size());
 }
-
-std::size_t chunk_samples(const Json& identity) { return identity.find("chunks")->as_object().size(); }
 
 std::string tile_change(const Json& identity, const ome::Tile& tile, const TileLevels& levels) {
   try {

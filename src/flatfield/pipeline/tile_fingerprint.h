@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -14,15 +13,14 @@ namespace flatfield::pipeline {
 
 /// Another output of the same input and options has another number: to be raised with every change of the
 /// maths, of items or of what is written.
-inline constexpr int kOutputFormat = 4;
+inline constexpr int kOutputFormat = 5;
 
 /// What the tile is known by without reading it: its metadata, and size and time (or ETag) of some chunks of the
 /// levels that are read, spread over them.
 [[nodiscard]] Json tile_identity(const ome::Tile& tile, const TileLevels& levels);
 
-/// Whether any of the chunks that an identity looks for is there, and how many it looks for.
-[[nodiscard]] bool holds_chunks(const Json& identity);
-[[nodiscard]] std::size_t chunk_samples(const Json& identity);
+/// What to warn of where none of the chunks that an identity looks for is there; "" where one is.
+[[nodiscard]] std::string lack_of_chunks(const Json& identity);
 
 /// What of a tile is not as an identity says, for people; "" if nothing is. A chunk that is not there is one of the fill
 /// value, so what was moved away meanwhile would pass for black voxels.

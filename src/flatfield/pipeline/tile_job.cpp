@@ -1,9 +1,8 @@
 #include "flatfield/pipeline/tile_job.h"
 
-#include <fmt/format.h>
-
 #include <exception>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "flatfield/core/error.h"
@@ -58,7 +57,7 @@ class Job {
     if (config_.skip_flat_field && config_.skip_bkg_sub && config_.pedestal == 0.0)
       context_.log.info("--skip-flat-field and --skip-bkg-sub: the tile is rewritten with a pyramid");
     if (writes_image_ && skip_if_finished()) return;
-    if (!estimates_ && !config_.model.empty()) take_from(given_model());
+    if (!estimates_ && !config_.model.empty()) take_given_model();
     choose_places();
     if (writes_image_) examine_places();
     plans_ = plan_tile_outputs(input_.tile(), input_.name(), input_.levels(), input_.array(), config_, context_.log);
@@ -73,12 +72,14 @@ class Job {
   /// A finished output is left as it is: true if it is there, and the result says so.
   [[nodiscard]] bool skip_if_finished() {
     if (!places_.release_if_finished()) return false;
+    const Json outcome = is_first() ? places_.finished_outcome() : Json();
     // Other channels of the tile share the mask of the first one, also where that was corrected by an earlier run.
-    if (context_.masks && estimates_ && is_first()) adopt_low_resolution_mask(low_mask_location(), input_.name(), context_);
+    if (context_.masks && estimates_ && is_first())
+      adopt_low_resolution_mask(low_mask_location(), input_.name(), outcome, context_);
     context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
     result_.status = TileStatus::kSkipped;
     result_.reason = "the output was finished already";
-    if (is_first()) take_outcome(places_.finished_outcome(), result_);
+    if (is_first()) take_outcome(outcome, result_);
     return true;
   }
 
@@ -93,11 +94,8 @@ class Job {
   void examine_places() {
     context_.processes.first_only([&] {
       const Json& identity = input_.identity();
-      if (!holds_chunks(identity))
-        context_.log.warning(
-            fmt::format("{}: of {} objects that were looked for none is there, and what is missing is taken for the fill value; "
-                        "check where its chunks are, and the dimension_separator of its metadata",
-                        input_.location(), chunk_samples(identity)));
+      if (const std::string lack = lack_of_chunks(identity); !lack.empty())
+        context_.log.warning(input_.location() + ": " + lack);
       fingerprint_ = tile_fingerprint(context_, input_.location(), identity, given_identity_);
     });
     places_.examine(fingerprint_);
@@ -129,28 +127,39 @@ class Job {
     return {places_.store(), storage::join_key(kScratchName, "model.npz")};
   }
 
-  void take_from(const ModelPlace& place) {
-    model_ = load_model(place, {input_.location(), input_.name(), outputs_.corrected, input_.shape(), input_.volume_counts()},
-                        context_);
-    if (!config_.model.empty()) {
-      given_identity_ = model_identity(place);
-      check_options(*model_, parameters_, context_);
-      take_learning_options(*model_, parameters_);
-      judge_model(*model_, context_);
-    }
+  [[nodiscard]] TileModel load(const ModelPlace& place) {
+    return load_model(place, {input_.location(), input_.name(), outputs_.corrected, input_.shape(), input_.volume_counts()},
+                      context_);
+  }
+
+  /// --model.
+  void take_given_model() {
+    const ModelPlace place = given_model();
+    model_ = load(place);
+    given_identity_ = model_identity(place);
+    check_options(*model_, parameters_, context_);
+    take_learning_options(*model_, parameters_);
+    judge_model(*model_, context_);
+    show_loaded_model();
+  }
+
+  /// What an earlier step or start has warned of belongs into the report of this one too, if that is one of the whole tile.
+  void show_loaded_model() {
     note_model();
-    for (const ModelVolume& volume : model_->volumes) picture(volume);
-    mark_rejected();
+    for (const ModelVolume& volume : model_->volumes) {
+      if (config_.model.empty() && context_.step != RunStep::kApply)
+        for (const std::string& warning : volume.learned.warnings) context_.log.warning(warning);
+      picture(volume);
+    }
+    learned_results_.mark_rejected(*model_, result_.pictures);
   }
 
   void note_model() {
     // Numbers that were measured on another tile say nothing of this one.
     const bool is_of_this_tile = absolute_location(model_->tile) == absolute_location(input_.location());
+    if (model_->is_background_only()) result_.status = TileStatus::kBackgroundOnly;
+    result_.reason = model_->reason();
     for (const ModelVolume& volume : model_->volumes) {
-      if (!volume.reason.empty()) {
-        result_.status = TileStatus::kBackgroundOnly;
-        result_.reason = volume.reason;
-      }
       if (is_of_this_tile && !volume.quality.is_null()) result_.quality[input_.label(volume.id)] = volume.quality;
       if (context_.masks && estimates_ && volume.learned.correction.mask)
         context_.masks->adopt(input_.name(), *volume.learned.correction.mask);
@@ -164,7 +173,8 @@ class Job {
       if (!places_.resumed() || !holds_model(model, context_))
         throw Error(ErrorCode::kNotFound, "there is no model beside the output", outputs_.corrected,
                     "estimate first with the same options, or name a model with --model");
-      take_from(model);
+      model_ = load(model);
+      show_loaded_model();
     }
     claim_places();
   }
@@ -174,7 +184,6 @@ class Job {
 
   void estimate() {
     if (writes_image_ && places_.resumed() && take_scratch_model()) {
-      claim_places();
       learned_results_.save(*model_);
     } else {
       fail_point("learn.begin");
@@ -193,30 +202,40 @@ class Job {
     if (context_.step == RunStep::kEstimate) result_.status = TileStatus::kEstimated;
   }
 
-  /// Takes the places of the images that the model makes.
+  /// Takes the places of the images that the model makes; once, as what is claimed again is removed.
   void claim_places() {
+    if (std::exchange(claimed_, true)) return;
     places_.leave_out(!model_->has_mask(), !model_->has_probability());
     places_.claim(fingerprint_);
+    if (estimates_) learned_results_.remove_overwritten(*model_);
   }
 
-  /// The model that an earlier run has left; false where there is none, or one that a crash of the machine has damaged.
+  /// The model that an earlier run has left, with the places of its images; false where there is none, or one that a crash
+  /// of the machine has damaged, or what only learning makes was lost.
   [[nodiscard]] bool take_scratch_model() {
     if (!holds_model(scratch_model(), context_)) return false;
     try {
-      take_from(scratch_model());
-      return true;
+      model_ = load(scratch_model());
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kBadInput) throw;
       context_.log.warning(std::string("what was learnt before cannot be read, and is learnt again: ") + error.what());
-      model_.reset();
       return false;
     }
+    claim_places();
+    if (refines_ && lacks_probability(passes(), *model_)) {
+      context_.log.warning("the probability is not whole, and is made while the tile is learnt from, which is done again");
+      return false;
+    }
+    show_loaded_model();
+    return true;
   }
 
+  /// The same tile and options give the same model again; where one is there already, that says when it was learnt first.
   void learn_all() {
+    const std::string created = model_ ? model_->created : started_;
     model_.emplace();
     model_->tile = absolute_location(input_.location());
-    model_->created = started_;
+    model_->created = created;
     model_->shape = input_.shape();
     model_->configuration = parameters_;
     if (is_first()) model_->input = input_.identity();
@@ -228,7 +247,7 @@ class Job {
       learned_results_.dump(volume);
       picture(volume);
     });
-    mark_rejected();
+    learned_results_.mark_rejected(*model_, result_.pictures);
     note_model();
   }
 
@@ -236,13 +255,6 @@ class Job {
   void picture(const ModelVolume& volume) {
     if (context_.step == RunStep::kApply) return;  // finalize writes the report
     if (auto pictures = learned_results_.pictures(volume)) result_.pictures.push_back(std::move(*pictures));
-  }
-
-  /// Pictures are of what was judged, also where --on-qc-fail leaves it out.
-  void mark_rejected() {
-    for (report::VolumePictures& pictures : result_.pictures)
-      for (const ModelVolume& volume : model_->volumes)
-        if (volume.gated && *pictures.portrait.find("label") == Json(input_.label(volume.id))) pictures.portrait["rejected"] = true;
   }
 
   /// The probability is made of what was learnt and is not in the model, so it is written before that.
@@ -292,8 +304,7 @@ class Job {
     const bool has_probability = refines_ && model_->has_probability();
     for (ModelVolume& volume : model_->volumes) {
       streaming_.later_passes<std::uint16_t>(corrected().target(volume.id, "corrected"), plans_.corrected);
-      if (has_probability)
-        streaming_.later_passes<float>(probability().target(volume.id, "probability"), plans_.probability);
+      if (has_probability) streaming_.later_passes<float>(probability_target(passes(), volume.id), plans_.probability);
     }
     before_finished_();
     context_.processes.first_only([&] { finish(has_mask, has_probability); });
@@ -322,30 +333,17 @@ class Job {
                 "let nothing else write to it, and start again with --overwrite");
   }
 
-  /// The tile as its overlaps with others are measured; none where they are not.
-  [[nodiscard]] std::optional<PlacedTile> place_for_overlaps() {
-    std::optional<PlacedTile> placed;
-    // A tile of several volumes lies beside itself: overlaps are those of tiles of one.
-    if (!context_.spill || model_->volumes.size() != 1) return placed;
-    ModelVolume& volume = model_->volumes.front();
-    make_applicable(volume, input_.shape(), context_.pool.as_parallel_for());
-    write_diagnostic("the background for the overlap with other tiles", context_.log, [&] {
-      placed = placed_tile(input_, outputs_.corrected, volume.learned.correction.background, context_.spill,
-                           context_.pool.as_parallel_for());
-    });
-    return placed;
-  }
-
   /// What is done once, when all items are. Nothing can be asked to stop any more when the first image is finished.
   void finish(bool has_mask, bool has_probability) {
     require_same_tile();
-    if (has_mask)
-      write_diagnostic("the low-resolution mask", context_.log, [&] {
-        write_low_resolution_mask(low_mask_location(), context_, *model_->masked()->learned.correction.mask, plans_.low_mask,
-                                  streaming_);
-      });
+    write_diagnostic("the low-resolution mask", context_.log, [&] {
+      if (!has_mask) return remove_low_resolution_mask(low_mask_location(), context_);
+      const BitVolume& low = *model_->masked()->learned.correction.mask;
+      result_.low_mask = mask_checksum(low);
+      write_low_resolution_mask(low_mask_location(), context_, low, plans_.low_mask, streaming_);
+    });
     if (context_.step == RunStep::kFinalize) learned_results_.save(*model_);
-    std::optional<PlacedTile> placed = place_for_overlaps();
+    std::optional<PlacedTile> placed = place_for_overlaps(input_, outputs_.corrected, *model_, context_);
 
     const auto sums = context_.memory.reserve("checksums", finishing_need(plans_).bytes);
     // Steps of their own, or a run that went on: what was learnt first is the start.
@@ -395,6 +393,7 @@ class Job {
 
   bool fits_ = false;
   bool refines_ = false;
+  bool claimed_ = false;
   Json fingerprint_;
   Json given_identity_;  ///< of the file of --model that is corrected with
   TileOutputs plans_;

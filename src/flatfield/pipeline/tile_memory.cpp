@@ -51,8 +51,12 @@ std::int64_t bookkeeping_bytes(const MemoryFacts& facts) {
   const OutputPlan& corrected = facts.outputs.corrected;
   const Extent3 item = ItemGeometry(corrected.chunk_shape, corrected.shard_shape).item;
   std::int64_t bytes = kItemBytes * ceil_div(corrected.shape, item).volume();
-  if (facts.input.is_sharded()) bytes += std::min(zarr::kMostIndexBytes, 16 * zarr::chunk_count(facts.input));
-  return bytes;
+  if (!facts.input.is_sharded()) return bytes;
+  std::int64_t index = sizeof(storage::ByteRange);
+  for (const std::int64_t chunks : facts.input.chunks_per_object()) index *= chunks;
+  // Those that are kept, and one that each worker reads.
+  return bytes + std::max(index, std::min(zarr::kMostIndexBytes, 16 * zarr::chunk_count(facts.input))) +
+         facts.workers * index;
 }
 
 std::int64_t volume_count(const OutputPlan& plan) { return plan.volumes.t * plan.volumes.c; }

@@ -124,6 +124,17 @@ TEST(TileMemory, all_that_is_expected_lies_within_the_limit) {
     }
 }
 
+TEST(TileMemory, counts_the_index_of_a_shard_for_each_worker) {
+  const auto least = [](std::int64_t shard) {
+    FittedTile tile({2048, 2048, 2048});
+    tile.input().chunk_shape = {1, 1, 16, 16, 16};
+    tile.input().shard_shape = {1, 1, shard, shard, shard};
+    return execution::smallest_limit(tile_needs(tile.facts()));
+  };
+  // Of 32 MiB and of 512 KiB, beside those that are kept.
+  EXPECT_GE(least(2048), least(512) + 2 * 31 * kMebibyte);
+}
+
 TEST(TileMemory, counts_what_the_source_of_a_probability_holds) {
   FittedTile tile({256, 2048, 2048});
   EXPECT_EQ(tile.need("the probability", "workers"), 0);

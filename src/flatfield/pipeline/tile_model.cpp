@@ -27,7 +27,7 @@ constexpr std::array<const char*, 3> kAxes{"z", "y", "x"};
 Json extent_json(const Extent3& extent) { return Json(Json::Array{extent.z, extent.y, extent.x}); }
 
 Extent3 extent_of(const ObjectReader& reader, std::string_view key) {
-  const std::vector<std::int64_t> values = reader.get_ints(key, 0, std::int64_t{1} << 40);
+  const std::vector<std::int64_t> values = reader.get_ints(key, 1, std::int64_t{1} << 40);
   if (values.size() != 3) reader.fail(key, "expected three integers");
   return {values[0], values[1], values[2]};
 }
@@ -66,6 +66,7 @@ void add_mask(NpzWriter& file, const std::string& name, const BitVolume& mask) {
 
 BitVolume read_mask(const NpzReader& file, const std::string& name, const Extent3& shape) {
   static_assert(std::endian::native == std::endian::little);
+  file.expect<std::uint8_t>(name, stored_shape(shape));
   BitVolume mask(shape);
   const std::span<std::byte> bytes = std::as_writable_bytes(mask.words());
   const auto rows = static_cast<std::size_t>(shape.z * shape.y);
@@ -145,6 +146,7 @@ Json volume_json(const ModelVolume& volume) {
   out["darkfield"] = correction.image && correction.image->darkfield;
   out["basic"] = learned.basic ? basic_json(*learned.basic) : Json();
   out["quality"] = volume.quality;
+  out["warnings"] = Json(learned.warnings);
   return out;
 }
 
@@ -207,6 +209,12 @@ ModelVolume read_volume(const NpzReader& file, const Json& json, const std::stri
   methods::Correction& correction = learned.correction;
   const std::string prefix = volume_key(volume.id) + "/";
   correction.shape = shape;
+  // Models of earlier versions have none.
+  if (reader.optional("warnings") != nullptr)
+    for (const Json& warning : reader.get_array("warnings")) {
+      if (!warning.is_string()) reader.fail("warnings", "expected texts");
+      learned.warnings.push_back(warning.as_string());
+    }
   if (reader.get_bool("background")) correction.background = file.read_plane(prefix + "background", shape);
   const ObjectReader planes = reader.get_object("background_planes");
   learned.background_planes = {planes.get_ints("initial", 0), planes.get_ints("kept", 0),
@@ -320,6 +328,8 @@ TileModel read_model(std::shared_ptr<const storage::Store> store, const std::str
   const Json::Array& volumes = reader.get_array("volumes");
   for (std::size_t i = 0; i < volumes.size(); ++i)
     model.volumes.push_back(read_volume(file, volumes[i], fmt::format("volumes[{}]", i), model.shape));
+  if (model.volumes.size() > 1)
+    for (ModelVolume& volume : model.volumes) volume.learned.label = volume_key(volume.id);
   return model;
 }
 
@@ -357,6 +367,21 @@ const ModelVolume* TileModel::masked() const {
 
 bool TileModel::has_probability() const {
   return std::any_of(volumes.begin(), volumes.end(), [](const ModelVolume& volume) { return volume.has_probability; });
+}
+
+bool TileModel::is_background_only() const {
+  return !volumes.empty() && std::none_of(volumes.begin(), volumes.end(),
+                                          [](const ModelVolume& volume) { return volume.reason.empty(); });
+}
+
+std::string TileModel::reason() const {
+  std::string reasons;
+  for (const ModelVolume& volume : volumes) {
+    if (volume.reason.empty()) continue;
+    if (!reasons.empty()) reasons += "; ";
+    reasons += (volumes.size() > 1 ? volume_key(volume.id) + ": " : "") + volume.reason;
+  }
+  return reasons;
 }
 
 methods::Correction resized_correction(const methods::Correction& correction, const Extent3& shape,

@@ -39,6 +39,10 @@ struct TileModel {
   [[nodiscard]] const ModelVolume* masked() const;
   /// Whether any volume has a probability: the image is there then, and holds zeros for volumes without.
   [[nodiscard]] bool has_probability() const;
+  /// Whether only the background is subtracted, of every volume.
+  [[nodiscard]] bool is_background_only() const;
+  /// Why only the background of volumes is subtracted, "t0_c1: WHY; ..." where the tile has several; "" if of none.
+  [[nodiscard]] std::string reason() const;
 };
 
 /// "t0_c1", the name of a volume in models, ledgers and carries.

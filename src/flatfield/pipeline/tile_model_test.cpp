@@ -5,6 +5,7 @@
 #include <random>
 
 #include "flatfield/core/error.h"
+#include "flatfield/pipeline/npz_file.h"
 #include "flatfield/storage/memory_store.h"
 
 namespace flatfield::pipeline {
@@ -58,6 +59,7 @@ class TileModelTest : public testing::Test {
     learned.ratio_clamped = true;
     fitted.quality["verdict"] = "pass";
     fitted.has_probability = true;
+    learned.warnings = {"t0_c0: the median summary has no channel \"488\"", "t0_c0: \xC2\xB5"};
     model.volumes.push_back(std::move(fitted));
     ModelVolume basic;
     basic.id = {0, 1};
@@ -101,6 +103,53 @@ TEST_F(TileModelTest, has_a_probability_where_a_volume_has_one) {
   EXPECT_TRUE(model.has_probability());
 }
 
+TEST_F(TileModelTest, says_of_which_volumes_only_the_background_is_subtracted) {
+  TileModel model;
+  EXPECT_FALSE(model.is_background_only());
+  model.volumes.resize(1);
+  EXPECT_FALSE(model.is_background_only());
+  EXPECT_EQ(model.reason(), "");
+  model.volumes[0].reason = "there is no mask";
+  EXPECT_TRUE(model.is_background_only());
+  EXPECT_EQ(model.reason(), "there is no mask");
+  model.volumes.resize(3);
+  model.volumes[1].id = {0, 1};
+  model.volumes[2].id = {1, 0};
+  EXPECT_FALSE(model.is_background_only()) << "the others are corrected";
+  EXPECT_EQ(model.reason(), "t0_c0: there is no mask");
+  model.volumes[2].reason = "g is 0";
+  EXPECT_EQ(model.reason(), "t0_c0: there is no mask; t1_c0: g is 0");
+  model.volumes[1].reason = "quality";
+  EXPECT_TRUE(model.is_background_only());
+}
+
+TEST_F(TileModelTest, without_warnings_is_one_of_an_earlier_version_and_what_is_no_text_is_bad_input) {
+  TileModel one = model();
+  one.volumes.erase(one.volumes.begin());  // what is left needs no arrays but these
+  write_model(*store_, "m.npz", one);
+  Json document = read_model_document(store_, "m.npz");
+  const auto read = [&] {
+    NpzWriter crafted(store_->create("crafted.npz"));
+    crafted.add_text("model.json", document.dump());
+    const methods::ImageFlatfield& image = *one.volumes[0].learned.correction.image;
+    const auto add = [&](const std::string& name, const Block<float>& plane_of) {
+      crafted.add<float>("t0_c1/" + name, {plane_of.shape().y, plane_of.shape().x}, plane_of.span());
+    };
+    add("flatfield", image.flatfield);
+    add("darkfield", *image.darkfield);
+    const std::vector<float>& baseline = one.volumes[0].learned.basic->baseline;
+    crafted.add<float>("t0_c1/baseline", {static_cast<std::int64_t>(baseline.size())}, baseline);
+    crafted.finish();
+    return read_model(store_, "crafted.npz");
+  };
+  Json& volume = document["volumes"].as_array()[0];
+  volume.erase("warnings");
+  EXPECT_TRUE(read().volumes[0].learned.warnings.empty());
+  EXPECT_EQ(read().volumes[0].learned.label, "") << "its tile has no other volume";
+  volume["warnings"] = Json(Json::Array{7});
+  EXPECT_THROW(static_cast<void>(read()), Error);
+}
+
 TEST_F(TileModelTest, is_read_as_it_was_written) {
   const TileModel written = model();
   write_model(*store_, "m.npz", written);
@@ -120,6 +169,8 @@ TEST_F(TileModelTest, is_read_as_it_was_written) {
     EXPECT_EQ(b.gated, a.gated);
     EXPECT_EQ(b.reason, a.reason);
     EXPECT_EQ(b.has_probability, a.has_probability);
+    EXPECT_EQ(b.learned.warnings, a.learned.warnings);
+    EXPECT_EQ(b.learned.label, volume_key(a.id));
     EXPECT_EQ(b.learned.correction.shape, written.shape);
     expect_equal(b.learned.correction.background, a.learned.correction.background);
     EXPECT_EQ(b.learned.correction.mask, a.learned.correction.mask);
@@ -156,6 +207,43 @@ TEST_F(TileModelTest, holds_masks_of_any_width) {
     write_model(*store_, "wide.npz", written);
     const TileModel read = read_model(store_, "wide.npz");
     EXPECT_EQ(read.volumes[0].learned.correction.mask, correction.mask) << width;
+  }
+}
+
+TEST_F(TileModelTest, that_claims_a_mask_larger_than_it_holds_is_bad_input) {
+  const TileModel written = model();
+  write_model(*store_, "m.npz", written);
+  Json document = read_model_document(store_, "m.npz");
+  constexpr std::int64_t kLarge = std::int64_t{1} << 22;
+  // Of the second 2^64 bytes would be stored, of which the low 64 bits are none.
+  for (const Extent3& claimed : {Extent3{kLarge, 64, 64}, Extent3{kLarge, kLarge, (std::int64_t{1} << 23) - 1}}) {
+    document["volumes"].as_array()[0]["mask_shape"] = Json(Json::Array{claimed.z, claimed.y, claimed.x});
+    NpzWriter crafted(store_->create("crafted.npz"));
+    crafted.add_text("model.json", document.dump());
+    const Block<float>& background = *written.volumes[0].learned.correction.background;
+    crafted.add<float>("t0_c0/background", {background.shape().y, background.shape().x}, background.span());
+    crafted.add<std::uint8_t>("t0_c0/mask", {claimed.z, claimed.y, ceil_div(claimed.x, 8)}, {});
+    crafted.finish();
+    try {
+      static_cast<void>(read_model(store_, "crafted.npz"));
+      ADD_FAILURE() << "read";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kBadInput);
+      EXPECT_NE(std::string(error.what()).find("t0_c0/mask"), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST_F(TileModelTest, of_no_voxels_is_bad_input) {
+  write_model(*store_, "m.npz", model());
+  for (const bool of_mask : {false, true}) {
+    Json document = read_model_document(store_, "m.npz");
+    (of_mask ? document["volumes"].as_array()[0]["mask_shape"] : document["shape"]) = Json(Json::Array{1, 0, 0});
+    NpzWriter crafted(store_->create("crafted.npz"));
+    crafted.add_text("model.json", document.dump());
+    crafted.add<float>("t0_c0/background", {0, 0}, {});
+    crafted.finish();
+    EXPECT_THROW(static_cast<void>(read_model(store_, "crafted.npz")), Error);
   }
 }
 

@@ -9,6 +9,9 @@
 #include "flatfield/numerics/spline_resize.h"
 #include "flatfield/pipeline/input_tile.h"
 #include "flatfield/pipeline/level_reader.h"
+#include "flatfield/pipeline/results.h"
+#include "flatfield/pipeline/run_context.h"
+#include "flatfield/pipeline/tile_model.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/storage/open_store.h"
 
@@ -102,6 +105,20 @@ PlacedTile placed_tile(const InputTile& input, const std::string& output, const 
     const numerics::PlaneOfSize plane(background->view(), placed.shape.y, placed.shape.x, parallel_for);
     placed.background.emplace(std::move(spill), plane.view());
   }
+  return placed;
+}
+
+std::optional<PlacedTile> place_for_overlaps(const InputTile& input, const std::string& output, TileModel& model,
+                                             RunContext& context) {
+  std::optional<PlacedTile> placed;
+  // A tile of several volumes lies beside itself: overlaps are those of tiles of one.
+  if (!context.spill || model.volumes.size() != 1) return placed;
+  ModelVolume& volume = model.volumes.front();
+  const ParallelFor parallel_for = context.pool.as_parallel_for();
+  make_applicable(volume, input.shape(), parallel_for);
+  write_diagnostic("the background for the overlap with other tiles", context.log, [&] {
+    placed = placed_tile(input, output, volume.learned.correction.background, context.spill, parallel_for);
+  });
   return placed;
 }
 

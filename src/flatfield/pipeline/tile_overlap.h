@@ -17,6 +17,8 @@
 namespace flatfield::pipeline {
 
 class InputTile;
+struct RunContext;
+struct TileModel;
 
 /// A tile of a batch that was corrected, and where it lies.
 struct PlacedTile {
@@ -36,6 +38,11 @@ struct PlacedTile {
 [[nodiscard]] PlacedTile placed_tile(const InputTile& input, const std::string& output,
                                      const std::optional<Block<float>>& background, std::shared_ptr<SpillFile> spill,
                                      const ParallelFor& parallel_for);
+
+/// placed_tile of a tile that was corrected with a model, which is made applicable to it; none where the run measures no
+/// overlaps. That it cannot be kept is a warning.
+[[nodiscard]] std::optional<PlacedTile> place_for_overlaps(const InputTile& input, const std::string& output, TileModel& model,
+                                                           RunContext& context);
 
 /// Where two tiles of a channel overlap: the same box of the one and of the other, in voxels of their level.
 struct TileOverlap {

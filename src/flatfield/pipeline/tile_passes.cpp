@@ -29,7 +29,7 @@ void write_corrected(const TilePasses& passes, TileModel& model) {
 void write_probability(const TilePasses& passes, TileModel& model, const MemoryFacts& memory) {
   const auto& [context, input, places, plans, streaming] = passes;
   for (ModelVolume& volume : model.volumes) {
-    const PyramidTarget target = places.probability(plans).target(volume.id, "probability");
+    const PyramidTarget target = probability_target(passes, volume.id);
     if (!volume.learned.weights) {
       streaming.first_pass(*no_foreground_source(), target, plans.probability, {}, 0);
       continue;
@@ -43,6 +43,21 @@ void write_probability(const TilePasses& passes, TileModel& model, const MemoryF
                          foreground_source_bytes(context.config.fitting, memory.estimation, plans.probability));
     volume.learned.weights.reset();
   }
+}
+
+PyramidTarget probability_target(const TilePasses& passes, ome::VolumeId id) {
+  PyramidTarget target = passes.places.probability(passes.plans).target(id, "probability");
+  target.is_learnt = true;
+  return target;
+}
+
+bool lacks_probability(const TilePasses& passes, const TileModel& model) {
+  if (!model.has_probability()) return false;
+  for (const ModelVolume& volume : model.volumes) {
+    const PyramidTarget target = probability_target(passes, volume.id);
+    if (passes.context.processes.ask_first([&] { return !open_items(target).empty(); })) return true;
+  }
+  return false;
 }
 
 }  // namespace flatfield::pipeline

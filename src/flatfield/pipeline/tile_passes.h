@@ -25,5 +25,10 @@ void write_corrected(const TilePasses& passes, TileModel& model);
 
 /// The first passes over the foreground probability of each volume. Releases each volume's weights afterwards.
 void write_probability(const TilePasses& passes, TileModel& model, const MemoryFacts& memory);
+/// The probability of a volume, ready to be written.
+[[nodiscard]] PyramidTarget probability_target(const TilePasses& passes, ome::VolumeId id);
+/// Whether the model has a probability of which not all first passes are done: objects were lost, or all of it was removed.
+/// Found by the first process; the answer is the same in all.
+[[nodiscard]] bool lacks_probability(const TilePasses& passes, const TileModel& model);
 
 }  // namespace flatfield::pipeline

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "flatfield/core/error.h"
 #include "flatfield/pipeline/local_folders.h"
@@ -76,6 +78,7 @@ void TilePlaces::examine(const Json& fingerprint) {
   claim_.assign(kClaimDigits, '0');
   context_.processes.first_only([&] { claim_ = claim_id(fingerprint); });
   context_.processes.broadcast(std::as_writable_bytes(std::span(claim_)));
+  context_.processes.first_only([&] { refuse_stale(); });
   const bool overwrite = context_.config.overwrite;
   for (Place* place : all())
     place->resumed = context_.processes.ask_first([&] {
@@ -87,6 +90,7 @@ void TilePlaces::examine(const Json& fingerprint) {
 }
 
 std::optional<std::int64_t> TilePlaces::look(const Json& fingerprint) {
+  refuse_stale();
   const std::string noted = items_key(claim_id(fingerprint));
   bool resumed = false;
   std::int64_t items = 0;
@@ -131,15 +135,31 @@ void TilePlaces::claim(const Json& fingerprint) {
   });
 }
 
-/// Images of the run that is overwritten which this one does not write again: beside the new output they would
+/// Where finished images of another run are that this one does not write again: beside the new output they would
 /// pass for its mask and its probability.
-void TilePlaces::clear_stale() {
+std::vector<std::string> TilePlaces::stale() const {
+  std::vector<std::string> locations;
   for (const auto& [place, location] :
        {std::pair(&mask_, outputs_.mask), std::pair(&probability_, outputs_.probability)}) {
-    if (*place) continue;
-    const auto store = context_.stores.open(location);
-    if (output_state(*store) != OutputState::kFinished) continue;
-    clear_place(*store);
+    // A tile that is itself the mask of another is no remainder.
+    if (*place || lies_within(location_, location) || lies_within(location, location_)) continue;
+    if (output_state(*context_.stores.open(location)) == OutputState::kFinished) locations.push_back(location);
+  }
+  return locations;
+}
+
+/// With --overwrite clear_stale removes them.
+void TilePlaces::refuse_stale() const {
+  if (context_.config.overwrite) return;
+  const std::vector<std::string> found = stale();
+  if (found.empty()) return;
+  throw Error(ErrorCode::kOutputExists, "an image of another run is there, and would pass for one of this output",
+              context_.stores.open(found.front())->describe(""), "give --overwrite to remove it, or choose another --output");
+}
+
+void TilePlaces::clear_stale() {
+  for (const std::string& location : stale()) {
+    clear_place(*context_.stores.open(location));
     context_.log.info("removed, as it belongs to the output that is overwritten: " + location);
   }
 }

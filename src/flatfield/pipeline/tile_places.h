@@ -73,6 +73,8 @@ class TilePlaces {
   [[nodiscard]] Place make(const std::string& location, storage::Caching caching = storage::Caching::kKept) const;
   [[nodiscard]] std::vector<Place*> all();
   OutputImage& open(Place& place, const OutputPlan& plan);
+  [[nodiscard]] std::vector<std::string> stale() const;
+  void refuse_stale() const;
   void clear_stale();
 
   RunContext& context_;

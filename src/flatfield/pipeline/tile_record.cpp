@@ -6,10 +6,12 @@
 #include <exception>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/execution/memory_ceiling.h"
+#include "flatfield/pipeline/item_share.h"
 #include "flatfield/pipeline/json_file.h"
 #include "flatfield/pipeline/plan_report.h"
 #include "flatfield/pipeline/report_pages.h"
@@ -85,14 +87,22 @@ bool will_be_skipped(RunContext& context, const std::string& tile) {
 }
 
 /// What is written about a tile before it is read; a tile that is skipped keeps what was asked for when it was made.
-void write_tile_configs(const config::RunConfig& config, const std::string& tile, const Json& resolved) {
+void write_tile_configs(const RunContext& context, const std::string& tile, const Json& resolved) {
+  const config::RunConfig& config = context.config;
   const std::string suffix = "_" + location_name(tile) + ".json";
   write_json(config.results_dir + "/config" + suffix, resolved);
-  if (config.skip_flat_field) return;
-  if (config.method == "fitting")
-    write_json(config.results_dir + "/fitting_config" + suffix, *resolved.find("fitting"));
-  if (config.method == "basicpy")
-    write_json(config.results_dir + "/basic_config" + suffix, *resolved.find("basic"));
+  // The options of an earlier run with another method would pass for this one's; where a model is applied, they may be what
+  // it was learnt with.
+  const bool learns = context.step == config::RunStep::kEstimate ||
+                      (context.step == config::RunStep::kRun && config.model.empty());
+  for (const auto& [file, method, options] :
+       {std::tuple("/fitting_config", "fitting", "fitting"), std::tuple("/basic_config", "basicpy", "basic")}) {
+    const std::string path = config.results_dir + file + suffix;
+    if (!config.skip_flat_field && config.method == method)
+      write_json(path, *resolved.find(options));
+    else if (learns)
+      remove_result_file(path);
+  }
 }
 
 /// The plan that a tile is compared with; none where nothing is to be done, or by several processes, as a plan is that of
@@ -110,7 +120,9 @@ std::optional<TilePlan> plan_before(RunContext& context, const std::string& tile
                    .stores = context.stores,
                    .memory = context.memory,
                    .medians = context.medians};
-    if (context.masks) own.masks.emplace(context.config.mask_dir, context.stores, context.memory);
+    if (context.masks)
+      own.masks.emplace(context.config.mask_dir, context.stores, context.memory,
+                        results_root(context.config.results_dir, context.share));
     if (context.flatfield_image) own.flatfield_image = context.flatfield_image->clone();
     TilePlan plan = plan_tile(own, tile, PlanEffort::kProbeIfLarge);
     return plan.is_finished ? std::nullopt : std::optional(std::move(plan));
@@ -253,7 +265,7 @@ TileRecord run_tile(RunContext& context, const std::string& tile) {
       with_errors([&] {
         context.processes.together([&] {
           if (context.processes.is_first() && !will_be_skipped(context, tile))
-            write_tile_configs(context.config, tile, resolved);
+            write_tile_configs(context, tile, resolved);
           correct_tile(context, tile, resolved, result, before_finished);
         });
         account.note_result();

@@ -18,6 +18,7 @@ Json outcome_json(const TileResult& result) {
   outcome["status"] = status_name(result.status);
   outcome["reason"] = result.reason.empty() ? Json() : Json(result.reason);
   outcome["qc"] = result.quality;
+  outcome[kLowMaskKey] = result.low_mask.empty() ? Json() : Json(result.low_mask);
   return outcome;
 }
 

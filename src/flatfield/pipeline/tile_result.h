@@ -16,12 +16,16 @@ enum class TileStatus : std::uint8_t { kCorrected, kBackgroundOnly, kSkipped, kE
 /// As the run report has it.
 [[nodiscard]] std::string_view status_name(TileStatus status) noexcept;
 
+/// In the outcome that is kept: the checksum of the mask at the estimation level (mask_checksum); null where there is none.
+inline constexpr const char* kLowMaskKey = "mask_low_res";
+
 /// What came of a tile.
 struct TileResult {
   TileStatus status = TileStatus::kCorrected;
-  std::string reason;  ///< why only the background was subtracted, or the tile skipped
+  std::string reason;  ///< why only the background was subtracted (of some volumes: TileModel::reason), or the tile skipped
   Json finished_as;    ///< of a tile that is skipped: {"status", "reason"} when it was corrected; null if it is not known
   Json quality;        ///< QC block of the run report; null if nothing was measured
+  std::string low_mask;  ///< mask_checksum of the mask that it was corrected with; "" where there is none
   ItemCounts items;    ///< what became of the items
   std::vector<report::VolumePictures> pictures;  ///< of each volume, for the report; none where none is written
 };

@@ -20,6 +20,14 @@ TEST(TileResult, is_reported_again_where_the_tile_is_skipped) {
   EXPECT_EQ(skipped.reason, "finished already");
 }
 
+TEST(TileResult, tells_which_mask_the_tile_was_corrected_with) {
+  TileResult result;
+  ASSERT_NE(outcome_json(result).find(kLowMaskKey), nullptr);
+  EXPECT_TRUE(outcome_json(result).find(kLowMaskKey)->is_null());
+  result.low_mask = "(1, 2, 3), crc32c 00000000";
+  EXPECT_EQ(outcome_json(result).find(kLowMaskKey)->as_string(), result.low_mask);
+}
+
 TEST(TileResult, takes_no_harm_from_an_outcome_that_is_none) {
   for (const char* text : {"null", "{}", "[]", R"({"status": 7, "qc": {}})", R"({"status": "corrected", "reason": [], "qc": 1})"}) {
     TileResult skipped;

@@ -23,6 +23,8 @@ namespace {
 
 /// Blocks of a level that are held against the level below it, without --all.
 constexpr std::int64_t kSampledBlocks = 64;
+/// Objects that cannot be read are named up to here; then the disk or the server is taken to be gone.
+constexpr int kMostUnreadable = 20;
 
 /// How the levels of an image were made, as its metadata say (output_image.cpp writes them).
 std::optional<numerics::WindowReducer> reducer_of(const Json& attributes) {
@@ -129,6 +131,20 @@ class Verifier {
     return store_->describe(object_location(metadata_, static_cast<int>(level), number));
   }
 
+  /// False of an object that is not there, which is named already, or cannot be read, which is named here.
+  bool get(std::size_t level, std::int64_t number, Buffer& bytes) {
+    if (unreadable_ >= kMostUnreadable) return false;
+    try {
+      return store_->get(object_location(metadata_, static_cast<int>(level), number), bytes);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kReadFailed) throw;
+      note(error.what());
+      if (++unreadable_ == kMostUnreadable)
+        note(store_->describe("") + ": so many objects cannot be read that no more are tried");
+      return false;
+    }
+  }
+
   /// Reads, sums and decodes every object of a level.
   void check_objects(std::size_t level, const std::vector<ObjectSum>& sums) {
     std::atomic<std::int64_t> read{0};
@@ -136,7 +152,7 @@ class Verifier {
       const ObjectSum& sum = sums[static_cast<std::size_t>(number)];
       if (sum.bytes == 0) return;
       Buffer bytes;
-      if (!store_->get(object_location(metadata_, static_cast<int>(level), number), bytes)) return;  // named already
+      if (!get(level, number, bytes)) return;
       ++read;
       if (bytes.size() == sum.bytes && crc32c(bytes.span()) != sum.crc32c)
         note(fmt::format("{}: its checksum is {:08x}, {:08x} was written", describe(level, number),
@@ -224,6 +240,7 @@ class Verifier {
   std::vector<zarr::Array> levels_;
   std::vector<zarr::ArrayMetadata> metadata_;
   std::mutex mutex_;
+  std::atomic<int> unreadable_{0};
   VerifyReport report_;
 };
 

@@ -16,7 +16,7 @@ namespace flatfield::pipeline {
 namespace {
 
 /// Items that a message lists.
-constexpr std::int64_t kNamedItems = 8;
+constexpr std::size_t kNamedItems = 8;
 
 /// A volume in a store, read box by box: the carries of a pass are the source of the next.
 template <class T>
@@ -159,20 +159,17 @@ void run_pass(PyramidPass<T>& pass, const PyramidTarget& target, const Share& sh
   });
 }
 
-void require_done(const PyramidTarget& target, const PassItems& pass) {
-  if (!target.ledger) return;
-  const std::set<std::int64_t> done = target.ledger->done(pass.key);
-  std::string missing;
-  std::int64_t count = 0;
-  for (std::int64_t item = 0; item < pass.items; ++item) {
-    if (done.contains(item)) continue;
-    if (++count <= kNamedItems) missing += (count == 1 ? "" : ", ") + std::to_string(item);
-  }
-  if (count > 0)
-    throw Error(ErrorCode::kNotFound,
-                fmt::format("{} of {} items of {} are not done ({}{})", count, pass.items, target.name, missing,
-                            count > kNamedItems ? ", ..." : ""),
-                target.store->describe(""), "apply the parts that they belong to first: item i belongs to part i % N");
+void require_done(const PyramidTarget& target) {
+  const std::vector<std::int64_t> open = open_items(target);
+  if (open.empty()) return;
+  std::string named;
+  for (std::size_t i = 0; i < std::min(open.size(), kNamedItems); ++i) named += (i == 0 ? "" : ", ") + std::to_string(open[i]);
+  throw Error(ErrorCode::kNotFound,
+              fmt::format("{} of {} items of {} are not done ({}{})", open.size(), pyramid_passes(target).front().items,
+                          target.name, named, open.size() > kNamedItems ? ", ..." : ""),
+              target.store->describe(""),
+              target.is_learnt ? "estimate again with the same options, which does them"
+                               : "apply the parts that they belong to first: item i belongs to part i % N");
 }
 
 /// A box of what the pass before has left for `level` is damaged or gone, as by a crash of the machine: its items are to be
@@ -191,8 +188,10 @@ void require_done(const PyramidTarget& target, const PassItems& pass) {
     for (std::int64_t y = first.y; y < last.y; ++y)
       for (std::int64_t x = first.x; x < last.x; ++x)
         target.ledger->forget(pass_key(target, before), (z * grid.y + y) * grid.x + x);
+  const std::string step = target.is_learnt ? "estimate" : "apply";
   throw Error(ErrorCode::kReadFailed, what, where,
-              "start again: the items that it was made of are done again (by apply, where the steps are taken one by one)");
+              "start again: the items that it was made of are done again (by " + step +
+                  ", where the steps are taken one by one)");
 }
 
 }  // namespace
@@ -213,6 +212,16 @@ std::vector<PassItems> pyramid_passes(const PyramidTarget& target) {
   return passes;
 }
 
+std::vector<std::int64_t> open_items(const PyramidTarget& target) {
+  std::vector<std::int64_t> open;
+  if (!target.ledger) return open;
+  const PassItems pass = pyramid_passes(target).front();
+  const std::set<std::int64_t> done = target.ledger->done(pass.key);
+  for (std::int64_t item = 0; item < pass.items; ++item)
+    if (!done.contains(item)) open.push_back(item);
+  return open;
+}
+
 template <class T>
 void write_first_pass(VoxelSource<T>& source, const PyramidTarget& target, const Share& share, const PassRun& run) {
   PyramidPass<T> pass(source, target, 0, run.pool.workers());
@@ -221,7 +230,7 @@ void write_first_pass(VoxelSource<T>& source, const PyramidTarget& target, const
 
 template <class T>
 void write_later_passes(const PyramidTarget& target, const PassRun& run) {
-  run.processes.first_only([&] { require_done(target, pyramid_passes(target).front()); });
+  run.processes.first_only([&] { require_done(target); });
   const std::size_t step = geometry_of(target).levels_per_pass();
   for (std::size_t level = step; level < target.levels.size(); level += step) {
     StoredSource<T> carried(ome::Volume(zarr::Array::open(target.store, carry_path(target, level)), {}), run.pool.workers(),

@@ -46,6 +46,7 @@ struct PyramidTarget {
   std::string volume_key = "t0_c0";       ///< of the volume among those of the image, for ledger and carries
   std::shared_ptr<ItemLedger> ledger;     ///< null: nothing is noted, and everything is done
   bool resumed = false;                   ///< an earlier run may have begun items
+  bool is_learnt = false;                 ///< estimate does the first pass, not apply: for messages
 };
 
 /// Key of the array of the carries from which level `level` is made.
@@ -99,6 +100,8 @@ struct PassItems {
   std::int64_t items = 0;
 };
 [[nodiscard]] std::vector<PassItems> pyramid_passes(const PyramidTarget& target);
+/// Items of the first pass that are not done, by the ledger, in order; none where no ledger is kept.
+[[nodiscard]] std::vector<std::int64_t> open_items(const PyramidTarget& target);
 
 /// Both after one another in this process alone, after which what lies below the scratch path is removed.
 template <class T>

@@ -283,6 +283,31 @@ TEST(WritePyramidItems, nothing_more_is_written_where_another_run_has_taken_the_
   EXPECT_TRUE(output.target.store->list("items").empty());
 }
 
+TEST(WritePyramidItems, that_are_not_done_are_told_with_the_step_that_does_them) {
+  Case c;
+  c.shape = {64, 32, 32};
+  c.chunk_shape = {8, 8, 8};
+  for (const bool is_learnt : {false, true}) {
+    execution::ThreadPool pool(1);
+    execution::ProcessGroup alone;
+    Output<std::uint16_t> output(c);
+    EXPECT_TRUE(open_items(output.target).empty()) << "no ledger is kept";
+    output.target.ledger = std::make_shared<ItemLedger>(output.target.store, "items");
+    output.target.is_learnt = is_learnt;
+    output.target.ledger->note(pyramid_passes(output.target).front().key, 0, {});
+    EXPECT_EQ(open_items(output.target), std::vector<std::int64_t>{1});
+    ItemCounts counts;
+    try {
+      write_later_passes<std::uint16_t>(output.target, {pool, alone, kPlenty, counts, {}, {}});
+      ADD_FAILURE() << "no error was thrown";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+      EXPECT_NE(error.message().find("1 of 2 items"), std::string::npos) << error.message();
+      EXPECT_NE(error.remedy().find(is_learnt ? "estimate again" : "apply the parts"), std::string::npos) << error.remedy();
+    }
+  }
+}
+
 TEST(WritePyramidItems, that_can_never_fit_are_refused_before_anything_is_read) {
   Case c;
   c.shape = {16, 16, 16};

@@ -103,10 +103,15 @@ auto without_lock(Work work) {
   return work();
 }
 
+/// Throws a UsageError of Python unless so many threads can be meant.
+inline void require_workers(int workers) {
+  require(workers >= 1 && workers <= 1024, "workers: expected 1 to 1024, found " + std::to_string(workers));
+}
+
 /// Runs `work(parallel_for)` on `workers` threads without Python's lock; no Python object may be touched in it.
 template <class Work>
 auto without_lock(int workers, Work work) {
-  require(workers >= 1 && workers <= 1024, "workers: expected 1 to 1024, found " + std::to_string(workers));
+  require_workers(workers);
   const py::gil_scoped_release unlocked;
   execution::ThreadPool pool(workers);
   return work(pool.as_parallel_for());

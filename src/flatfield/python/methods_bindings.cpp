@@ -104,6 +104,7 @@ py::tuple estimate_background(const AnyArray& volume, double smoothing_sigma, do
   require(is_byte || py::isinstance<py::array_t<std::uint16_t>>(volume.array),
           "volume: expected uint8 or uint16, found " + std::string(py::str(volume->dtype())));
   require_sigma(final_smoothing_sigma, "final_smoothing_sigma");
+  require_workers(workers);
   const std::vector<std::int64_t> planes = select_background_planes(Array<float>(volume.array), smoothing_sigma);
   Block<float> image =
       is_byte ? median_of_planes<std::uint8_t>(volume, planes) : median_of_planes<std::uint16_t>(volume, planes);
@@ -205,7 +206,7 @@ voxels lie 3 deviations above the median. Raises UsageError for other shapes and
              R"(Background of a volume (z, y, x) of uint8 or uint16: (image, planes).
 
 image: float32 (y, x), the median of the planes that select_background_planes chooses, smoothed with a Gaussian of
-final_smoothing_sigma pixels. planes: int64, their z indices. Raises UsageError for other types and shapes.)");
+final_smoothing_sigma pixels, on `workers` threads (1 to 1024). planes: int64, their z indices. Raises UsageError for other types and shapes.)");
   module.def("clean_mask", &clean_mask, "mask"_a,
              R"(The two largest regions of a mask (z, y, x), with their holes filled: uint8, 0 or 1.
 

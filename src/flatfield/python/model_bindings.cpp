@@ -212,7 +212,9 @@ py::array_t<std::uint16_t> correct_block(const Model& model, const py::object& b
 
 void bind_model(py::module_& module) {
   using namespace pybind11::literals;
-  py::class_<VolumeHandle>(module, "ModelVolume", "What a model knows of one time point and channel. Arrays are read-only.")
+  py::class_<VolumeHandle>(module, "ModelVolume",
+                           "What a model knows of one time point and channel. background, flatfield and darkfield are "
+                           "read-only views of the model; other arrays are copies.")
       .def_property_readonly(
           "background", [](const VolumeHandle& self) { return self.plane(self.correction().background); },
           "Subtracted first: float32 (y, x), counts; None = nothing is.")
@@ -227,7 +229,7 @@ void bind_model(py::module_& module) {
           "curve_x", [](const VolumeHandle& self) { return self.curve(&methods::AxisCurves::x); }, "See curve_z.")
       .def_property_readonly(
           "profile_z", [](const VolumeHandle& self) { return self.profile(0); },
-          "What curve_z follows, one value per plane of the estimation level; None for other methods.")
+          "What curve_z follows, one value per plane of the estimation level; None where no curves were fitted.")
       .def_property_readonly(
           "profile_y", [](const VolumeHandle& self) { return self.profile(1); }, "See profile_z.")
       .def_property_readonly(
@@ -237,9 +239,11 @@ void bind_model(py::module_& module) {
           [](const VolumeHandle& self) {
             return self.correction().curves ? py::object(py::float_(self.correction().curves->ratio)) : py::none();
           },
-          "What voxels inside the mask are multiplied by; None for other methods.")
+          "What voxels inside the mask are multiplied by; None for other methods, and where only the background is "
+          "subtracted.")
       .def_property_readonly("flatfield", &VolumeHandle::flatfield,
-                             "What every plane is divided by: float32 (y, x); None for method fitting.")
+                             "What every plane is divided by: float32 (y, x); None for method fitting, and where only the "
+                             "background is subtracted.")
       .def_property_readonly("darkfield", &VolumeHandle::darkfield,
                              "Subtracted before that: float32 (y, x), counts; None = 0.")
       .def_property_readonly(

@@ -190,6 +190,8 @@ py::object verify(const py::object& location, bool quick, bool all, int workers,
 
 py::str synthesize(const py::object& output, const py::dict& options) {
   Json values = to_json(options, "options");
+  // None is the same as leaving one out.
+  std::erase_if(values.as_object(), [](const Json::Member& option) { return option.second.is_null(); });
   values["output"] = to_location(output, "output");
   config::SynthConfig config;
   config::read_object(config::synth_table(), values, "", config);

@@ -127,7 +127,8 @@ was using one at the moment of the fork: the child could wait for ever for what 
           [](const TileHandle& self, const std::string& level) {
             return spatial(self.tile->output_scale(self.tile->level(level)));
           },
-          "level"_a = "0", "Size (z, y, x) of a voxel of a level, in the units of the metadata (micrometers).")
+          "level"_a = "0",
+          "Size (z, y, x) of a voxel of a level, in micrometers; as in the metadata where the unit is missing or unknown.")
       .def(
           "translation",
           [](const TileHandle& self, const std::string& level) {

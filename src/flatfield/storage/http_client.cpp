@@ -161,10 +161,10 @@ void take_body(Exchange& exchange, std::string_view bytes) {
     const std::size_t longest = answer.status >= 300     ? kLongestErrorText
                                 : exchange.for_room() ? kLongestUnannounced
                                                       : kLongestText;
-    if (answer.text.size() + bytes.size() <= longest)
-      answer.text.append(bytes);
-    else if (answer.status < 300)
+    const std::size_t left = longest - std::min(longest, answer.text.size());
+    if (bytes.size() > left && answer.status < 300)
       throw Error(ErrorCode::kReadFailed, "an answer is longer than any that is expected");
+    answer.text.append(bytes.substr(0, left));
   }
   answer.body_bytes += bytes.size();
 }

@@ -53,8 +53,7 @@ enum class TransportFailure : std::uint8_t {
 struct HttpAnswer {
   int status = 0;    ///< HTTP status; 0 if there was no answer
   Fields headers;    ///< names in lower case
-  std::string text;  ///< body of an answer for which there was no room; at most the first 64 MiB,
-                     ///< of an error 64 KiB
+  std::string text;  ///< body of an answer for which there was no room; of an error its first 64 KiB
   std::uint64_t body_bytes = 0;
   TransportFailure failure = TransportFailure::kNone;
   std::string failure_text;  ///< e.g. "Could not resolve host: s3.example"
@@ -76,8 +75,10 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  /// Makes one attempt. Whatever goes wrong on the way is in the answer; only what `room` throws
-  /// is thrown.
+  /// Makes one attempt. Whatever goes wrong on the way is in the answer. Throws what `room` throws;
+  /// Error(kReadFailed) for a successful answer that is longer than it says, than 64 MiB where there is no room for it, or
+  /// than 1 GiB where there is and it does not say its length; Error(kInternal) for a room that is too small or an option
+  /// that libcurl refuses; std::bad_alloc.
   [[nodiscard]] HttpAnswer exchange(const HttpRequest& request) const;
 
  private:

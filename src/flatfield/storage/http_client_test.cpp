@@ -5,10 +5,13 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstring>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
+#include "flatfield/storage/loopback_server.h"
 #include "support/s3_test_server.h"
 
 namespace flatfield::storage {
@@ -60,6 +63,29 @@ TEST(HttpClient, makes_connections_of_its_own_in_a_forked_process) {
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
   }
+}
+
+TEST(HttpClient, keeps_the_beginning_of_an_error_that_is_long) {
+  std::string page;
+  while (page.size() < 300'000) page += std::to_string(page.size()) + " ";
+  const LoopbackServer server(0);
+  std::atomic<bool> done{false};
+  std::jthread serving([&] {
+    server.serve(
+        [&](const ServedRequest&) {
+          return ServedAnswer{404, {}, page.size(), [&](std::uint64_t offset, std::uint64_t length, Buffer& into) {
+                                std::memcpy(into.resize(length).data(), page.data() + offset, length);
+                              }};
+        },
+        [&] { return done.load(); });
+  });
+  HttpRequest request;
+  request.url = "http://127.0.0.1:" + std::to_string(server.port()) + "/a";
+  const HttpAnswer answer = HttpClient({.certificate_bundle = "", .use_proxy = false}).exchange(request);
+  done = true;
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_EQ(answer.body_bytes, page.size());
+  EXPECT_TRUE(answer.text == std::string_view(page).substr(0, 65536)) << answer.text.size();
 }
 
 }  // namespace

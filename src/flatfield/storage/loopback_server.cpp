@@ -212,7 +212,10 @@ std::optional<ByteRange> parse_byte_range(std::string_view header, std::uint64_t
   return ByteRange{*first, (is_open ? size - 1 : std::min(*last, size - 1)) - *first + 1};
 }
 
-LoopbackServer::LoopbackServer(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+LoopbackServer::LoopbackServer(int port) {
+  if (port < 0 || port > 65535)
+    throw Error(ErrorCode::kUsage, fmt::format("port: expected 0 to 65535, found {}", port));
+  socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   const auto refuse = [&] {
     const int reason = errno;
     if (socket_ >= 0) ::close(socket_);

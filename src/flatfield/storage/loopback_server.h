@@ -45,7 +45,7 @@ class LoopbackServer {
  public:
   using Handler = std::function<ServedAnswer(const ServedRequest&)>;
 
-  /// `port` 0 = any that is free. Throws Error(kWriteFailed) where the port cannot be had.
+  /// `port` 0 = any that is free. Throws Error(kUsage) unless it is 0 to 65535, Error(kWriteFailed) where it cannot be had.
   explicit LoopbackServer(int port);
   ~LoopbackServer();
   LoopbackServer(const LoopbackServer&) = delete;

@@ -101,6 +101,11 @@ int status_from(const LoopbackServer& server) {
   return HttpClient({.certificate_bundle = "", .use_proxy = false}).exchange(request).status;
 }
 
+TEST(LoopbackServer, RefusesWhatIsNoPort) {
+  EXPECT_THROW(LoopbackServer(-1), Error);
+  EXPECT_THROW(LoopbackServer(65536), Error);
+}
+
 TEST(LoopbackServer, GoesOnWithTheThreadsThatItCanHave) {
   const LoopbackServer server(0);
   std::atomic<bool> done{false};

@@ -77,6 +77,8 @@ class Fields {
 };
 
 std::uint32_t crc32_of(std::uint32_t before, std::span<const std::byte> bytes) {
+  // An empty span may begin nowhere, for which zlib begins anew.
+  if (bytes.empty()) return before;
   return static_cast<std::uint32_t>(::crc32_z(before, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 

@@ -65,6 +65,30 @@ TEST_F(ZipArchiveTest, gives_back_what_was_written_and_writes_the_same_bytes_aga
   EXPECT_EQ(zip.find("other"), nullptr);
 }
 
+TEST_F(ZipArchiveTest, pieces_without_bytes_change_nothing) {
+  const Bytes head = random_bytes(128, 256);
+  for (const bool deflated : {false, true}) {
+    const auto bytes_of = [&](const auto& append) {
+      ZipWriter zip(store_->create("a.npz"));
+      zip.begin("a", deflated);
+      append(zip);
+      zip.finish();
+      return object();
+    };
+    const Bytes whole = bytes_of([&](ZipWriter& zip) { zip.append(head); });
+    EXPECT_EQ(bytes_of([&](ZipWriter& zip) {
+                zip.append({});
+                zip.append(head);
+                zip.append({});
+              }),
+              whole);
+    const ZipReader zip(store_, "a.npz");
+    Bytes read(head.size());
+    zip.read(*zip.find("a"), read, {});
+    EXPECT_EQ(read, head);
+  }
+}
+
 TEST_F(ZipArchiveTest, every_flipped_bit_and_every_missing_end_is_noticed) {
   write({{"d", random_bytes(50, 4)}, {"stored", random_bytes(20, 256)}});
   const Bytes whole = object();

@@ -38,7 +38,7 @@ ShardReader::ShardReader(std::shared_ptr<const storage::Store> store, ShardIndex
     : store_(std::move(store)),
       codec_(std::move(codec)),
       most_kept_(
-          std::max<std::size_t>(8, static_cast<std::size_t>(kMostIndexBytes) / (codec_.size() * sizeof(storage::ByteRange)))) {}
+          std::max<std::size_t>(1, static_cast<std::size_t>(kMostIndexBytes) / (codec_.size() * sizeof(storage::ByteRange)))) {}
 
 ShardReader::IndexPtr ShardReader::read_index(const std::string& key, Buffer& into,
                                               CodecScratch& scratch) const {

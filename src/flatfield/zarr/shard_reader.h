@@ -17,7 +17,7 @@
 
 namespace flatfield::zarr {
 
-/// Memory that the indices of shards may take that are kept, per array that is open.
+/// Memory that the indices of shards may take that are kept, per array that is open; one is, whatever its size.
 inline constexpr std::int64_t kMostIndexBytes = std::int64_t{32} << 20;
 
 /// Reads single chunks out of shards. The index of a shard is read once and kept with those of some
@@ -29,8 +29,9 @@ class ShardReader {
   ShardReader(std::shared_ptr<const storage::Store> store, ShardIndexCodec codec);
 
   /// Reads the encoded bytes of chunk `number` (in C order) of the shard `key`; false if there is
-  /// no such shard or chunk. Throws Error that names the shard: kBadInput for a damaged one,
-  /// kReadFailed.
+  /// no such shard or chunk. Throws Error(kBadInput), without a place, for a damaged index: the
+  /// caller adds it. What the store throws, and Error(kReadFailed) for a shard that vanished, name
+  /// the shard.
   [[nodiscard]] bool get(const std::string& key, std::size_t number, Buffer& into,
                          CodecScratch& scratch) const;
 
