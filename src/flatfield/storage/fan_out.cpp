@@ -5,6 +5,7 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -36,12 +37,17 @@ void fan_out(std::int64_t count, int threads, const std::function<void(std::int6
     StageTotals* const totals = bound_totals();
     const Stage stage = active_stage();
     std::vector<std::jthread> helpers;
-    for (std::int64_t i = 1; i < std::min<std::int64_t>(threads, count); ++i)
-      helpers.emplace_back([&work, totals, stage] {
-        std::optional<StageBinding> binding;
-        if (totals != nullptr) binding.emplace(*totals, stage);
-        work();
-      });
+    for (std::int64_t i = 1; i < std::min<std::int64_t>(threads, count); ++i) {
+      try {
+        helpers.emplace_back([&work, totals, stage] {
+          std::optional<StageBinding> binding;
+          if (totals != nullptr) binding.emplace(*totals, stage);
+          work();
+        });
+      } catch (const std::system_error&) {
+        break;  // those that there are do the work
+      }
+    }
     work();
   }
   if (error) std::rethrow_exception(error);

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <latch>
 
 #include "flatfield/core/stage_clock.h"
+#include "support/no_more_threads.h"
 
 namespace flatfield::storage {
 namespace {
@@ -24,6 +26,15 @@ TEST(FanOut, charges_the_time_of_its_threads_to_the_stage_of_the_caller) {
   for (const Stage stage : stages) EXPECT_EQ(stage, Stage::kRead);
   EXPECT_EQ(totals.wall_nanoseconds[static_cast<std::size_t>(Stage::kOther)], 0);
   EXPECT_GT(totals.wall_nanoseconds[static_cast<std::size_t>(Stage::kRead)], 0);
+}
+
+TEST(FanOut, the_caller_does_the_work_where_no_thread_can_be_started) {
+  std::atomic<int> count{0};
+  {
+    const test::NoMoreThreads none;
+    fan_out(10, 4, [&](std::int64_t) { ++count; });
+  }
+  EXPECT_EQ(count, 10);
 }
 
 }  // namespace

@@ -101,22 +101,22 @@ PatientClient::PatientClient(std::shared_ptr<const HttpClient> http, RetryOption
       window_(most_at_once_) {}
 
 Outcome PatientClient::send(const MakeRequest& make_request, const Judge& judge) {
-  const Clock::time_point start = Clock::now();
-  const auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
   Outcome outcome;
   int corrections = 0;
   for (int attempt = 1;; ++attempt) {
+    Clock::time_point began;
     {
       const RequestWindow::Place place(window_);
-      const Clock::time_point began = Clock::now();
+      // What it waits for others of this process tells nothing of the server, and does not count.
+      began = Clock::now();
       outcome.answer = http_->exchange(make_request(attempt));
       outcome.verdict = judge(outcome.answer);
       if (outcome.verdict == Verdict::kOverload) window_.note_overload(began);
       if (outcome.verdict == Verdict::kFinal) window_.note_success();
+      outcome.seconds += std::chrono::duration<double>(Clock::now() - began).count();
     }
     outcome.attempts = attempt;
-    outcome.seconds = elapsed();
-    note_health(outcome.answer, outcome.verdict);
+    note_health(outcome.answer, outcome.verdict, began);
     if (outcome.verdict == Verdict::kFinal || attempt >= options_.max_attempts || out_of_order())
       return outcome;
     if (outcome.verdict == Verdict::kCorrected && ++corrections <= kMostImmediate) continue;
@@ -126,16 +126,22 @@ Outcome PatientClient::send(const MakeRequest& make_request, const Judge& judge)
     if (const auto asked = retry_after_seconds(outcome.answer)) pause = std::max(pause, *asked);
     if (outcome.seconds + pause > options_.budget_seconds) return outcome;
     std::this_thread::sleep_for(std::chrono::duration<double>(pause));
+    outcome.seconds += pause;
   }
 }
 
-void PatientClient::note_health(const HttpAnswer& answer, Verdict verdict) {
+void PatientClient::note_health(const HttpAnswer& answer, Verdict verdict, Clock::time_point began) {
   const std::scoped_lock lock(mutex_);
   if (answer.status != 0) reached_ = true;
-  if (verdict == Verdict::kFinal || verdict == Verdict::kCorrected)
+  if (verdict == Verdict::kFinal || verdict == Verdict::kCorrected) {
     failing_since_.reset();
-  else if (!failing_since_)
-    failing_since_ = Clock::now();
+    return;
+  }
+  // Where nobody has tried for longer than pauses last, what failed before tells nothing of the server as it is now.
+  const Clock::time_point now = Clock::now();
+  if (!failing_since_ || began > trying_until_) failing_since_ = now;
+  const std::chrono::duration<double> pause(2.0 * options_.cap_seconds + retry_after_seconds(answer).value_or(0.0));
+  trying_until_ = std::max(trying_until_, now + std::chrono::duration_cast<Clock::duration>(pause));
 }
 
 bool PatientClient::reached() const {

@@ -18,7 +18,7 @@ struct RetryOptions {
   int max_attempts = 16;      ///< of one request, >= 1
   double base_seconds = 0.1;  ///< the first pause is random in [0, base], each next one twice that,
   double cap_seconds = 20.0;  ///< up to [0, cap]: "full jitter"
-  double budget_seconds = 300;  ///< of one request with all its attempts
+  double budget_seconds = 300;  ///< of one request with all its attempts, and the pauses between them
   /// A server that nobody of this process has ever had an answer from is given up after so long,
   double unreached_seconds = 10;
   /// and one that answered before and is now out of order after so long.
@@ -56,7 +56,7 @@ struct Outcome {
   HttpAnswer answer;                  ///< the last one
   Verdict verdict = Verdict::kFinal;  ///< on it; kFinal unless it was given up
   int attempts = 0;
-  double seconds = 0.0;
+  double seconds = 0.0;  ///< of the attempts and pauses, without what it waited for its turn
 
   /// "after 16 attempts in 82 s", for messages; "" after a single one.
   [[nodiscard]] std::string effort() const;
@@ -79,7 +79,8 @@ class PatientClient {
 
  private:
   using Clock = std::chrono::steady_clock;
-  void note_health(const HttpAnswer& answer, Verdict verdict);
+  /// `began`: when the attempt did.
+  void note_health(const HttpAnswer& answer, Verdict verdict, Clock::time_point began);
   [[nodiscard]] bool reached() const;
   [[nodiscard]] bool out_of_order() const;
 
@@ -90,7 +91,8 @@ class PatientClient {
   mutable std::mutex mutex_;
   bool reached_ = false;  ///< there was an answer, good or not
   std::optional<Clock::time_point>
-      failing_since_;  ///< the first failure after the last good answer
+      failing_since_;  ///< the first failure after the last good answer, or after nobody had tried for long
+  Clock::time_point trying_until_ = Clock::time_point::min();  ///< by then, who failed has tried again or given up
 };
 
 }  // namespace flatfield::storage

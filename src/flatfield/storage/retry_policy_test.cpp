@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -110,6 +112,60 @@ TEST(RequestWindow, lets_as_many_in_as_there_are_places) {
   const RequestWindow::Place first(window);
   const RequestWindow::Place second(window);
   const RequestWindow::Place third(window);  // or this waits for ever
+}
+
+/// A client whose attempts are over at once: nobody is asked, and the tests say what the answer means.
+PatientClient client_of_nobody(const RetryOptions& options) {
+  return {std::make_shared<HttpClient>(HttpOptions{.certificate_bundle = "", .use_proxy = false}), options, 1};
+}
+
+HttpRequest request_to_nobody(int /*attempt*/) {
+  HttpRequest request;
+  request.url = "file:///etc/hostname";
+  return request;
+}
+
+TEST(PatientClient, what_a_request_waits_for_its_turn_is_not_of_its_time) {
+  RetryOptions options;
+  options.base_seconds = 0.001;
+  options.budget_seconds = 0.3;
+  PatientClient client = client_of_nobody(options);
+  std::atomic<bool> is_begun{false};
+  const std::jthread other([&] {
+    static_cast<void>(client.send(
+        [&](int attempt) {
+          is_begun = true;
+          std::this_thread::sleep_for(std::chrono::milliseconds(600));
+          return request_to_nobody(attempt);
+        },
+        [](const HttpAnswer&) { return Verdict::kFinal; }));
+  });
+  while (!is_begun) std::this_thread::yield();
+  int answers = 0;
+  const Outcome outcome = client.send(request_to_nobody, [&](const HttpAnswer&) {
+    return ++answers == 1 ? Verdict::kRetry : Verdict::kFinal;
+  });
+  EXPECT_EQ(outcome.verdict, Verdict::kFinal);
+  EXPECT_EQ(outcome.attempts, 2);
+}
+
+TEST(PatientClient, an_outage_counts_for_who_comes_soon_and_not_for_who_comes_long_after_it) {
+  RetryOptions options;
+  options.max_attempts = 1000;
+  options.base_seconds = 0.01;
+  options.cap_seconds = 0.2;
+  options.unreached_seconds = 0.3;
+  PatientClient client = client_of_nobody(options);
+  const auto always_fails = [](const HttpAnswer&) { return Verdict::kRetry; };
+  EXPECT_GT(client.send(request_to_nobody, always_fails).attempts, 1);
+  EXPECT_EQ(client.send(request_to_nobody, always_fails).attempts, 1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));  // longer than anybody pauses
+  int answers = 0;
+  const Outcome outcome = client.send(request_to_nobody, [&](const HttpAnswer&) {
+    return ++answers == 1 ? Verdict::kRetry : Verdict::kFinal;
+  });
+  EXPECT_EQ(outcome.verdict, Verdict::kFinal);
+  EXPECT_EQ(outcome.attempts, 2);
 }
 
 TEST(HttpClient, says_why_no_answer_came) {

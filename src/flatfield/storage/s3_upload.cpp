@@ -7,6 +7,7 @@
 #include <cstring>
 #include <future>
 #include <optional>
+#include <system_error>
 
 #include "flatfield/core/buffer.h"
 #include "flatfield/storage/digest.h"
@@ -221,9 +222,12 @@ class S3Writer final : public ObjectWriter {
     if (!upload_) upload_.emplace(client_, key_, where_);
     Part& part = parts_[at_];
     part.bytes.truncate(filled_);
-    part.under_way = std::async(std::launch::async, [this, index = next_part_, &part] {
-      upload_->put_part(index, part.bytes.span());
-    });
+    const auto put = [this, index = next_part_, &part] { upload_->put_part(index, part.bytes.span()); };
+    try {
+      part.under_way = std::async(std::launch::async, put);
+    } catch (const std::system_error&) {
+      put();  // where no more threads can be started, the part is waited for here
+    }
     ++next_part_;
     at_ = (at_ + 1) % parts_.size();
     filled_ = 0;

@@ -17,6 +17,19 @@ TEST(WriteProbe, leaves_nothing) {
   EXPECT_TRUE(store.list("").empty());
 }
 
+TEST(WriteProbe, refuses_the_place_of_the_input_under_whatever_name_and_leaves_nothing) {
+  MemoryStore store;
+  MemoryStore other;
+  EXPECT_NO_THROW(prove_writable(store, &other));
+  try {
+    prove_writable(store, &store);
+    ADD_FAILURE() << "no error was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUsage);
+  }
+  EXPECT_TRUE(store.list("").empty());
+}
+
 TEST(WriteProbe, leaves_nothing_where_it_may_be_written_but_not_read) {
   class UnreadableStore : public MemoryStore {
    public:

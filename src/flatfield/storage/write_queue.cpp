@@ -37,6 +37,7 @@ WriteQueue::~WriteQueue() {
 
 void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes, Turn turn) {
   const std::size_t room = room_for(bytes.size());
+  if (room > most_bytes_) return write_from_caller(key, bytes, turn);
   Objects made;
   Objects dropped;  // freed when the lock is not held any more
   std::unique_lock lock(mutex_);
@@ -48,15 +49,11 @@ void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes, 
   });
   rethrow_failure();
   if (unbegun_ >= idle_ && threads_.size() < most_threads_) start_thread();
-  // From here on the object counts: `flush` waits for it, and another one of its key must.
   const std::uint64_t number = next_number_++;
   bytes_ += room + kObjectBytes;
   ++unbegun_;
   try {
-    keys_.insert(key);
-    numbers_.insert(number);
-    if (turn == Turn::kAny) others_.insert(number);
-    objects_ = keys_.size();
+    enter(key, number, turn);
     take_spare(room, made);
     trim_spare(dropped);
     lock.unlock();
@@ -107,6 +104,28 @@ void WriteQueue::start_thread() {
   }
 }
 
+void WriteQueue::write_from_caller(const std::string& key, std::span<const std::byte> bytes, Turn turn) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return failure_ || !keys_.contains(key); });
+  rethrow_failure();
+  const std::uint64_t number = next_number_++;
+  bytes_ += kObjectBytes;
+  try {
+    enter(key, number, turn);
+    changed_.wait(lock, [&] { return may_begin(number, turn) || (turn == Turn::kAfterOthers && failure_); });
+    if (turn == Turn::kAfterOthers) rethrow_failure();
+    lock.unlock();
+    write_(key, bytes);
+    lock.lock();
+  } catch (...) {
+    if (!lock.owns_lock()) lock.lock();
+    if (!failure_) failure_ = std::current_exception();
+    release(key, number, turn, 0);
+    throw;
+  }
+  release(key, number, turn, 0);
+}
+
 void WriteQueue::work(const std::stop_token& stop) {
   for (;;) {
     Objects taken;  // freed when the lock is not held any more
@@ -138,12 +157,20 @@ void WriteQueue::work(const std::stop_token& stop) {
   }
 }
 
-bool WriteQueue::may_begin(const Object& object) const {
-  return object.turn == Turn::kAny || others_.empty() || *others_.begin() > object.number;
+bool WriteQueue::may_begin(std::uint64_t number, Turn turn) const {
+  return turn == Turn::kAny || others_.empty() || *others_.begin() > number;
 }
 
 WriteQueue::Objects::const_iterator WriteQueue::next() const {
-  return std::find_if(waiting_.begin(), waiting_.end(), [this](const Object& object) { return may_begin(object); });
+  return std::find_if(waiting_.begin(), waiting_.end(),
+                      [this](const Object& object) { return may_begin(object.number, object.turn); });
+}
+
+void WriteQueue::enter(const std::string& key, std::uint64_t number, Turn turn) {
+  keys_.insert(key);
+  numbers_.insert(number);
+  if (turn == Turn::kAny) others_.insert(number);
+  objects_ = keys_.size();
 }
 
 void WriteQueue::release(const std::string& key, std::uint64_t number, Turn turn, std::size_t room) {

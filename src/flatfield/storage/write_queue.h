@@ -39,8 +39,9 @@ class WriteQueue {
   WriteQueue& operator=(const WriteQueue&) = delete;
 
   /// Takes a copy of an object; waits while there is no room for it, or, where it comes after others, while as many
-  /// such objects as threads do. An object larger than the queue is taken when the queue is empty. Throws what an
-  /// earlier write threw, and std::system_error where there is no thread to write it.
+  /// such objects as threads do. An object larger than the queue is written by the caller in its turn, without a copy.
+  /// Throws what an earlier write threw, or the one of such an object, and std::system_error where there is no thread to
+  /// write it.
   void push(const std::string& key, std::span<const std::byte> bytes, Turn turn = Turn::kAny);
   /// Waits until all that was pushed before this call is written. Throws what a write threw.
   void flush();
@@ -62,11 +63,15 @@ class WriteQueue {
   /// Throws std::system_error where there would be none.
   void start_thread();
   void work(const std::stop_token& stop);
+  /// Writes an object that is too large for a copy, in the order of all others.
+  void write_from_caller(const std::string& key, std::span<const std::byte> bytes, Turn turn);
 
   // Under the lock:
-  [[nodiscard]] bool may_begin(const Object& object) const;
+  [[nodiscard]] bool may_begin(std::uint64_t number, Turn turn) const;
   /// The first object that may be written now.
   [[nodiscard]] Objects::const_iterator next() const;
+  /// From here on an object counts: `flush` waits for it, and another one of its key must.
+  void enter(const std::string& key, std::uint64_t number, Turn turn);
   /// Ends what `push` began for an object.
   void release(const std::string& key, std::uint64_t number, Turn turn, std::size_t room);
   /// Takes memory of this size, if there is any.

@@ -78,7 +78,7 @@ TEST(WriteQueue, an_object_that_cannot_be_copied_is_forgotten) {
   GTEST_SKIP() << "a sanitizer ends the program where memory cannot be had";
 #endif
   std::atomic<int> count{0};
-  WriteQueue queue([&](const std::string&, std::span<const std::byte>) { ++count; }, 2, 100);
+  WriteQueue queue([&](const std::string&, std::span<const std::byte>) { ++count; }, 2, std::size_t{1} << 51U);
   const std::byte byte{1};
   // More than there can be, so that room for it cannot be had.
   EXPECT_THROW(queue.push("a", {&byte, std::size_t{1} << 50U}), std::bad_alloc);
@@ -223,6 +223,63 @@ TEST(WriteQueue, takes_an_object_that_is_larger_than_itself) {
   queue.push("c", {});
   queue.flush();
   EXPECT_EQ(count, 3);
+}
+
+TEST(WriteQueue, an_object_that_is_larger_than_itself_is_written_without_a_copy_before_push_returns) {
+  const std::string large(5000, 'x');
+  const std::byte* seen = nullptr;
+  WriteQueue queue([&](const std::string&, std::span<const std::byte> bytes) { seen = bytes.data(); }, 2, 3000);
+  queue.push("a", as_bytes(large));
+  EXPECT_EQ(seen, as_bytes(large).data());
+  seen = nullptr;
+  queue.push("b", as_bytes(large), WriteQueue::Turn::kAfterOthers);
+  EXPECT_EQ(seen, as_bytes(large).data());
+}
+
+TEST(WriteQueue, an_object_that_is_larger_than_itself_comes_after_its_key_and_before_what_is_to_come_after_it) {
+  const std::string large(5000, 'x');
+  std::mutex mutex;
+  std::vector<std::string> order;
+  std::atomic<bool> release_first{false};
+  std::atomic<bool> large_is_begun{false};
+  std::atomic<bool> release_large{false};
+  WriteQueue queue(
+      [&](const std::string& key, std::span<const std::byte> bytes) {
+        const bool is_large = bytes.size() == large.size();
+        if (is_large) large_is_begun = true;
+        while (key == "a" && !(is_large ? release_large : release_first)) std::this_thread::yield();
+        const std::scoped_lock lock(mutex);
+        order.push_back(key + " " + std::to_string(bytes.size()));
+      },
+      3, 3000);
+  queue.push("a", as_bytes("old"));
+  std::jthread writer([&] { queue.push("a", as_bytes(large)); });
+  queue.push("b", {});
+  queue.flush("b");
+  EXPECT_FALSE(large_is_begun);
+  release_first = true;
+  while (!large_is_begun) std::this_thread::yield();
+  queue.push("note", {}, WriteQueue::Turn::kAfterOthers);
+  queue.push("c", {});
+  queue.flush("c");
+  release_large = true;
+  queue.flush();
+  EXPECT_EQ(order, (std::vector<std::string>{"b 0", "a 3", "c 0", "a 5000", "note 0"}));
+}
+
+TEST(WriteQueue, a_failure_of_an_object_that_is_larger_than_itself_is_thrown_by_whatever_comes_next) {
+  std::atomic<bool> is_written{false};
+  WriteQueue queue(
+      [&](const std::string& key, std::span<const std::byte>) {
+        if (key == "note") is_written = true;
+        if (key == "bad") throw Error(ErrorCode::kWriteFailed, "full", key);
+      },
+      2, 3000);
+  const std::string large(5000, 'x');
+  EXPECT_EQ(error_code_of([&] { queue.push("bad", as_bytes(large)); }), ErrorCode::kWriteFailed);
+  EXPECT_EQ(error_code_of([&] { queue.push("note", {}, WriteQueue::Turn::kAfterOthers); }), ErrorCode::kWriteFailed);
+  EXPECT_EQ(error_code_of([&] { queue.flush(); }), ErrorCode::kWriteFailed);
+  EXPECT_FALSE(is_written);
 }
 
 TEST(WriteQueue, a_failure_is_thrown_by_whatever_comes_next_and_by_every_flush) {
