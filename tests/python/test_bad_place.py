@@ -242,6 +242,22 @@ def test_tile_without_a_name_of_its_own_is_refused(tile, tmp_path, name):
     assert not (tmp_path / "out").exists()
 
 
+def test_the_input_under_the_name_of_a_mount_is_not_overwritten(tile, tmp_path):
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    if subprocess.run(["mount", "--bind", tile.parent, mounted], capture_output=True, check=False).returncode != 0:
+        pytest.skip("a folder cannot be mounted here")
+    try:
+        before = files_below(tile.parent)
+        for output in (mounted, mounted / NAME / "inside"):
+            result = call("run", "--zarr", tile, "--output", output, "--results-dir", "results", "--skip-flat-field",
+                          "--overwrite", cwd=tmp_path)
+            assert result.code == USAGE and "would overwrite the input" in result.err, result.err
+        assert files_below(tile.parent) == before
+    finally:
+        subprocess.run(["umount", mounted], check=True)
+
+
 # ---------------------------------------------------------------------------------------------
 # The disk
 

@@ -139,6 +139,36 @@ def test_a_part_that_wakes_up_leaves_alone_what_another_run_has_finished_even_wi
         assert found.get(path) == content, path
 
 
+def learning_run(tile, folder):
+    """A run that stands still while it learns, before it has taken the place of its output."""
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        words = ["run", "--zarr", tile, "--output", "out/SPIM.ome.zarr", "--results-dir", "results", "--mask-dir",
+                 tile.parent / "masks", *OPTIONS]
+        process = subprocess.Popen([str(word) for word in (PROGRAM, *words)], cwd=folder, stderr=subprocess.PIPE, text=True)
+        while (line := process.stderr.readline()) and "planes kept" not in line:
+            pass
+        process.send_signal(signal.SIGSTOP)
+        if process.poll() is None and not (folder / "out/SPIM.ome.zarr" / NAME).exists():
+            return process
+        process.kill()
+        process.communicate()
+    raise AssertionError("the run was always faster")
+
+
+def test_a_run_leaves_alone_what_another_has_finished_while_it_learnt(tile, tmp_path):
+    slow = learning_run(tile, tmp_path)
+    try:
+        assert_good(step("run", tile, tmp_path))
+        finished = files_below(tmp_path / "out")
+    finally:
+        slow.send_signal(signal.SIGCONT)
+    _, err = slow.communicate(timeout=60)
+    assert slow.returncode == OUTPUT_EXISTS and "another run has been here" in err, err
+    assert files_below(tmp_path / "out") == finished
+
+
 def test_a_mask_that_was_removed_before_apply_is_made(tile, whole, tmp_path):
     assert_good(step("estimate", tile, tmp_path))
     shutil.rmtree(tmp_path / "out/mask")

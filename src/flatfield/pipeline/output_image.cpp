@@ -125,6 +125,7 @@ void OutputImage::finish(const Json& inherited, const Json& provenance, const Js
     write_checksums(zarr::group_attributes_document("", plan_.zarr_format, made));
   }
   fail_point("finish.checksums");
+  if (ledger_) ledger_->check();  // again: that took its time
   zarr::write_group_attributes(*store_, "", plan_.zarr_format, made);
   fail_point("finish.attributes");
 }

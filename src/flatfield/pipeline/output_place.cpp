@@ -146,6 +146,11 @@ void check_claim(const storage::Store& store, const std::string& id) {
   if (claim_id(claim) != id) stop("another run has begun the output anew");
 }
 
+bool is_claimed(const storage::Store& store, const std::string& id) {
+  const auto text = storage::get_text(store, claim_key());
+  return text && claim_id(parse_claim(store, *text)) == id;
+}
+
 void note_unreadable_chunk(storage::Store& store, const storage::Store& tile, const std::string& where) {
   const auto text = storage::get_text(store, claim_key());
   if (!text) return;

@@ -44,6 +44,8 @@ inline constexpr std::size_t kClaimDigits = 8;
 /// Throws Error(kOutputExists) unless the place still belongs to the runs of a claim id: it may have been removed, or begun
 /// anew by another, while this one stood still.
 void check_claim(const storage::Store& store, const std::string& id);
+/// Whether the place belongs to the runs of a claim id.
+[[nodiscard]] bool is_claimed(const storage::Store& store, const std::string& id);
 /// Notes that a chunk of the tile could not be read: note_unreadable, in the fingerprint that the place is claimed with.
 void note_unreadable_chunk(storage::Store& store, const storage::Store& tile, const std::string& where);
 

@@ -195,7 +195,10 @@ class Job {
         claim_places();
         write_probability();
       }
-      context_.processes.first_only([&] { write_model(*to.store, to.key, *model_); });
+      context_.processes.first_only([&] {
+        if (writes_image_) places_.check_own();
+        write_model(*to.store, to.key, *model_);
+      });
       if (!writes_image_) context_.log.info("model: " + model_location(config_.model, input_.name()));
       fail_point("learn.written");
     }

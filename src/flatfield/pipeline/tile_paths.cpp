@@ -89,7 +89,13 @@ bool lies_within(const std::string& location, const std::string& folder) {
   }
   const fs::path inner = fs::weakly_canonical(fs::absolute(local_path(location)));
   const fs::path outer = fs::weakly_canonical(fs::absolute(local_path(folder)));
-  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+  if (std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end()) return true;
+  // One folder may have two names: that of a mount, or one in other letters where these make no difference.
+  for (fs::path above = inner;; above = above.parent_path()) {
+    std::error_code absent;
+    if (fs::equivalent(above, outer, absent)) return true;
+    if (above == above.parent_path()) return false;
+  }
 }
 
 OutputLocations output_locations(const std::string& output, const std::string& tile_name) {

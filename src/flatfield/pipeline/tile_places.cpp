@@ -22,10 +22,21 @@ void check_apart(const std::string& input, const std::string& output) {
                 "choose another --output");
 }
 
-/// Proves that an output can be written to its place, and leaves no folder there that was not there before.
-void prove_place(const std::string& place, storage::Store& store) {
+/// Proves that an output can be written to its place, which is not that of the tile, and leaves no folder there that was not
+/// there before.
+void prove_place(const std::string& place, storage::Store& store, const storage::Store& tile) {
   const MadeFolders made(place);
-  storage::prove_writable(store);
+  storage::prove_writable(store, &tile);
+}
+
+/// Throws Error(kOutputExists) if somebody has begun or finished an image where none was when the run began: it may have
+/// learnt for hours since. Of parts that begin at the same time one may have been here. True if so.
+bool is_begun_by_another_part(const storage::Store& store, const Json& fingerprint, bool has_parts) {
+  const OutputState state = output_state(store);
+  if (state == OutputState::kAbsent) return false;
+  if (has_parts && state != OutputState::kFinished && is_resumable(store, fingerprint, false)) return true;
+  throw Error(ErrorCode::kOutputExists, "another run has been here since this one began", store.describe(""),
+              "look at what it has made; the same command goes on with it where it can");
 }
 
 /// Whether an earlier run has begun an image that this one goes on with. Throws Error(kOutputExists) where it may not begin
@@ -80,10 +91,11 @@ void TilePlaces::examine(const Json& fingerprint) {
   context_.processes.broadcast(std::as_writable_bytes(std::span(claim_)));
   context_.processes.first_only([&] { refuse_stale(); });
   const bool overwrite = context_.config.overwrite;
+  const auto tile = context_.stores.open(location_);
   for (Place* place : all())
     place->resumed = context_.processes.ask_first([&] {
       const bool resumed = is_gone_on_with(*place->store, fingerprint, overwrite);
-      prove_place(place->location, *place->store);
+      prove_place(place->location, *place->store, *tile);
       return resumed;
     });
   if (resumed()) context_.log.info("an unfinished output is there: it is gone on with: " + outputs_.corrected);
@@ -120,18 +132,22 @@ void TilePlaces::claim(const Json& fingerprint) {
     // The corrected image last: where it is claimed all are, and a run goes on.
     std::vector<Place*> places = all();
     std::reverse(places.begin(), places.end());
+    const bool has_parts = context_.share.parts > 1;
+    const bool overwrite = context_.config.overwrite;
+    std::erase_if(places, [&](const Place* place) {
+      return place->resumed || (!overwrite && is_begun_by_another_part(*place->store, fingerprint, has_parts));
+    });
     // An image whose mask is being removed must not look finished.
-    if (!corrected_.resumed && context_.share.parts == 1) retire_place(*corrected_.store, kBeingRemoved);
+    if (!corrected_.resumed && !has_parts) retire_place(*corrected_.store, kBeingRemoved);
     for (Place* place : places) {
-      if (place->resumed) continue;
       // Parts that begin at the same time must not clear each other's places; these are free then.
-      if (context_.share.parts == 1)
+      if (!has_parts)
         clear_place(*place->store);
       else
         check_unclaimed(*place->store);
       claim_place(*place->store, fingerprint);
     }
-    if (context_.config.overwrite) clear_stale();
+    if (overwrite) clear_stale();
   });
 }
 
@@ -184,11 +200,15 @@ void TilePlaces::give_up(const std::string& why, const Json& fingerprint) {
 }
 
 void TilePlaces::release() {
-  for (Place* place : all()) release_place(*place->store);
+  for (Place* place : all())
+    if (is_claimed(*place->store, claim_)) release_place(*place->store);
 }
+
+void TilePlaces::check_own() const { check_claim(*corrected_.store, claim_); }
 
 OutputImage& TilePlaces::open(Place& place, const OutputPlan& plan) {
   if (!place.image) {
+    check_claim(*place.store, claim_);  // before its metadata are written
     place.image = std::make_unique<OutputImage>(place.store, plan);
     place.image->keep_ledger(place.resumed, claim_);
   }

@@ -52,7 +52,10 @@ class TilePlaces {
   /// What runs with this fingerprint have begun is not to be gone on with, as it is of two minds; what others have begun or
   /// finished there meanwhile stays. To be called by one process.
   void give_up(const std::string& why, const Json& fingerprint);
-  /// The run is over: removes what is beside the images; to be called by one process.
+  /// Throws Error(kOutputExists) unless the corrected image is still claimed for this run.
+  void check_own() const;
+  /// The run is over: removes what is beside the images, but for what another run has begun there meanwhile; to be called by
+  /// one process.
   void release();
 
   /// Store of the corrected image.
