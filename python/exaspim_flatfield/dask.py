@@ -68,9 +68,10 @@ def dask_array(tile: Union["_native.Tile", pipeline.Location], model: Union["_na
     shape = tile.shape(model.level)
     if model.shape != shape:
         model = model.resized(shape)
-    chunks = dask.array.core.normalize_chunks(tuple(chunks or tile.chunks(model.level)), shape=shape)
+    chunks = dask.array.core.normalize_chunks(tuple(tile.chunks(model.level) if chunks is None else chunks), shape=shape)
     content = hashlib.sha256(model.to_bytes())
     content.update(repr((_absolute(tile.location), model.level, shape, t, c, chunks)).encode())
+    content.update(repr(tile.__getstate__()).encode())  # with the server that it is on
     name = content.hexdigest()[:32]
     # One object that all chunks share: a worker gets it once.
     shared = dask.delayed((tile, model), name="flatfield-model-" + name, traverse=False)

@@ -68,6 +68,9 @@ def test_a_lazy_array_is_the_written_voxels(phantom, corrected):
     assert coarse.numblocks == (3, 3, 2) and coarse.name != lazy.name
     np.testing.assert_array_equal(coarse.compute(scheduler="threads"), written)
     assert flatfield_dask.dask_array(phantom / NAME, model).name == lazy.name
+    elsewhere = flatfield.open_tile(phantom / NAME, s3_endpoint="http://127.0.0.1:9")
+    assert flatfield_dask.dask_array(elsewhere, model).name != lazy.name
+    assert flatfield_dask.dask_array(phantom / NAME, model, chunks=np.array((64, 64, 144))).name == coarse.name
 
 
 def test_nothing_is_read_before_it_is_asked_for(phantom, tmp_path):

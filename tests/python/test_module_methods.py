@@ -208,6 +208,11 @@ def test_basic_has_the_names_and_defaults_of_basicpy():
         flatfield.BaSiC(smoothnes_flatfield=1)
     with pytest.raises(flatfield.errors.BadInputError):
         basic.fit(np.full((3, 9, 9), np.nan))
+    assert flatfield.BaSiC(epsilon=np.longdouble(0.25)).epsilon == 0.25
+    endless = []
+    endless.append(endless)
+    with pytest.raises(flatfield.errors.UsageError, match="working_size: it is nested too deeply"):
+        flatfield.BaSiC(working_size=endless)
 
 
 def test_basic_gives_the_same_bits_on_any_threads_and_tunes_itself():

@@ -265,6 +265,21 @@ def test_a_callback_that_raises_ends_the_run_and_the_same_call_goes_on(tile, cor
     assert contents(image_of(tmp_path, tile)) == contents(image_of(corrected[0], tile))
 
 
+def test_a_callback_that_raises_ends_a_batch_before_the_next_tile_is_touched(tile, tmp_path):
+    other = tmp_path / "tile_000009_ch_488.zarr"
+    shutil.copytree(tile, other)
+    options = {**options_for(tile, tmp_path), "zarr": None, "skip_flat_field": True}
+    flatfield.run(**options, tile_paths=[tile, other])
+    finished = contents(image_of(tmp_path, other))
+
+    def stop(stage, done, total):
+        raise Enough(stage)
+
+    with pytest.raises(Enough):
+        flatfield.run(progress=stop, overwrite=True, **options, tile_paths=[tile, other])
+    assert contents(image_of(tmp_path, other)) == finished
+
+
 def test_runs_in_threads_do_not_disturb_each_other(tile, corrected, tmp_path):
     ended = []
     threads = [threading.Thread(target=lambda i=i: ended.append(

@@ -14,7 +14,7 @@ import tifffile
 
 from support.killing import noted_items
 from support.processes import ENVIRONMENT, has_mpi, mpirun
-from support.program import BAD_INPUT, OUTPUT_EXISTS, PROGRAM, USAGE, call, files_below, read_json, read_levels
+from support.program import BAD_INPUT, NOT_FOUND, OUTPUT_EXISTS, PROGRAM, READ_FAILED, USAGE, call, files_below, read_json, read_levels
 from support.tiles import phantom, phantom_tile, write_mask, write_tile
 from test_invariance import FREE_OPTIONS, NAME, fixed_log, without_free_facts
 
@@ -208,6 +208,25 @@ def test_an_error_of_one_process_is_one_line_and_the_same_command_finishes_when_
     (tmp_path / "alone").mkdir()
     assert call("run", *options, cwd=tmp_path / "alone").code == 0
     assert_same(tmp_path / "alone", tmp_path / "shared", ("run_report.json", ".log"))
+
+
+@pytest.mark.parametrize("option", ["--config", "--mask-dir"])
+@pytest.mark.parametrize("rank", [0, 1])
+def test_what_one_process_cannot_read_ends_all(option, rank, tile, tmp_path):
+    """As on a machine of several that lacks a file."""
+    there = tile.parent / "masks"
+    if option == "--config":
+        there = tmp_path / "there.json"
+        there.write_text("{}")
+    program = tmp_path / "program"
+    program.write_text(f"""#!/bin/sh
+if [ "${{OMPI_COMM_WORLD_RANK:-$PMI_RANK}}" = {rank} ]; then place=/nonexistent; else place='{there}'; fi
+exec '{PROGRAM}' "$@" {option} "$place"
+""")
+    program.chmod(0o755)
+    result = mpirun(2, "run", *common(tile), cwd=tmp_path, program=program)
+    assert result.code in (NOT_FOUND, READ_FAILED), result.err
+    assert len([line for line in result.err.splitlines() if "/nonexistent" in line]) == 1, result.err
 
 
 @pytest.mark.parametrize("point", ["learn.end:1", "item.object:100", "item.noted:4", "carry.written:1", "finish.attributes:1"])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from support.processes import mpirun
 from support.program import NOT_FOUND, PROGRAM, READ_FAILED, UNSUPPORTED, USAGE, WRITE_FAILED, call, files_below, read_json
 from support.s3 import KEYS, serve
 from support.tiles import phantom_tile
@@ -138,6 +139,17 @@ def test_what_a_start_after_a_kill_does_not_make_again_is_on_s3_before_the_tile_
     assert {f"flatfield_data_process_{NAME}.json", f"{NAME}_report.html", f"config_{NAME}.json"} <= set(artifacts)
     begun, _, rest = artifacts["exaspim_flatfield.log"].partition(earlier)
     assert not begun and rest and (tmp_path / "results/exaspim_flatfield.log").read_bytes().startswith(rest)
+
+
+def test_processes_go_on_with_what_they_have_begun_on_s3(server, asset, local_run, tmp_path):
+    root = loaded(server, asset, "data")
+    words = ["run", "--zarr", f"{root}/{INPUT}", "--output", f"{root}/{OUTPUT}", "--results-dir", "results", "--mask-dir",
+             f"{root}/denoised/SPIM.ome.zarr/masks/", *OPTIONS]
+    for kill_at in ("item.noted:2", None):
+        environment = {**server.environment(), **({"FLATFIELD_KILL_AT": kill_at} if kill_at else {})}
+        made = mpirun(2, *words, cwd=tmp_path, env=environment)
+        assert (made.code == 0) == (kill_at is None), made.err
+    check_same(server, "data", local_run)
 
 
 def test_a_run_with_shards_and_a_probability_gives_the_same_bytes_as_a_local_one(server, asset, tmp_path):

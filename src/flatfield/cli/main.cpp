@@ -71,7 +71,8 @@ config::RunConfig resolved(const CommandOptions<config::RunConfig>& options) {
 int run_command(const CommandOptions<config::RunConfig>& options, config::RunStep step,
                 execution::ProcessGroup& processes) {
   catch_interruptions();
-  const config::RunConfig config = resolved(options);
+  config::RunConfig config;
+  processes.together([&] { config = resolved(options); });  // a file may be on the machine of one of them alone
   // For one step it is refused (check_run_config): a plan is that of all of them.
   if (config.dry_run && step == config::RunStep::kRun)
     return processes.is_first() ? plan_command(config, config.log_format == "json") : 0;

@@ -96,7 +96,7 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
     has_earlier_log = std::filesystem::exists(path, unknown);
     log.open_file(path);
   });
-  setup.read_shared();
+  processes.together([&] { setup.read_shared(); });  // a file may be on the machine of one of them alone
   const std::vector<std::string>& tiles = setup.tiles();
   RunContext& context = setup.context();
   std::string artifacts = artifacts_location(config.output, tiles.front());
@@ -105,7 +105,10 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
   if (uploads) processes.first_only([&] { storage::prove_writable(*context.stores.open(artifacts)); });
   FolderUpload upload(config.results_dir, artifacts);
   // On a disk a log goes on where the last run ended; on a server too, whichever machine that was.
-  if (uploads && !has_earlier_log) processes.first_only([&] { upload.keep_earlier(context.stores, kLogName); });
+  if (uploads)
+    processes.first_only([&] {
+      if (!has_earlier_log) upload.keep_earlier(context.stores, kLogName);
+    });
   if (uploads) context.keep_results = [&] { upload_results(context, upload, false, 0); };
   RunReport report(config.results_dir + "/run_report.json", log.take_warnings());
 
@@ -123,8 +126,10 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
     TileRecord record = run_tile(context, tiles[i]);
     if (record.exit_code != 0)
       exit = tiles.size() > 1 ? exit_code(ErrorCode::kTilesFailed) : record.exit_code;
-    // A request that came when all was done stops nothing.
-    interrupted = any_interrupted(processes) && (record.exit_code != 0 || i + 1 < tiles.size());
+    // A request that came when all was done stops nothing. What listens to the log may stop a tile without one.
+    const bool is_asked = any_interrupted(processes);
+    interrupted = record.exit_code == exit_code(ErrorCode::kInterrupted) ||
+                  (is_asked && (record.exit_code != 0 || i + 1 < tiles.size()));
     if (interrupted) exit = exit_code(ErrorCode::kInterrupted);
     if (interrupted && record.exit_code == 0)
       log.warning(fmt::format("interrupted after {} of {} tiles: start the same command again to go on", i + 1,
@@ -138,7 +143,9 @@ int run_checked(config::RunConfig& config, config::RunStep step, report::Log& lo
       if (uploads && i + 1 < tiles.size()) upload_results(context, upload, false, exit);
     });
     if (interrupted) break;
-    if (context.masks) context.masks->forget_all_but(std::span(tiles).subspan(i + 1));
+    processes.together([&] {
+      if (context.masks) context.masks->forget_all_but(std::span(tiles).subspan(i + 1));
+    });
   }
   processes.first_only([&] {
     if (tiles.size() > 1 && !interrupted) {

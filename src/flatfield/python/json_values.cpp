@@ -28,7 +28,19 @@ std::string bytes_of(const py::handle& value, const std::string& name) {
 
 }  // namespace
 
-Json to_json(const py::handle& value, const std::string& name) {
+namespace {
+
+constexpr int kDeepestNesting = 64;
+
+/// A scalar of numpy as one of Python; that of a longdouble is a longdouble again.
+py::object scalar(const py::handle& value) {
+  py::object item = value.attr("item")();
+  return py::type::of(item).is(py::type::of(value)) ? py::float_(item) : std::move(item);
+}
+
+Json to_json(const py::handle& value, const std::string& name, int depth) {
+  // What holds itself has no end.
+  if (depth > kDeepestNesting) throw Error(ErrorCode::kUsage, name + ": it is nested too deeply");
   if (value.is_none()) return {};
   if (py::isinstance<py::bool_>(value)) return value.cast<bool>();
   if (py::isinstance<py::int_>(value)) {
@@ -50,20 +62,24 @@ Json to_json(const py::handle& value, const std::string& name) {
     Json object = Json::object();
     for (const auto& [key, member] : py::reinterpret_borrow<py::dict>(value)) {
       const std::string text = py::str(key);
-      object[text] = to_json(member, name + "." + text);
+      object[text] = to_json(member, name + "." + text, depth + 1);
     }
     return object;
   }
   if (is_path(value)) return bytes_of(value, name);
   if (py::hasattr(value, "item") && py::hasattr(value, "dtype") && py::len(value.attr("shape")) == 0)
-    return to_json(value.attr("item")(), name);
+    return to_json(scalar(value), name, depth + 1);
   if (py::isinstance<py::sequence>(value) || py::hasattr(value, "tolist")) {
     Json list = Json::array();
-    for (const py::handle& element : value) list.push_back(to_json(element, name));
+    for (const py::handle& element : value) list.push_back(to_json(element, name, depth + 1));
     return list;
   }
   throw Error(ErrorCode::kUsage, name + ": a value of type " + type_name(value) + " cannot be an option");
 }
+
+}  // namespace
+
+Json to_json(const py::handle& value, const std::string& name) { return to_json(value, name, 0); }
 
 std::string to_location(const py::handle& value, const std::string& name) {
   if (py::isinstance<py::str>(value) || is_path(value)) return bytes_of(value, name);

@@ -110,7 +110,11 @@ class PythonListener : public report::LogListener {
 };
 
 config::RunConfig asked_for(const py::dict& options) {
-  return pipeline::resolve_run([&](config::RunConfig& over) { store_options(options, over); });
+  const py::gil_scoped_release unlocked;  // the files may be on a server, even one of this process
+  return pipeline::resolve_run([&](config::RunConfig& over) {
+    const py::gil_scoped_acquire locked;
+    store_options(options, over);
+  });
 }
 
 /// The same for all but plan().

@@ -37,9 +37,14 @@ void for_each_part(execution::ThreadPool& pool, const Box3& box, const Extent3& 
   const Extent3 grid = ceil_div(box.end(), tile) - first;
   std::atomic<std::int64_t> next{0};
   pool.run_on_all([&](int worker) {
-    for (std::int64_t i = next++; i < grid.volume(); i = next++) {
-      stop_if_interrupted();
-      work(intersect({(first + unravel(i, grid)) * tile, tile}, box), worker);
+    try {
+      for (std::int64_t i = next++; i < grid.volume(); i = next++) {
+        stop_if_interrupted();
+        work(intersect({(first + unravel(i, grid)) * tile, tile}, box), worker);
+      }
+    } catch (...) {
+      next = grid.volume();  // for the others too
+      throw;
     }
   });
 }
