@@ -1,4 +1,6 @@
 """Calls of the package that are interrupted, and tiles that vanish while they are read."""
+import functools
+import http.server
 import json
 import os
 import pickle
@@ -7,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -117,6 +120,66 @@ print("went on")
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
                             cwd=os.path.dirname(__file__))
     assert result.stdout == "went on\n", result.stderr
+
+
+def test_a_process_that_is_forked_from_a_run_is_ended_by_a_signal(tile, tmp_path):
+    statuses = []
+
+    def fork_and_end(stage, done, total):
+        if statuses:
+            return
+        ready, begun = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(begun, b"x")
+            time.sleep(60)
+            os._exit(0)
+        os.read(ready, 1)
+        os.kill(child, signal.SIGTERM)
+        statuses.append(os.waitpid(child, 0)[1])
+        os.close(ready)
+        os.close(begun)
+
+    assert flatfield.run(progress=fork_and_end, **options_for(tile, tmp_path))["tiles"][0]["status"] == "corrected"
+    assert statuses == [signal.SIGTERM]  # killed by it
+
+
+class Vanishing(http.server.SimpleHTTPRequestHandler):
+    """A web server of a folder, without the first chunk that is asked for. Where `with_all`, nothing is there from then on."""
+    with_all = False
+    missing = None
+
+    def send_head(self):
+        if Vanishing.missing is None and self.path.rpartition("/")[2].isdigit():
+            Vanishing.missing = self.path
+        if self.path == Vanishing.missing or (Vanishing.missing and Vanishing.with_all):
+            self.send_error(404)
+            return None
+        return super().send_head()
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.mark.parametrize("with_all", [False, True], ids=["chunk", "tile"])
+def test_a_tile_that_vanishes_while_it_is_read_is_an_error_and_a_chunk_that_is_absent_is_none(with_all, tile, monkeypatch):
+    for name in [name for name in os.environ if "proxy" in name.lower()]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(Vanishing, "with_all", with_all)
+    monkeypatch.setattr(Vanishing, "missing", None)
+    handler = functools.partial(Vanishing, directory=os.path.dirname(tile))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        there = flatfield.open_tile(f"http://127.0.0.1:{server.server_address[1]}/{os.path.basename(tile)}")
+        if with_all:
+            with pytest.raises(errors.ReadError, match="vanished"):
+                there.read()
+        else:
+            voxels = there.read()
+            expected = flatfield.open_tile(tile).read()
+            assert not voxels[:16, :32, :48].any() and expected[:16, :32, :48].any()
+            assert (voxels[16:] == expected[16:]).all()
+        server.shutdown()
 
 
 @pytest.mark.parametrize("what", ["tile", "chunk"])

@@ -3,6 +3,7 @@ import base64
 import hashlib
 import itertools
 import re
+import struct
 import threading
 import urllib.parse
 from xml.etree import ElementTree
@@ -14,6 +15,32 @@ NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 PAGE = 50  # keys of a listing; S3 has 1000, and here most listings must go on
 UPLOADS_PAGE = 2
 SMALLEST_PART = 5 << 20
+
+
+def crc32c_table():
+    for number in range(256):
+        for _ in range(8):
+            number = number >> 1 ^ (0x82F63B78 if number & 1 else 0)
+        yield number
+
+
+CRC32C_TABLE = list(crc32c_table())
+
+
+def crc32c(data):
+    """As S3 has it: the number from its highest byte on, in base64."""
+    number = 0xFFFFFFFF
+    for byte in data:
+        number = CRC32C_TABLE[(number ^ byte) & 255] ^ number >> 8
+    return base64.b64encode(struct.pack(">I", number ^ 0xFFFFFFFF)).decode()
+
+
+def checked_crc32c(headers, body):
+    """The checksum that a body came with, which must be its own; None without one."""
+    sent = headers.get("x-amz-checksum-crc32c")
+    if sent is not None and sent != crc32c(body):
+        raise Refused(400, "BadDigest", "The CRC32C you specified did not match the calculated checksum.")
+    return sent
 
 
 class Answer:
@@ -67,8 +94,9 @@ class Bucket:
             if method in ("GET", "HEAD"):
                 return self.get(key, headers)
             if method == "PUT" and "uploadId" in query:
-                return self.put_part(query, body)
+                return self.put_part(query, headers, body)
             if method == "PUT":
+                checked_crc32c(headers, body)
                 self.objects[key] = Stored(body, headers=headers)
                 return Answer(200, ETag=self.objects[key].etag)
             if method == "DELETE" and "uploadId" in query:
@@ -165,11 +193,15 @@ class Bucket:
                 self.objects.pop(key, None)
         return Answer(200, document("DeleteResult", failures))
 
-    def put_part(self, query, body):
+    def put_part(self, query, headers, body):
         if query["uploadId"] not in self.uploads:
             return error(404, "NoSuchUpload")
+        _, begun_with, parts = self.uploads[query["uploadId"]]
+        checksum = checked_crc32c(headers, body)
+        if checksum is None and "x-amz-checksum-algorithm" in begun_with:
+            return error(400, "InvalidRequest", "The upload was created using a checksum, which the part lacks")
         etag = f'"{hashlib.md5(body).hexdigest()}"'
-        self.uploads[query["uploadId"]][2][int(query["partNumber"])] = (etag, body)
+        parts[int(query["partNumber"])] = (etag, body, checksum)
         return Answer(200, ETag=etag)
 
     def complete(self, key, query, body):
@@ -177,16 +209,21 @@ class Bucket:
         if upload is None or upload[0] != key:
             return error(404, "NoSuchUpload")
         _, headers, parts = upload
-        listed = [(int(part.find(f"{{{NAMESPACE}}}PartNumber").text), part.find(f"{{{NAMESPACE}}}ETag").text)
+        listed = [(int(part.find(f"{{{NAMESPACE}}}PartNumber").text), part.find(f"{{{NAMESPACE}}}ETag").text,
+                   part.findtext(f"{{{NAMESPACE}}}ChecksumCRC32C"))
                   for part in ElementTree.fromstring(body).iter(f"{{{NAMESPACE}}}Part")]
-        if [number for number, _ in listed] != sorted({number for number, _ in listed}):
+        numbers = [number for number, _, _ in listed]
+        if numbers != sorted(set(numbers)):
             return error(400, "InvalidPartOrder")
-        if any(number not in parts or parts[number][0] != etag for number, etag in listed):
-            return error(400, "InvalidPart")
-        if any(len(parts[number][1]) < self.smallest_part for number, _ in listed[:-1]):
+        for number, etag, checksum in listed:
+            # A checksum that was not sent may not be named, and one that was announced must be.
+            known = parts.get(number, (None, None, None))
+            if known[0] != etag or known[2] != checksum:
+                return error(400, "InvalidPart")
+        if any(len(parts[number][1]) < self.smallest_part for number in numbers[:-1]):
             return error(400, "EntityTooSmall")
-        digests = b"".join(hashlib.md5(parts[number][1]).digest() for number, _ in listed)
+        digests = b"".join(hashlib.md5(parts[number][1]).digest() for number in numbers)
         etag = f'"{hashlib.md5(digests).hexdigest()}-{len(listed)}"'
-        self.objects[key] = Stored(b"".join(parts[number][1] for number, _ in listed), etag, headers)
+        self.objects[key] = Stored(b"".join(parts[number][1] for number in numbers), etag, headers)
         del self.uploads[query["uploadId"]]
         return Answer(200, document("CompleteMultipartUploadResult", f"<ETag>{escape(etag)}</ETag>"))

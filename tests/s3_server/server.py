@@ -7,7 +7,7 @@ POST /_control takes a JSON object: `faults` (name: rate from 0 to 1), `most` (h
 `region`, `clock` (seconds that the server is ahead), `smallest_part`, `forget` (true: all objects), `load` (bucket: folder
 whose files become its objects), `closed` (nothing whose key ends so can be written).
 GET /_state tells what has happened. Buckets come to be when they are first written to, but for "missing"; "public-..." may
-be read without a signature, "forbidden" not at all.
+be read without a signature, "forbidden" not at all, and "locked-..." take only what comes with a checksum, as with Object Lock.
 GET /web/BUCKET/KEY serves objects as a plain web server, /web-simple/... as one that knows no ranges, /web-weak/... with
 weak ETags, /web-chunked/... with bodies in chunks and a Content-Length that is not theirs.
 GET /_connection?TEXT answers with the port that the client speaks from, and TEXT.
@@ -256,6 +256,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         closed = self.state.closed
         if name == "forbidden" or (closed and self.command in ("PUT", "POST") and key.endswith(closed)):
             return error(403, "AccessDenied", "Access Denied")
+        if (name.startswith("locked-") and self.command == "PUT"
+                and not any(header in headers for header in ("content-md5", "x-amz-checksum-crc32c"))):
+            return error(400, "InvalidRequest", "Content-MD5 or x-amz-checksum- is required with Object Lock")
         bucket = self.state.bucket(name)
         if bucket is None:
             return error(404, "NoSuchBucket", "The specified bucket does not exist")

@@ -1,7 +1,10 @@
 #include "flatfield/core/interruption.h"
 
+#include <pthread.h>
+
 #include <atomic>
 #include <csignal>
+#include <new>
 #include <utility>
 
 #include "flatfield/core/error.h"
@@ -36,6 +39,29 @@ void note_unless_ignored(int signal, struct sigaction& before) {
   if (before.sa_handler != SIG_IGN) note(signal);
 }
 
+void restore_if_noted(int signal, const struct sigaction& before) {
+  struct sigaction now {};
+  ::sigaction(signal, nullptr, &now);
+  if (now.sa_handler == note_interruption) ::sigaction(signal, &before, nullptr);
+}
+
+/// In a forked process: what is caught for a while is work of its parent. Nobody does it here, and nobody would ever look at a
+/// request.
+void forget_scopes() {
+  if (g_scopes == 0) return;
+  restore_if_noted(SIGINT, g_interrupt_before);
+  restore_if_noted(SIGTERM, g_terminate_before);
+  g_scopes = 0;
+  g_requested = false;
+}
+
+/// Counts one more scope; true if it is the outermost.
+bool enter_scope() {
+  static const int failure = ::pthread_atfork(nullptr, nullptr, &forget_scopes);
+  if (failure != 0) throw std::bad_alloc();
+  return g_scopes++ == 0;
+}
+
 }  // namespace
 
 void catch_interruptions() {
@@ -45,7 +71,7 @@ void catch_interruptions() {
   }
 }
 
-CaughtInterruptions::CaughtInterruptions() : is_outermost_(g_scopes++ == 0) {
+CaughtInterruptions::CaughtInterruptions() : is_outermost_(enter_scope()) {
   if (!is_outermost_) return;
   note_unless_ignored(SIGINT, g_interrupt_before);
   note_unless_ignored(SIGTERM, g_terminate_before);
@@ -54,11 +80,15 @@ CaughtInterruptions::CaughtInterruptions() : is_outermost_(g_scopes++ == 0) {
 CaughtInterruptions::~CaughtInterruptions() { static_cast<void>(release()); }
 
 bool CaughtInterruptions::release() noexcept {
-  if (!std::exchange(is_held_, false)) return false;
-  --g_scopes;
-  if (!is_outermost_) return interruption_requested();
+  // Without scopes, this one is that of the process that this was forked from.
+  if (!std::exchange(is_held_, false) || g_scopes == 0) return false;
+  if (!is_outermost_) {
+    --g_scopes;
+    return interruption_requested();
+  }
   ::sigaction(SIGINT, &g_interrupt_before, nullptr);
   ::sigaction(SIGTERM, &g_terminate_before, nullptr);
+  --g_scopes;  // after that: who is forked in between has nothing to restore, or does it again
   g_interrupt_before = {};
   g_terminate_before = {};
   return g_requested.exchange(false);

@@ -8,7 +8,7 @@ void catch_interruptions();
 
 /// catch_interruptions() as long as it lives, for a program within another: then signals do again what they did before,
 /// and a request is forgotten. The second signal does that at once, and a signal that was ignored stays so. Within another
-/// one it does nothing.
+/// one it does nothing. A process that is forked meanwhile is not asked to stop, and signals do there what they did before.
 class CaughtInterruptions {
  public:
   CaughtInterruptions();

@@ -1,6 +1,8 @@
 #include "flatfield/core/interruption.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -85,6 +87,32 @@ TEST(Interruption, is_forgotten_and_handled_as_before_when_it_was_caught_for_a_w
     std::raise(SIGTERM);
     EXPECT_FALSE(interruption_requested());
   }
+  std::signal(SIGTERM, before);
+}
+
+/// Ends a forked process by SIGTERM, or with a code that says what is wrong.
+[[noreturn]] void end_as_a_child(CaughtInterruptions& of_parent) {
+  if (interruption_requested()) ::_exit(3);
+  {
+    const CaughtInterruptions own;
+    std::raise(SIGTERM);
+    if (!interruption_requested()) ::_exit(4);
+  }
+  if (of_parent.release() || interruption_requested()) ::_exit(5);
+  std::raise(SIGTERM);
+  ::_exit(6);
+}
+
+TEST(Interruption, that_is_caught_for_a_while_is_not_caught_in_processes_that_are_forked_meanwhile) {
+  const auto before = std::signal(SIGTERM, SIG_DFL);
+  CaughtInterruptions caught;
+  std::raise(SIGTERM);
+  const pid_t child = ::fork();
+  if (child == 0) end_as_a_child(caught);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, SIGTERM) << "as the system has it: killed by that signal";
+  EXPECT_TRUE(caught.release());
   std::signal(SIGTERM, before);
 }
 

@@ -25,10 +25,22 @@ void check_axes(const Multiscale& multiscale, const std::string& where) {
   }
 }
 
+/// Attributes of the group, also where something has left a bare zarr.json beside those of format 2; `found` without.
+Json attributes_of_image(const storage::Store& store, Json found) {
+  if (has_multiscale(found)) return found;
+  try {
+    Json older = zarr::read_group_attributes(store, "", 2);
+    if (has_multiscale(older)) return older;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound) throw;
+  }
+  return found;
+}
+
 /// Attributes of the group that a tile is. Stores that cannot list, as web servers, are asked for its documents alone.
 Json attributes_of(const storage::Store& store, const std::string& where) {
   try {
-    return zarr::read_group_attributes(store, "");
+    return attributes_of_image(store, zarr::read_group_attributes(store, ""));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kNotFound) throw;
     throw Error(ErrorCode::kNotFound, "there is no tile here", where, "check the name");

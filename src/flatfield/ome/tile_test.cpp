@@ -192,6 +192,22 @@ TEST_F(TileTest, is_opened_without_its_group_document_even_where_nothing_can_be_
   }
 }
 
+TEST_F(TileTest, is_opened_where_something_has_left_a_bare_group_of_the_other_format) {
+  for (const bool is_listed : {true, false}) {
+    SCOPED_TRACE(is_listed);
+    store_ = is_listed ? std::make_shared<storage::MemoryStore>() : std::make_shared<UnlistedStore>();
+    write_image("zyx", {"0"});
+    write_array("0", {4, 5, 6});
+    zarr::write_group(*store_, "", 3);
+    const Tile tile = Tile::open(store_);
+    EXPECT_EQ(tile.spatial_shape("0"), (Extent3{4, 5, 6}));
+    EXPECT_EQ(*tile.attributes().find("other"), Json(5));
+    store_->erase(".zattrs");
+    store_->erase(".zgroup");
+    EXPECT_EQ(error_of([&] { (void)Tile::open(store_); }).code(), ErrorCode::kBadInput) << "there is a group";
+  }
+}
+
 TEST_F(TileTest, is_not_found_where_nothing_can_be_listed_and_nothing_is) {
   store_ = std::make_shared<UnlistedStore>();
   const Error error = error_of([&] { (void)Tile::open(store_); });

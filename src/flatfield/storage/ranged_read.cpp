@@ -13,6 +13,8 @@ namespace flatfield::storage {
 namespace {
 
 constexpr int kMostReadings = 3;
+/// Pieces' worth of an object that is held whole where only a part of it is wanted.
+constexpr std::size_t kMostPiecesHeld = 4;
 
 /// The object was replaced between two pieces of a reading.
 struct Replaced {};
@@ -29,6 +31,15 @@ struct Replaced {};
   throw Error(ErrorCode::kBadInput,
               fmt::format("expected at least {} bytes, but the object has only {}", expected, size),
               object.where, "the object is truncated: copy it again from its source");
+}
+
+/// A part of an object was asked for, and all of it, `length` bytes, is on the way: memory that nobody has counted, in each of
+/// many threads, and for each part the time of the whole.
+void refuse_if_large(const RemoteObject& object, std::uint64_t length) {
+  if (length <= kMostPiecesHeld * object.piece_bytes) return;
+  throw Error(ErrorCode::kUnsupported,
+              fmt::format("the server sends no parts of objects, and this one of {} bytes is too large to hold", length),
+              object.where, "copy it to a disk, or serve it with a server that answers ranges");
 }
 
 Fields range_header(std::uint64_t first, std::uint64_t length) {
@@ -139,7 +150,10 @@ bool read_object_range(const RemoteObject& object, ByteRange range, Buffer& into
     std::uint64_t total = 0;
     const auto room = [&](const HttpAnswer& head, std::uint64_t length) {
       is_whole = head.status == 200;
-      if (is_whole) return whole.resize(length);
+      if (is_whole) {
+        refuse_if_large(object, length);
+        return whole.resize(length);
+      }
       const ContentRange got = checked_range(object, head, range.offset, first_piece);
       total = got.total;
       if (got.length() != length) fail_odd(object, head);
@@ -178,7 +192,9 @@ std::optional<std::uint64_t> read_object_tail(const RemoteObject& object, std::u
                    [&](const HttpAnswer& head, std::uint64_t bytes) {
                      is_whole = head.status == 200;
                      total = bytes;
-                     if (!is_whole) {
+                     if (is_whole) {
+                       refuse_if_large(object, bytes);
+                     } else {
                        const auto range = parse_content_range(head.header("content-range"));
                        if (!range || range->length() != bytes || range->last + 1 != range->total)
                          fail_odd(object, head);

@@ -26,7 +26,8 @@ struct RemoteObject {
 
 // `get`, `get_range`, `get_tail`, `size` and `stamp` of a Store (store.h), by ranges (RFC 9110, section 14).
 // The pieces of one reading are of one version of the object (If-Match; ETag and size of each answer): one that is replaced
-// meanwhile is read again, three times at most. Servers that know no ranges are read in whole.
+// meanwhile is read again, three times at most. Of servers that know no ranges the whole object is read; where only a part
+// of it is wanted, one of more than four pieces is Error(kUnsupported).
 
 [[nodiscard]] bool read_object(const RemoteObject& object, Buffer& into);
 [[nodiscard]] bool read_object_range(const RemoteObject& object, ByteRange range, Buffer& into);

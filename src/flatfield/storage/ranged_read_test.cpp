@@ -43,6 +43,18 @@ struct Server {
   }
 };
 
+/// An object of a server that knows no ranges; `content` must outlive it.
+RemoteObject object_without_ranges(const std::string& content) {
+  return {[&content](const std::string&, const Fields&, const BodyRoom& room) {
+            HttpAnswer answer;
+            answer.status = 200;
+            const auto bytes = as_bytes(content);
+            std::ranges::copy(bytes, room(answer, bytes.size()).begin());
+            return std::optional(answer);
+          },
+          "here", 10, 1};
+}
+
 /// Reads an object that becomes `content` before its second piece is read.
 void expect_read_again(const Server& before, const std::string& content, const std::string& etag) {
   Server server = before;
@@ -79,6 +91,22 @@ TEST(RangedRead, an_object_that_keeps_changing_is_an_error) {
   server.before_request = [](Server& self) { self.content += 'a'; };
   Buffer into;
   EXPECT_EQ(error_code_of([&] { static_cast<void>(read_object(server.object(), into)); }), ErrorCode::kReadFailed);
+}
+
+TEST(RangedRead, of_servers_without_ranges_parts_of_small_objects_are_read_and_of_large_ones_none) {
+  const std::string small = std::string(30, 'a') + std::string(10, 'b');
+  const std::string large = small + "c";
+  Buffer into;
+  ASSERT_TRUE(read_object_range(object_without_ranges(small), {29, 2}, into));
+  EXPECT_EQ(into.text(), "ab");
+  EXPECT_EQ(read_object_tail(object_without_ranges(small), 3, into), 40U);
+  EXPECT_EQ(into.text(), "bbb");
+  EXPECT_EQ(error_code_of([&] { static_cast<void>(read_object_range(object_without_ranges(large), {29, 2}, into)); }),
+            ErrorCode::kUnsupported);
+  EXPECT_EQ(error_code_of([&] { static_cast<void>(read_object_tail(object_without_ranges(large), 3, into)); }),
+            ErrorCode::kUnsupported);
+  ASSERT_TRUE(read_object(object_without_ranges(large), into));
+  EXPECT_EQ(into.text(), large);
 }
 
 TEST(RangedRead, servers_that_give_no_etag_for_pieces_are_read) {

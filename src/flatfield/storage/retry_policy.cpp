@@ -100,7 +100,7 @@ PatientClient::PatientClient(std::shared_ptr<const HttpClient> http, RetryOption
       most_at_once_(std::max(1, most_at_once)),
       window_(most_at_once_) {}
 
-Outcome PatientClient::send(const MakeRequest& make_request, const Judge& judge) {
+Outcome PatientClient::send(const MakeRequest& make_request, const Judge& judge, bool once) {
   Outcome outcome;
   int corrections = 0;
   for (int attempt = 1;; ++attempt) {
@@ -117,7 +117,8 @@ Outcome PatientClient::send(const MakeRequest& make_request, const Judge& judge)
     }
     outcome.attempts = attempt;
     note_health(outcome.answer, outcome.verdict, began);
-    if (outcome.verdict == Verdict::kFinal || attempt >= options_.max_attempts || out_of_order())
+    if (outcome.verdict == Verdict::kFinal || attempt >= options_.max_attempts || out_of_order() ||
+        (once && outcome.verdict != Verdict::kCorrected))
       return outcome;
     if (outcome.verdict == Verdict::kCorrected && ++corrections <= kMostImmediate) continue;
     double pause = pause_seconds(options_, attempt, uniform_random());

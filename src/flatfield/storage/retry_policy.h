@@ -54,7 +54,7 @@ void pause_before_attempt(const RetryOptions& options, int attempt);
 /// What came of a request with all its attempts.
 struct Outcome {
   HttpAnswer answer;                  ///< the last one
-  Verdict verdict = Verdict::kFinal;  ///< on it; kFinal unless it was given up
+  Verdict verdict = Verdict::kFinal;  ///< on it; kFinal unless it was given up, or tried only once
   int attempts = 0;
   double seconds = 0.0;  ///< of the attempts and pauses, without what it waited for its turn
 
@@ -72,7 +72,8 @@ class PatientClient {
   /// Makes the request anew for each attempt (numbered from 1), so that it is freshly signed.
   using MakeRequest = std::function<HttpRequest(int attempt)>;
   using Judge = std::function<Verdict(const HttpAnswer&)>;
-  [[nodiscard]] Outcome send(const MakeRequest& make_request, const Judge& judge = judge_by_status);
+  /// With `once` only what has been put right is tried again.
+  [[nodiscard]] Outcome send(const MakeRequest& make_request, const Judge& judge = judge_by_status, bool once = false);
 
   /// Requests that may be under way at once at most.
   [[nodiscard]] int most_at_once() const { return most_at_once_; }

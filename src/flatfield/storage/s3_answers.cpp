@@ -111,11 +111,13 @@ std::string parse_upload_id(std::string_view text, std::string_view where) {
   return id;
 }
 
-std::string complete_document(const std::vector<std::string>& etags) {
+std::string complete_document(const std::vector<S3Part>& parts) {
   std::string text = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">";
-  for (std::size_t i = 0; i < etags.size(); ++i)
-    text += fmt::format("<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>", i + 1,
-                        escape_xml(etags[i]));
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    text += fmt::format("<Part><PartNumber>{}</PartNumber><ETag>{}</ETag>", i + 1, escape_xml(parts[i].etag));
+    if (!parts[i].crc32c.empty()) text += "<ChecksumCRC32C>" + escape_xml(parts[i].crc32c) + "</ChecksumCRC32C>";
+    text += "</Part>";
+  }
   return text + "</CompleteMultipartUpload>";
 }
 

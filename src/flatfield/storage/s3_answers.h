@@ -59,8 +59,13 @@ struct S3DeleteFailure {
 
 /// The UploadId of CreateMultipartUpload.
 [[nodiscard]] std::string parse_upload_id(std::string_view text, std::string_view where);
-/// The request of CompleteMultipartUpload; `etags` are those of parts 1, 2, ...
-[[nodiscard]] std::string complete_document(const std::vector<std::string>& etags);
+/// A part of an upload that is there.
+struct S3Part {
+  std::string etag;
+  std::string crc32c;  ///< as it was sent with it; "" where it was not
+};
+/// The request of CompleteMultipartUpload for parts 1, 2, ...
+[[nodiscard]] std::string complete_document(const std::vector<S3Part>& parts);
 /// The ETag of CompleteMultipartUpload; none if the document is something else.
 [[nodiscard]] std::optional<std::string> parse_complete_result(std::string_view text);
 

@@ -66,6 +66,18 @@ TEST(S3Answers, keys_are_escaped_in_what_is_sent) {
   EXPECT_EQ(document.children.at(2).child_text("Key"), "c<\r\n>");
 }
 
+TEST(S3Answers, an_upload_is_completed_by_the_etags_of_its_parts_and_their_checksums_if_they_have_any) {
+  const XmlElement document = parse_xml(complete_document({{"\"a&b\"", "4waSgw=="}, {"\"c\"", ""}}), "test");
+  EXPECT_EQ(document.name, "CompleteMultipartUpload");
+  ASSERT_EQ(document.children.size(), 2U);
+  const XmlElement& first = document.children[0];
+  EXPECT_EQ(first.child_text("PartNumber"), "1");
+  EXPECT_EQ(first.child_text("ETag"), "\"a&b\"");
+  EXPECT_EQ(first.child_text("ChecksumCRC32C"), "4waSgw==");
+  EXPECT_EQ(document.children[1].child_text("PartNumber"), "2");
+  EXPECT_EQ(document.children[1].child("ChecksumCRC32C"), nullptr);
+}
+
 TEST(ContentRange, is_read_or_refused) {
   const auto range = parse_content_range("bytes 5-9/10");
   ASSERT_TRUE(range.has_value());

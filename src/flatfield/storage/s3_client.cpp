@@ -76,6 +76,7 @@ S3Session::S3Session(S3Options options) : options_(std::move(options)) {
     options_.http.certificate_bundle = settings.certificate_bundle;
   if (!options_.endpoint.empty())
     static_cast<void>(parse_http_url(options_.endpoint, "the endpoint of S3"));
+  if (!options_.checksums) options_.checksums = is_amazon(options_.endpoint);
   credentials_ = std::make_unique<CredentialProvider>(find_credential_source(options_, settings));
   http_ = std::make_shared<HttpClient>(options_.http);
 }
@@ -102,7 +103,7 @@ S3Answer S3Client::call(const S3Call& call) {
   Signing signing;
   S3Answer answer;
   answer.outcome = client_.send([&](int /*attempt*/) { return make_request(call, signing); },
-                                [&](const HttpAnswer& http) { return judge(call, http, signing); });
+                                [&](const HttpAnswer& http) { return judge(call, http, signing); }, call.best_effort);
   const HttpAnswer& http = answer.http();
   if (http.failure == TransportFailure::kNone && (!http.success() || call.answers_early)) {
     answer.error = parse_error_document(http.text);
@@ -147,13 +148,11 @@ HttpRequest S3Client::make_request(const S3Call& call, Signing& signing) const {
 }
 
 Verdict S3Client::judge(const S3Call& call, const HttpAnswer& answer, Signing& signing) {
-  if (answer.failure != TransportFailure::kNone)
-    return call.best_effort ? Verdict::kFinal : judge_by_status(answer);
+  if (answer.failure != TransportFailure::kNone) return judge_by_status(answer);
   if (answer.success() && !call.answers_early) return Verdict::kFinal;
   const auto error = parse_error_document(answer.text);
   if (answer.success() && !error) return Verdict::kFinal;
   if (correct(call, answer, error.value_or(S3Error{}), signing)) return Verdict::kCorrected;
-  if (call.best_effort) return Verdict::kFinal;
   // An error that comes after a good status is one that nobody foresaw.
   if (answer.success()) {
     const Verdict verdict = judge_by_code(error->code, answer);

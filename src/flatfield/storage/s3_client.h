@@ -53,7 +53,7 @@ struct S3Call {
   /// A success is only one if its body is a document that is no error: of operations that answer
   /// before they are done.
   bool answers_early = false;
-  bool best_effort = false;  ///< one attempt
+  bool best_effort = false;  ///< one attempt, but for what can be put right
 };
 
 /// What came of an operation.

@@ -43,6 +43,12 @@ S3Location parse_s3_location(std::string_view location) {
   return parsed;
 }
 
+bool is_amazon(const std::string& endpoint) {
+  if (endpoint.empty()) return true;
+  const std::string host = parse_http_url(endpoint, "--s3-endpoint").host_name();
+  return host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
+}
+
 HttpUrl bucket_url(const std::string& bucket, const std::string& endpoint,
                    const std::string& region) {
   if (!endpoint.empty()) {

@@ -24,4 +24,7 @@ struct S3Location {
 [[nodiscard]] HttpUrl bucket_url(const std::string& bucket, const std::string& endpoint,
                                  const std::string& region);
 
+/// Whether a server (`endpoint`, "" = Amazon) is one of Amazon's. Throws Error(kUsage) for a malformed endpoint.
+[[nodiscard]] bool is_amazon(const std::string& endpoint);
+
 }  // namespace flatfield::storage

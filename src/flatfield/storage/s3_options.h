@@ -19,6 +19,9 @@ struct S3Options {
   bool request_payer = false;  ///< the requester pays
   std::string sse;  ///< encryption of what is written: "", "AES256", "aws:kms" or "aws:kms:KEY"
   std::string acl;  ///< canned access list of what is written, e.g. "bucket-owner-full-control"
+  /// Whether what is written goes with its CRC-32C, which the server compares. Where nothing is said, at Amazon alone: other
+  /// servers need not know of it.
+  std::optional<bool> checksums;
   int concurrency = 32;  ///< requests under way at once, at most
   RetryOptions retry;
   HttpOptions http;

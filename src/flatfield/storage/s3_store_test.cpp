@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "flatfield/storage/open_store.h"
+#include "flatfield/storage/s3_upload.h"
 #include "flatfield/storage/store_exam.h"
 #include "flatfield/storage/write_probe.h"
 #include "support/s3_test_server.h"
@@ -405,6 +406,20 @@ TEST_F(S3Store, an_endpoint_that_nobody_answers_at_is_one_clear_error_soon) {
   EXPECT_EQ(error.code(), ErrorCode::kWriteFailed);
   EXPECT_EQ(error.where(), "s3://dead/x/a");
   EXPECT_EQ(error.remedy(), "check --s3-endpoint and the network");
+}
+
+TEST_F(S3Store, what_is_tried_only_once_does_not_end_an_outage_when_it_fails) {
+  S3Options options = server_.options();
+  options.endpoint = "http://127.0.0.1:9";
+  options.retry.cap_seconds = 10.0;  // so long after a failure the next one is of the same outage
+  options.retry.max_attempts = 1000;
+  options.retry.unreached_seconds = 0.3;
+  const auto client = std::make_shared<S3Client>(std::make_shared<S3Session>(options), "dead");
+  S3Call call;
+  call.key = "a";
+  EXPECT_GT(client->call(call).outcome.attempts, 1);
+  abort_upload(client, "a", "upload");
+  EXPECT_EQ(client->call(call).outcome.attempts, 1);
 }
 
 TEST_F(S3Store, an_endpoint_that_dies_is_given_up_for_all_threads_at_once) {

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstring>
 #include <future>
 #include <optional>
 #include <system_error>
 
 #include "flatfield/core/buffer.h"
+#include "flatfield/core/crc32c.h"
 #include "flatfield/storage/digest.h"
 #include "flatfield/storage/fan_out.h"
 
@@ -20,10 +22,10 @@ constexpr int kPartsAtOnce = 8;
 
 /// The ETag of an object of these parts: the MD5 of their MD5s. None where the parts' own are
 /// something else, as for objects encrypted with a key of KMS.
-std::optional<std::string> etag_of_parts(const std::vector<std::string>& etags) {
+std::optional<std::string> etag_of_parts(const std::vector<S3Part>& parts) {
   std::vector<std::byte> digests;
-  for (const std::string& quoted : etags) {
-    std::string_view etag = quoted;
+  for (const S3Part& part : parts) {
+    std::string_view etag = part.etag;
     if (etag.starts_with('"') && etag.ends_with('"') && etag.size() > 1)
       etag = etag.substr(1, etag.size() - 2);
     if (etag.size() != 32) return std::nullopt;
@@ -35,10 +37,28 @@ std::optional<std::string> etag_of_parts(const std::vector<std::string>& etags) 
       digests.push_back(static_cast<std::byte>(high * 16 + low));
     }
   }
-  return fmt::format("{}-{}", to_hex(md5(digests)), etags.size());
+  return fmt::format("{}-{}", to_hex(md5(digests)), parts.size());
+}
+
+bool sends_checksums(const S3Options& options) { return options.checksums.value_or(false); }
+
+/// Adds the checksum of the body to the headers of a call, and returns it; "" where none is sent.
+std::string add_checksum(S3Call& call, const S3Options& options) {
+  if (!sends_checksums(options)) return "";
+  std::string checksum = crc32c_text(call.body);
+  call.headers.emplace_back("X-Amz-Checksum-Crc32c", checksum);
+  return checksum;
 }
 
 }  // namespace
+
+std::string crc32c_text(std::span<const std::byte> bytes) {
+  const std::uint32_t number = crc32c(bytes);
+  std::array<std::byte, 4> digits{};
+  for (std::size_t i = 0; i < digits.size(); ++i)
+    digits[i] = static_cast<std::byte>((number >> (24U - 8U * i)) & 0xFFU);
+  return to_base64(digits);
+}
 
 Fields write_headers(const S3Options& options) {
   Fields headers;
@@ -75,6 +95,7 @@ S3Upload::S3Upload(std::shared_ptr<S3Client> client, std::string key, std::strin
   call.key = key_;
   call.query = {{"uploads", ""}};
   call.headers = write_headers(client_->options());
+  if (sends_checksums(client_->options())) call.headers.emplace_back("X-Amz-Checksum-Algorithm", "CRC32C");
   const S3Answer answer = client_->call(call);
   if (!answer.success()) client_->fail(answer, ErrorCode::kWriteFailed, "begin an upload", where_);
   try {
@@ -98,16 +119,17 @@ void S3Upload::put_part(std::size_t index, std::span<const std::byte> bytes) {
   call.key = key_;
   call.query = {{"partNumber", std::to_string(index + 1)}, {"uploadId", id_}};
   call.body = bytes;
+  std::string checksum = add_checksum(call, client_->options());
   const S3Answer answer = client_->call(call);
   if (!answer.success()) client_->fail(answer, ErrorCode::kWriteFailed, "write a part", where_);
   const std::scoped_lock lock(mutex_);
-  etags_.resize(std::max(etags_.size(), index + 1));
-  etags_[index] = answer.http().header("etag");
+  parts_.resize(std::max(parts_.size(), index + 1));
+  parts_[index] = {std::string(answer.http().header("etag")), std::move(checksum)};
   bytes_ += bytes.size();
 }
 
 void S3Upload::complete() {
-  const std::string document = complete_document(etags_);
+  const std::string document = complete_document(parts_);
   S3Call call;
   call.method = "POST";
   call.key = key_;
@@ -134,8 +156,8 @@ bool S3Upload::is_there() const {
   if (!answer.success() || answer.http().header("content-length") != std::to_string(bytes_))
     return false;
   const std::string_view found = answer.http().header("etag");
-  const auto expected = etag_of_parts(etags_);
-  return found.find(expected ? *expected : fmt::format("-{}", etags_.size())) !=
+  const auto expected = etag_of_parts(parts_);
+  return found.find(expected ? *expected : fmt::format("-{}", parts_.size())) !=
          std::string_view::npos;
 }
 
@@ -148,6 +170,7 @@ void put_object(const std::shared_ptr<S3Client>& client, const std::string& key,
     call.key = key;
     call.headers = write_headers(options);
     call.body = bytes;
+    add_checksum(call, options);
     const S3Answer answer = client->call(call);
     if (!answer.success()) client->fail(answer, ErrorCode::kWriteFailed, "write", where);
     return;

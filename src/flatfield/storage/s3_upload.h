@@ -40,13 +40,16 @@ class S3Upload {
   std::string id_;
   bool completed_ = false;
   std::mutex mutex_;
-  std::vector<std::string> etags_;
+  std::vector<S3Part> parts_;
   std::uint64_t bytes_ = 0;
 };
 
 /// Gives up an upload that was begun; a failure of this is not told.
 void abort_upload(const std::shared_ptr<S3Client>& client, const std::string& key,
                   const std::string& id) noexcept;
+
+/// The CRC-32C of bytes as S3 has it: the number from its highest byte on, in base64.
+[[nodiscard]] std::string crc32c_text(std::span<const std::byte> bytes);
 
 /// Headers of an object that is written: encryption and access as the options say.
 [[nodiscard]] Fields write_headers(const S3Options& options);

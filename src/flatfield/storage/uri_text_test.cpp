@@ -64,5 +64,14 @@ TEST(BucketUrl, has_a_host_of_its_own_at_amazon_where_its_name_is_one) {
   EXPECT_EQ(bucket_url("aind", "http://localhost:9000/", "x").text(), "http://localhost:9000/aind");
 }
 
+TEST(S3Location, an_endpoint_is_known_for_one_of_amazon_by_its_host) {
+  for (const char* endpoint : {"", "https://s3.us-west-2.amazonaws.com", "https://s3.cn-north-1.amazonaws.com.cn/",
+                               "https://bucket.vpce-1a-2b.s3.us-east-1.vpce.amazonaws.com:443"})
+    EXPECT_TRUE(is_amazon(endpoint)) << endpoint;
+  for (const char* endpoint : {"http://localhost:9000", "https://amazonaws.com.example.org",
+                               "https://example.org/s3.amazonaws.com", "https://notamazonaws.com"})
+    EXPECT_FALSE(is_amazon(endpoint)) << endpoint;
+}
+
 }  // namespace
 }  // namespace flatfield::storage

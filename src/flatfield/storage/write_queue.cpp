@@ -49,6 +49,10 @@ void WriteQueue::push(const std::string& key, std::span<const std::byte> bytes, 
   });
   rethrow_failure();
   if (unbegun_ >= idle_ && threads_.size() < most_threads_) start_thread();
+  if (threads_.empty()) {  // in the queue it would be waited for in vain
+    lock.unlock();
+    return write_from_caller(key, bytes, turn);
+  }
   const std::uint64_t number = next_number_++;
   bytes_ += room + kObjectBytes;
   ++unbegun_;
@@ -98,9 +102,8 @@ void WriteQueue::flush(std::string_view key) {
 void WriteQueue::start_thread() {
   try {
     threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
-  } catch (const std::system_error&) {
-    // Those that there are do the work; without any, an object in the queue would be waited for in vain.
-    if (threads_.empty()) throw;
+  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
+    // Those that there are do the work.
   }
 }
 

@@ -39,9 +39,8 @@ class WriteQueue {
   WriteQueue& operator=(const WriteQueue&) = delete;
 
   /// Takes a copy of an object; waits while there is no room for it, or, where it comes after others, while as many
-  /// such objects as threads do. An object larger than the queue is written by the caller in its turn, without a copy.
-  /// Throws what an earlier write threw, or the one of such an object, and std::system_error where there is no thread to
-  /// write it.
+  /// such objects as threads do. An object larger than the queue is written by the caller in its turn, without a copy;
+  /// so is any where no thread can be started. Throws what an earlier write threw, or the one of such an object.
   void push(const std::string& key, std::span<const std::byte> bytes, Turn turn = Turn::kAny);
   /// Waits until all that was pushed before this call is written. Throws what a write threw.
   void flush();
@@ -60,10 +59,9 @@ class WriteQueue {
   /// Key, number and place in the queue of an object, about.
   static constexpr std::size_t kObjectBytes = 512;
 
-  /// Throws std::system_error where there would be none.
   void start_thread();
   void work(const std::stop_token& stop);
-  /// Writes an object that is too large for a copy, in the order of all others.
+  /// Writes an object that is not queued, in the order of all others.
   void write_from_caller(const std::string& key, std::span<const std::byte> bytes, Turn turn);
 
   // Under the lock:

@@ -8,7 +8,6 @@
 #include <new>
 #include <set>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -295,18 +294,28 @@ TEST(WriteQueue, a_failure_is_thrown_by_whatever_comes_next_and_by_every_flush) 
   EXPECT_EQ(error_code_of([&] { queue.push("next", {}); }), ErrorCode::kWriteFailed);
 }
 
-TEST(WriteQueue, an_object_that_no_thread_can_be_started_for_is_not_waited_for) {
-  std::atomic<int> count{0};
-  WriteQueue queue([&](const std::string&, std::span<const std::byte>) { ++count; }, 2, 1 << 20);
+TEST(WriteQueue, an_object_that_no_thread_can_be_started_for_is_written_before_push_returns) {
+  std::vector<std::string> order;
+  WriteQueue queue([&](const std::string& key, std::span<const std::byte>) { order.push_back(key); }, 1, 1 << 20);
   {
     const test::NoMoreThreads none;
-    EXPECT_THROW(queue.push("a", {}), std::system_error);
+    queue.push("a", {});
+    queue.push("note", {}, WriteQueue::Turn::kAfterOthers);
+    EXPECT_EQ(order, (std::vector<std::string>{"a", "note"}));
   }
+  queue.push("b", {});
   queue.flush();
-  EXPECT_EQ(count, 0);
-  queue.push("a", {});
-  queue.flush();
-  EXPECT_EQ(count, 1);
+  EXPECT_EQ(order, (std::vector<std::string>{"a", "note", "b"}));
+}
+
+TEST(WriteQueue, a_failure_of_an_object_that_no_thread_can_be_started_for_is_thrown_by_whatever_comes_next) {
+  WriteQueue queue(
+      [](const std::string& key, std::span<const std::byte>) { throw Error(ErrorCode::kWriteFailed, "full", key); }, 2,
+      1 << 20);
+  const test::NoMoreThreads none;
+  EXPECT_EQ(error_code_of([&] { queue.push("bad", {}); }), ErrorCode::kWriteFailed);
+  EXPECT_EQ(error_code_of([&] { queue.push("next", {}); }), ErrorCode::kWriteFailed);
+  EXPECT_EQ(error_code_of([&] { queue.flush(); }), ErrorCode::kWriteFailed);
 }
 
 TEST(WriteQueue, goes_on_with_the_threads_that_it_has_where_no_more_can_be_started) {
