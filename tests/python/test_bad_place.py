@@ -10,7 +10,7 @@ import tempfile
 import numpy as np
 import pytest
 
-from support.program import (BAD_INPUT, OUTPUT_EXISTS, PROGRAM, READ_FAILED, USAGE, WRITE_FAILED, attempt, call,
+from support.program import (BAD_INPUT, NOT_FOUND, OUTPUT_EXISTS, PROGRAM, READ_FAILED, USAGE, WRITE_FAILED, attempt, call,
                              correct, files_below, looks_finished)
 from support.refusal import CHUNKS, NAME, assert_in_order, assert_refused, replace_mask, tile  # noqa: F401
 from support.tiles import phantom_tile, write_tile
@@ -92,6 +92,17 @@ def test_finished_output_is_kept_with_a_notice(tile, tmp_path):
     assert again.report["status"] == "skipped" and again.report["reason"]
     assert files_below(run.folder / "out") == before
     assert {path: path.stat().st_mtime_ns for path in (run.folder / "out").rglob("*")} == stamps
+
+
+def test_a_tile_that_was_archived_when_its_output_was_finished_is_not_missed(tile, tmp_path):
+    run = correct(tile, tmp_path / "run")
+    before = files_below(run.folder / "out")
+    tile.rename(tmp_path / "archived")
+    again = correct(tile, tmp_path / "run")
+    assert "finished already" in again.result.err and again.report["status"] == "skipped"
+    assert again.report["reason"] == "the output was finished already"
+    assert files_below(run.folder / "out") == before
+    assert_refused(attempt(tile, tmp_path / "elsewhere"), NOT_FOUND, "there is no tile here", tile)
 
 
 @pytest.mark.parametrize("product", ["corrected", "mask"])

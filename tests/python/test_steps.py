@@ -124,6 +124,26 @@ def test_a_part_that_wakes_up_when_another_run_has_begun_stops_and_nothing_of_it
     assert_same_as(whole, folder)
 
 
+def test_a_part_that_wakes_up_when_the_tile_was_copied_anew_and_the_same_was_begun_with_it_stops_too(tile, tmp_path):
+    shutil.copytree(tile.parent, tmp_path / "in")
+    mine = tmp_path / "in" / NAME
+    whole = correct(mine, tmp_path / "whole", *OPTIONS)
+    folder = tmp_path / "parts"
+    old = frozen_part(mine, folder)
+    for chunk in (mine / "0").rglob("*"):
+        os.utime(chunk, (1, 1))
+    assert_good(step("estimate", mine, folder, "--overwrite"))
+    scratch = folder / "out/SPIM.ome.zarr" / NAME / SCRATCH
+    begun = read_json(scratch / "run.json")["begun"]
+    old.send_signal(signal.SIGCONT)
+    _, err = old.communicate(timeout=60)
+    # Past its last item, it may have found that the tile is another.
+    assert (old.returncode, "begun the output anew" in err) in ((OUTPUT_EXISTS, True), (BAD_INPUT, False)), err
+    assert not (scratch / "items" / begun).exists()
+    assert_good(*(step("apply", mine, folder, "--part", f"{part}/2") for part in range(2)), step("finalize", mine, folder))
+    assert_same_as(whole, folder)
+
+
 def test_a_part_that_wakes_up_leaves_alone_what_another_run_has_finished_even_without_the_tile(tile, tmp_path):
     shutil.copytree(tile.parent, tmp_path / "in")
     mine = tmp_path / "in" / NAME
@@ -216,6 +236,19 @@ def test_a_model_corrects_its_own_tile_as_a_run_does(tile, whole, model, tmp_pat
     assert_same_as(whole, tmp_path, changed)
     assert_good(step("run", tile, tmp_path / "again", "--model", model, without_masks=True))
     assert_same_as(whole, tmp_path / "again", changed)
+
+
+def test_parts_that_begin_the_output_at_the_same_time_do_it_together(tile, whole, model, tmp_path):
+    words = ["apply", "--zarr", tile, "--output", "out/SPIM.ome.zarr", "--results-dir", "results", "--model", model, *OPTIONS]
+    processes = [subprocess.Popen([str(word) for word in (PROGRAM, *words, "--part", f"{part}/3")], cwd=tmp_path,
+                                  stderr=subprocess.PIPE, text=True) for part in range(3)]
+    for process in processes:
+        err = process.communicate()[1]
+        assert process.returncode == 0, err
+    assert_good(step("finalize", tile, tmp_path, "--model", model, without_masks=True))
+    expected, found = read_levels(whole.corrected), read_levels(tmp_path / "out/SPIM.ome.zarr" / NAME)
+    for level, volume in expected.items():
+        np.testing.assert_array_equal(found[level], volume)
 
 
 def test_a_part_does_not_take_for_done_what_an_output_has_noted_that_was_removed(tile, whole, model, tmp_path):

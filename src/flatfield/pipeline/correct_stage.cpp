@@ -3,10 +3,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "flatfield/core/error.h"
 #include "flatfield/core/stage_clock.h"
 #include "flatfield/pipeline/level_reader.h"
-#include "flatfield/zarr/group.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -31,7 +29,7 @@ class CorrectedSource : public VoxelSource<std::uint16_t> {
       mine.box = box;
       is_stored = input_.read<T>(box, {mine.raw.data(), box.shape}, mine.chunk);
     }
-    if (!is_stored) require_level();
+    if (!is_stored) require_level(input_.array(), "bring it back, and start again with --overwrite");
   }
 
   void finish(const Box3& slab, BlockView<std::uint16_t> out, int worker) override {
@@ -48,14 +46,6 @@ class CorrectedSource : public VoxelSource<std::uint16_t> {
  private:
   /// Voxels of one size are decoded to where they are corrected: half as much memory for the cache to hold.
   static constexpr bool kInPlace = std::is_same_v<T, std::uint16_t>;
-
-  /// A chunk that is not there is one of the fill value, unless the whole tile was moved away, or its disk.
-  void require_level() const {
-    const zarr::Array& level = input_.array();
-    if (!zarr::find_node(*level.shared_store(), level.path()))
-      throw Error(ErrorCode::kReadFailed, "the tile vanished while it was read", level.describe(),
-                  "bring it back, and start again with --overwrite");
-  }
 
   struct Memory {
     Block<T> raw;  ///< of `box`, where they are not in place

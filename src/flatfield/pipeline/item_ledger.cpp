@@ -3,12 +3,23 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <ctime>
 #include <limits>
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/object_reader.h"
 
 namespace flatfield::pipeline {
+namespace {
+
+/// Nanoseconds of a clock that runs on while the machine sleeps.
+std::int64_t boot_nanoseconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_BOOTTIME, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+}  // namespace
 
 std::vector<WrittenObject> WrittenObjects::take() {
   const std::scoped_lock lock(mutex_);
@@ -28,6 +39,19 @@ std::set<std::int64_t> ItemLedger::done(const std::string& pass) const {
     if (error == std::errc() && std::string_view(end, name.data() + name.size()) == ".json") items.insert(item);
   }
   return items;
+}
+
+void ItemLedger::check() const {
+  if (!check_) return;
+  const std::int64_t now = boot_nanoseconds();
+  check_();
+  checked_at_ = now;
+}
+
+void ItemLedger::check_again() const {
+  if (!check_) return;
+  const std::int64_t last = checked_at_;
+  if (last < 0 || boot_nanoseconds() - last >= pause_.count()) check();
 }
 
 void ItemLedger::note(const std::string& pass, std::int64_t item, const std::vector<WrittenObject>& objects) {

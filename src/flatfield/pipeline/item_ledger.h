@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -45,8 +47,10 @@ class WrittenObjects {
 class ItemLedger {
  public:
   /// Entries go below `path` in the store of the image. `check` is called before each; what it throws prevents the entry.
-  ItemLedger(std::shared_ptr<storage::Store> store, std::string path, std::function<void()> check = {})
-      : store_(std::move(store)), path_(std::move(path)), check_(std::move(check)) {}
+  /// What it has found holds for `pause` where an object is written (check_again).
+  ItemLedger(std::shared_ptr<storage::Store> store, std::string path, std::function<void()> check = {},
+             std::chrono::nanoseconds pause = std::chrono::seconds(10))
+      : store_(std::move(store)), path_(std::move(path)), check_(std::move(check)), pause_(pause) {}
 
   /// The items of a pass that are done. `pass` is a key like "t0_c0/level_3".
   [[nodiscard]] std::set<std::int64_t> done(const std::string& pass) const;
@@ -60,9 +64,10 @@ class ItemLedger {
     return store_->describe(key(pass, item));
   }
   /// Throws what prevents entries.
-  void check() const {
-    if (check_) check_();
-  }
+  void check() const;
+  /// The same, unless that was looked at a moment ago: to be called before each object of an item is written. The clock runs
+  /// on while the process or the machine stands still, so that the first object after that finds what became of the place.
+  void check_again() const;
   /// Forgets an item, so that it is done again.
   void forget(const std::string& pass, std::int64_t item);
 
@@ -72,6 +77,8 @@ class ItemLedger {
   std::shared_ptr<storage::Store> store_;
   std::string path_;
   std::function<void()> check_;
+  std::chrono::nanoseconds pause_;
+  mutable std::atomic<std::int64_t> checked_at_{-1};  ///< when the last check began that found nothing; -1 = never
 };
 
 }  // namespace flatfield::pipeline

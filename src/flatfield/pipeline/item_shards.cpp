@@ -14,7 +14,7 @@ void ItemShards::announce(int level, const zarr::Array& array, const zarr::Shape
 void ItemShards::open() {
   for (auto& [key, shard] : shards_)
     shard.writer = std::make_unique<zarr::ShardWriter>(shard.array, shard.chunk,
-                                                       std::move(shard.order), buffer_);
+                                                       std::move(shard.order), buffer_, check_);
 }
 
 void ItemShards::put(const zarr::Array& array, const zarr::Shape& chunk,

@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "flatfield/pipeline/item_ledger.h"
@@ -18,9 +20,9 @@ namespace flatfield::pipeline {
 /// them, and then put by any workers: the shards are the same every time.
 class ItemShards {
  public:
-  /// `buffer_bytes` is what chunks may take that come too early.
-  explicit ItemShards(std::size_t buffer_bytes)
-      : buffer_(std::make_shared<zarr::ReorderBuffer>(buffer_bytes)) {}
+  /// `buffer_bytes` is what chunks may take that come too early. What `check` throws keeps a shard from being written.
+  explicit ItemShards(std::size_t buffer_bytes, std::function<void()> check = {})
+      : buffer_(std::make_shared<zarr::ReorderBuffer>(buffer_bytes)), check_(std::move(check)) {}
 
   /// Says that a chunk will come; all are announced before the first is put. `level` is that of the array in its image.
   void announce(int level, const zarr::Array& array, const zarr::Shape& chunk);
@@ -46,6 +48,7 @@ class ItemShards {
   };
 
   std::shared_ptr<zarr::ReorderBuffer> buffer_;
+  std::function<void()> check_;
   std::map<std::string, Shard> shards_;  ///< by key
 };
 

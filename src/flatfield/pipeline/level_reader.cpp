@@ -6,6 +6,7 @@
 
 #include "flatfield/core/error.h"
 #include "flatfield/core/interruption.h"
+#include "flatfield/zarr/group.h"
 
 namespace flatfield::pipeline {
 namespace {
@@ -67,6 +68,11 @@ void refuse_data_type(const zarr::Array& array) {
   throw Error(ErrorCode::kUnsupported,
               "the data type " + std::string(name_of(array.metadata().dtype)) + " cannot be corrected",
               array.describe(), "convert the tile to uint8 or uint16");
+}
+
+void require_level(const zarr::Array& level, std::string_view remedy) {
+  if (!zarr::find_node(*level.shared_store(), level.path()))
+    throw Error(ErrorCode::kReadFailed, "the tile vanished while it was read", level.describe(), remedy);
 }
 
 template <class T>

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "flatfield/core/block.h"
@@ -15,6 +16,10 @@ namespace flatfield::pipeline {
 
 /// Throws Error(kUnsupported), naming the array, for elements that are neither uint8 nor uint16.
 [[noreturn]] void refuse_data_type(const zarr::Array& array);
+
+/// To be called where a chunk is not there, which is then one of the fill value, unless the whole tile was moved away, or its
+/// disk: throws Error(kReadFailed) with this remedy where the level is not there either.
+void require_level(const zarr::Array& level, std::string_view remedy);
 
 /// Reads a box of a uint8 or uint16 volume as float32; chunks in parallel.
 [[nodiscard]] Block<float> read_box_as_float(const ome::Volume& volume, const Box3& box,

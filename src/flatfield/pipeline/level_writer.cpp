@@ -60,6 +60,7 @@ void LevelWriter<T>::store(const Extent3& index, std::span<const std::byte> enco
   if (sink.shards != nullptr) {
     sink.shards->put(array, chunk, encoded);
   } else {
+    check_();
     array.write_encoded_chunk(chunk, encoded);
     sink.written.add({level_, array.object_number(chunk), encoded.size(), known_crc32c ? *known_crc32c : crc32c(encoded)});
   }

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "flatfield/core/block.h"
@@ -32,13 +34,15 @@ template <class T>
 class LevelWriter {
  public:
   /// `level` is the number of the level in its image, `cell` a chunk, or two along some axes. Without
-  /// `write_empty_chunks` chunks of zeros are left out. Tests may have the process killed at `fail_point` each time
-  /// that a chunk was written.
-  LevelWriter(int level, ome::Volume volume, const Extent3& cell, bool write_empty_chunks, std::string fail_point)
+  /// `write_empty_chunks` chunks of zeros are left out. What `check` throws keeps a chunk that is an object from being
+  /// written. Tests may have the process killed at `fail_point` each time that a chunk was written.
+  LevelWriter(int level, ome::Volume volume, const Extent3& cell, bool write_empty_chunks, std::function<void()> check,
+              std::string fail_point)
       : level_(level),
         volume_(std::move(volume)),
         cell_(cell),
         write_empty_(write_empty_chunks),
+        check_(std::move(check)),
         fail_point_(std::move(fail_point)) {}
 
   [[nodiscard]] int level() const { return level_; }
@@ -77,6 +81,7 @@ class LevelWriter {
   ome::Volume volume_;
   Extent3 cell_;
   bool write_empty_;
+  std::function<void()> check_;
   std::string fail_point_;
   std::array<ConstantChunk, 2> constant_;  ///< of zeros, of ones
 };

@@ -49,6 +49,15 @@ std::string mask_checksum(const BitVolume& mask) {
   return fmt::format("{}, crc32c {:08x}", to_string(mask.shape()), crc32c(std::as_bytes(mask.words())));
 }
 
+std::vector<std::string> mask_checksums(const TileModel& model) {
+  std::vector<std::string> sums;
+  for (const ModelVolume& volume : model.volumes) {
+    const std::optional<BitVolume>& mask = volume.learned.correction.mask;
+    sums.push_back(mask ? mask_checksum(*mask) : std::string());
+  }
+  return sums;
+}
+
 void adopt_low_resolution_mask(const std::string& location, const std::string& tile_name, const Json& outcome,
                                RunContext& context) {
   if (!context.masks->misses(tile_name)) return;

@@ -3,12 +3,14 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "flatfield/core/bit_volume.h"
 #include "flatfield/core/json.h"
 #include "flatfield/pipeline/image_streaming.h"
 #include "flatfield/pipeline/output_image.h"
 #include "flatfield/pipeline/run_context.h"
+#include "flatfield/pipeline/tile_model.h"
 #include "flatfield/storage/open_store.h"
 
 namespace flatfield::pipeline {
@@ -23,6 +25,9 @@ namespace flatfield::pipeline {
 
 /// What a mask is known by: its shape, and the CRC-32C of its voxels.
 [[nodiscard]] std::string mask_checksum(const BitVolume& mask);
+
+/// The same of the mask of each volume of a model, "" where it has none.
+[[nodiscard]] std::vector<std::string> mask_checksums(const TileModel& model);
 
 /// Gives the mask of a tile that is finished already to those to come that share it. Where it cannot be read, or is not the
 /// one that `outcome`, which is kept with the tile, says that it was corrected with, they make their own, which the log says.

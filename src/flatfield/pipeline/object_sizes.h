@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,12 @@ class ObjectSizes {
   /// Throws what the store throws.
   ObjectSizes(const storage::Store& store, const std::vector<zarr::ArrayMetadata>& levels);
 
-  /// Bytes of an object, in C order of the objects of its level; 0 if there is none, or an empty one.
+  /// Whether the image has room for such an object, in C order of the objects of its level.
+  [[nodiscard]] bool knows(int level, std::int64_t number) const {
+    return level >= 0 && level < std::ssize(bytes_) && number >= 0 &&
+           number < std::ssize(bytes_[static_cast<std::size_t>(level)]);
+  }
+  /// Bytes of one that it knows; 0 if there is none, or an empty one.
   [[nodiscard]] std::uint64_t of(int level, std::int64_t number) const {
     return bytes_[static_cast<std::size_t>(level)][static_cast<std::size_t>(number)];
   }

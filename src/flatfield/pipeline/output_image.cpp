@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <numeric>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "flatfield/core/error.h"
@@ -18,6 +22,10 @@
 
 namespace flatfield::pipeline {
 namespace {
+
+/// How long a look at whose the place is holds while objects are written: where it is a request to a server, and where not.
+constexpr std::chrono::seconds kRemotePause{10};
+constexpr std::chrono::seconds kLocalPause{1};
 
 /// How the levels were made, in the words of the metadata.
 ome::Downscaler describe(const numerics::WindowReducer& reducer) {
@@ -74,11 +82,11 @@ std::vector<zarr::ArrayMetadata> level_metadata(const OutputPlan& plan) {
 }
 
 OutputImage::OutputImage(std::shared_ptr<storage::Store> store, OutputPlan plan)
-    : store_(std::move(store)), plan_(std::move(plan)) {
+    : store_(std::move(store)), plan_(std::move(plan)), levels_(level_metadata(plan_)) {
   zarr::write_group(*store_, "", plan_.zarr_format);
   int level = 0;
-  for (zarr::ArrayMetadata& metadata : level_metadata(plan_))
-    arrays_.push_back(zarr::Array::create(store_, std::to_string(level++), std::move(metadata)));
+  for (const zarr::ArrayMetadata& metadata : levels_)
+    arrays_.push_back(zarr::Array::create(store_, std::to_string(level++), metadata));
 }
 
 PyramidTarget OutputImage::target(ome::VolumeId id, const std::string& message_name) const {
@@ -100,7 +108,9 @@ PyramidTarget OutputImage::target(ome::VolumeId id, const std::string& message_n
 
 void OutputImage::keep_ledger(bool resumed, const std::string& claim) {
   // What runs with other options have noted is not found there.
-  ledger_ = std::make_shared<ItemLedger>(store_, items_key(claim), [store = store_, claim] { check_claim(*store, claim); });
+  const auto check = [store = store_, claim] { check_claim(*store, claim); };
+  ledger_ = std::make_shared<ItemLedger>(store_, items_key(claim), check,
+                                         store_->reads_at_once() > 1 ? kRemotePause : kLocalPause);
   resumed_ = resumed;
 }
 
@@ -132,48 +142,87 @@ void OutputImage::finish(const Json& inherited, const Json& provenance, const Js
 
 /// Entries come from a server many at once.
 template <class Visit>
-void OutputImage::for_each_entry(const PassItems& pass, Visit visit) const {
+void OutputImage::for_each_entry(const std::string& pass, const std::vector<std::int64_t>& items, Visit visit) const {
   constexpr std::int64_t kEntriesAtOnce = 256;
   const int threads = std::max(1, store_->reads_at_once());
   std::vector<std::optional<std::vector<WrittenObject>>> entries;
-  for (std::int64_t first = 0; first < pass.items; first += kEntriesAtOnce) {
-    const std::int64_t count = std::min(kEntriesAtOnce, pass.items - first);
+  for (std::int64_t first = 0; first < std::ssize(items); first += kEntriesAtOnce) {
+    const std::int64_t count = std::min(kEntriesAtOnce, std::ssize(items) - first);
+    const auto item = [&](std::int64_t i) { return items[static_cast<std::size_t>(first + i)]; };
     entries.assign(static_cast<std::size_t>(count), std::nullopt);
     storage::fan_out(count, threads, [&](std::int64_t i) {
-      entries[static_cast<std::size_t>(i)] = ledger_->objects(pass.key, first + i);
+      entries[static_cast<std::size_t>(i)] = ledger_->objects(pass, item(i));
     });
-    for (std::int64_t i = 0; i < count; ++i) visit(first + i, entries[static_cast<std::size_t>(i)]);
+    for (std::int64_t i = 0; i < count; ++i) visit(item(i), entries[static_cast<std::size_t>(i)]);
   }
 }
 
-void OutputImage::write_checksums(const zarr::Document& group) {
-  const std::vector<zarr::ArrayMetadata> levels = level_metadata(plan_);
-  OutputChecksums checksums(levels);
-  const ObjectSizes sizes(*store_, levels);
-  std::int64_t lost = 0;
-  std::string first_lost;
+/// Where many machines write, a listing may be older than what it lists.
+bool OutputImage::is_there(const WrittenObject& object, const ObjectSizes& sizes) const {
+  return sizes.knows(object.level, object.number) && (sizes.of(object.level, object.number) == object.bytes ||
+                                                      store_->size(location_of(object)) == object.bytes);
+}
+
+void OutputImage::forget_lost(const std::string& pass, const std::vector<std::int64_t>& items, const ObjectSizes& sizes,
+                              LostItems& lost, const VisitObject& visit) {
+  for_each_entry(pass, items, [&](std::int64_t item, const std::optional<std::vector<WrittenObject>>& objects) {
+    std::string where = objects ? "" : ledger_->describe(pass, item);
+    for (const WrittenObject& object : objects.value_or(std::vector<WrittenObject>())) {
+      if (is_there(object, sizes)) {
+        visit(object);
+        continue;
+      }
+      const bool is_known = sizes.knows(object.level, object.number);
+      where = is_known ? store_->describe(location_of(object)) : ledger_->describe(pass, item);
+      break;
+    }
+    if (where.empty()) return;
+    ledger_->forget(pass, item);
+    if (lost.count++ == 0) lost.first = where;
+  });
+}
+
+LostItems OutputImage::forget_lost(const Share& share) {
+  // Names before sizes: what another process notes meanwhile is not looked for.
+  std::vector<std::pair<std::string, std::vector<std::int64_t>>> noted;
   for (std::int64_t t = 0; t < plan_.volumes.t; ++t)
     for (std::int64_t c = 0; c < plan_.volumes.c; ++c)
-      for (const PassItems& pass : pyramid_passes(target({t, c}, plan_.name)))
-        for_each_entry(pass, [&](std::int64_t item, const std::optional<std::vector<WrittenObject>>& objects) {
-          bool whole = objects.has_value();
-          if (!whole && first_lost.empty()) first_lost = ledger_->describe(pass.key, item);
-          for (const WrittenObject& object : objects.value_or(std::vector<WrittenObject>())) {
-            const bool known = checksums.set(object);
-            if (known && sizes.of(object.level, object.number) == object.bytes) continue;
-            whole = false;
-            if (first_lost.empty())
-              first_lost = known ? store_->describe(object_location(levels, object.level, object.number))
-                                 : ledger_->describe(pass.key, item);
-          }
-          if (whole) return;
-          ledger_->forget(pass.key, item);
-          ++lost;
-        });
-  if (lost > 0)
-    throw Error(ErrorCode::kBadInput, fmt::format("an object is not there as it was written, and {} items are not whole", lost),
-                first_lost, "start the same command again: these items are done again");
-  for (std::size_t level = 0; level < levels.size(); ++level)
+      for (const PassItems& pass : pyramid_passes(target({t, c}, plan_.name))) {
+        std::vector<std::int64_t> items;
+        for (const std::int64_t item : ledger_->done(pass.key))
+          if (item >= 0 && item < pass.items && share.has(item)) items.push_back(item);
+        if (!items.empty()) noted.emplace_back(pass.key, std::move(items));
+        if (share.parts > 1) break;  // a part does items of first passes alone
+      }
+  LostItems lost;
+  if (noted.empty()) return lost;
+  const ObjectSizes sizes(*store_, levels_);
+  for (const auto& [pass, items] : noted) forget_lost(pass, items, sizes, lost, [](const WrittenObject&) {});
+  return lost;
+}
+
+void OutputImage::write_checksums(const zarr::Document& group) {
+  OutputChecksums checksums(levels_);
+  const ObjectSizes sizes(*store_, levels_);
+  LostItems lost;
+  for (std::int64_t t = 0; t < plan_.volumes.t; ++t)
+    for (std::int64_t c = 0; c < plan_.volumes.c; ++c)
+      for (const PassItems& pass : pyramid_passes(target({t, c}, plan_.name))) {
+        std::vector<std::int64_t> items(static_cast<std::size_t>(pass.items));
+        std::iota(items.begin(), items.end(), std::int64_t{0});
+        forget_lost(pass.key, items, sizes, lost, [&](const WrittenObject& object) { checksums.set(object); });
+      }
+  if (lost.count > 0)
+    throw Error(ErrorCode::kWriteFailed,
+                fmt::format("an object is not there as it was written, and {} items are not whole", lost.count), lost.first,
+                "start the same command again: these items are done again");
+  for (int level = 0; level < static_cast<int>(levels_.size()); ++level) {
+    const std::vector<ObjectSum>& noted = checksums.level(static_cast<std::size_t>(level));
+    for (std::int64_t number = 0; number < std::ssize(noted); ++number)
+      if (noted[static_cast<std::size_t>(number)].bytes == 0 && sizes.of(level, number) > 0)
+        store_->erase(object_location(levels_, level, number));
+  }
+  for (std::size_t level = 0; level < levels_.size(); ++level)
     for (const std::string& key : zarr::document_keys(std::to_string(level), {plan_.zarr_format, true}))
       checksums.set_document(key, storage::get_text(*store_, key).value_or(""));
   for (const std::string& key : zarr::document_keys("", {plan_.zarr_format, false}))

@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <memory>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "flatfield/core/error.h"
@@ -27,6 +31,9 @@ OutputPlan small_plan() {
   plan.translation = {0, 0, 5.0, 0, 0};
   return plan;
 }
+
+const std::string kMine = "0123456789abcdef";
+const std::string kTheirs = "00000000fedcba98";
 
 class OutputImageTest : public testing::Test {
  protected:
@@ -66,12 +73,12 @@ TEST(ClearPlace, that_is_interrupted_leaves_nothing_that_could_be_gone_on_with) 
   for (const int zarr_format : {2, 3}) {
     InterruptedStore store;
     const Json fingerprint = Json::parse(R"({"options": "some"})", "");
-    claim_place(store, fingerprint);
+    claim_place(store, fingerprint, kMine);
     zarr::write_group(store, "", zarr_format);
     storage::put_text(store, "0/0", "a chunk");
-    ASSERT_TRUE(is_resumable(store, fingerprint, false));
+    ASSERT_EQ(resumable_claim(store, fingerprint, false), kMine);
     EXPECT_THROW(clear_place(store), Error);
-    EXPECT_THROW((void)is_resumable(store, fingerprint, false), Error);
+    EXPECT_THROW((void)resumable_claim(store, fingerprint, false), Error);
     // It can be replaced, and is not taken for something of others.
     EXPECT_EQ(output_state(store), OutputState::kUnfinished);
     EXPECT_NO_THROW(check_place(store, true));
@@ -89,7 +96,7 @@ TEST(ClearPlace, removes_what_is_noted_before_what_says_whose_it_is) {
   };
   InterruptedStore store;
   const std::string scratch = kScratchName;
-  claim_place(store, Json::parse(R"({"options": "some"})", ""));
+  claim_place(store, Json::parse(R"({"options": "some"})", ""), kMine);
   storage::put_text(store, scratch + "/items/01234567/t0_c0/level_0/0.json", "{}");
   storage::put_text(store, scratch + "/model.npz", "a model");
   storage::put_text(store, "0/0", "a chunk");
@@ -109,45 +116,60 @@ TEST(Claims, without_clearing_want_a_place_where_no_items_are_noted) {
     EXPECT_EQ(error.code(), ErrorCode::kOutputExists);
     EXPECT_EQ(error.where(), store.describe(kScratchName));
   }
-  claim_place(store, Json::parse("{}", ""));
+  claim_place(store, Json::parse("{}", ""), kMine);
   EXPECT_NO_THROW(check_unclaimed(store)) << "another part has begun there";
 }
 
-TEST(Claims, tell_runs_apart_but_not_by_the_chunks_that_they_saw) {
-  const Json some = Json::parse(R"({"options": 1, "tile": {"documents": 2, "chunks": {"0/0": "old", "0/1": "old"}}})", "");
-  const Json mended = Json::parse(R"({"options": 1, "tile": {"documents": 2, "chunks": {"0/0": "unreadable"}}})", "");
-  const Json other = Json::parse(R"({"options": 2, "tile": {"documents": 2, "chunks": {"0/0": "old", "0/1": "old"}}})", "");
-  EXPECT_EQ(claim_id(some), claim_id(mended));
-  EXPECT_NE(claim_id(some), claim_id(other));
+TEST(Claims, tell_apart_also_runs_that_begin_the_same) {
+  const Json fingerprint = Json::parse(R"({"options": 1, "tile": {"chunks": {"0/0": "a", "0/1": "b"}}})", "");
   storage::MemoryStore store;
-  EXPECT_THROW(check_claim(store, claim_id(some)), Error) << "nobody's";
-  claim_place(store, some);
-  EXPECT_NO_THROW(check_claim(store, claim_id(mended)));
-  claim_place(store, other);
-  EXPECT_THROW(check_claim(store, claim_id(some)), Error);
-}
-
-TEST(Claims, are_own_only_of_the_same_tile_but_for_what_could_not_be_read) {
-  storage::MemoryStore store;
-  const Json mine = Json::parse(R"({"options": 1, "tile": {"chunks": {"0/0": "a", "0/1": "b"}}})", "");
-  EXPECT_TRUE(own_claim(store, mine).is_null()) << "finished, or removed";
-  claim_place(store, Json::parse(R"({"options": 1, "tile": {"chunks": {"0/0": "unreadable", "0/1": "b"}}})", ""));
-  EXPECT_FALSE(own_claim(store, mine).is_null());
-  claim_place(store, Json::parse(R"({"options": 1, "tile": {"chunks": {"0/0": "a", "0/1": "copied again"}}})", ""));
-  EXPECT_TRUE(own_claim(store, mine).is_null());
+  EXPECT_THROW(check_claim(store, kMine), Error) << "nobody's";
+  EXPECT_TRUE(own_claim(store, kMine).is_null()) << "finished, or removed";
+  claim_place(store, fingerprint, kMine);
+  EXPECT_NO_THROW(check_claim(store, kMine));
+  EXPECT_FALSE(own_claim(store, kMine).is_null());
+  EXPECT_EQ(resumable_claim(store, fingerprint, false), kMine);
+  claim_place(store, fingerprint, kTheirs);
+  EXPECT_THROW(check_claim(store, kMine), Error);
+  EXPECT_TRUE(own_claim(store, kMine).is_null());
+  EXPECT_EQ(resumable_claim(store, fingerprint, false), kTheirs) << "who goes on is one of theirs";
   retire_place(store, "some reason");
-  EXPECT_TRUE(own_claim(store, mine).is_null());
+  EXPECT_TRUE(own_claim(store, kTheirs).is_null());
 }
 
-TEST(Claims, keep_all_chunks_that_could_not_be_read) {
+TEST(Claims, have_a_name_that_is_new_or_of_parts_that_begin_together_the_same) {
+  const Json some = Json::parse(R"({"options": 1, "tile": {"chunks": {"0/0": "old", "0/1": "old"}}})", "");
+  const Json copied = Json::parse(R"({"options": 1, "tile": {"chunks": {"0/0": "new", "0/1": "old"}}})", "");
+  EXPECT_NE(new_claim_id(), new_claim_id());
+  EXPECT_EQ(shared_claim_id(some), shared_claim_id(Json::parse(some.dump(), "")));
+  EXPECT_NE(shared_claim_id(some), shared_claim_id(copied));
+  for (const std::string& id : {new_claim_id(), shared_claim_id(some)}) {
+    EXPECT_EQ(id.size(), kClaimDigits);
+    EXPECT_EQ(id.find_first_not_of("0123456789abcdef"), std::string::npos) << id;
+  }
+}
+
+TEST(Claims, with_another_text_for_a_name_are_nobodys) {
+  storage::MemoryStore store;
+  for (const char* name : {"../../somewhere", "0123456789abcde", "0123456789ABCDEF"}) {
+    claim_place(store, Json::parse("{}", ""), name);
+    EXPECT_TRUE(own_claim(store, name).is_null()) << name;
+    EXPECT_EQ(resumable_claim(store, Json::parse("{}", ""), false), std::string(kClaimDigits, '0')) << name;
+  }
+}
+
+TEST(Claims, keep_all_chunks_that_could_not_be_read_and_whose_they_are) {
   storage::MemoryStore store;
   const storage::MemoryStore tile;
-  claim_place(store, Json::parse(R"({"tile": {"chunks": {"0/0": "a", "0/1": "b", "0/2": "c"}}})", ""));
-  note_unreadable_chunk(store, tile, tile.describe("0/0"));
-  note_unreadable_chunk(store, tile, tile.describe("0/2"));
-  note_unreadable_chunk(store, tile, tile.describe("0/7"));
-  EXPECT_TRUE(is_resumable(store, Json::parse(R"({"tile": {"chunks": {"0/0": "x", "0/1": "b", "0/2": "y"}}})", ""), false));
-  EXPECT_THROW((void)is_resumable(store, Json::parse(R"({"tile": {"chunks": {"0/0": "x", "0/1": "y"}}})", ""), false), Error);
+  claim_place(store, Json::parse(R"({"tile": {"chunks": {"0/0": "a", "0/1": "b", "0/2": "c"}}})", ""), kMine);
+  note_unreadable_chunk(store, kMine, tile, tile.describe("0/0"));
+  note_unreadable_chunk(store, kMine, tile, tile.describe("0/2"));
+  note_unreadable_chunk(store, kMine, tile, tile.describe("0/7"));
+  note_unreadable_chunk(store, kTheirs, tile, tile.describe("0/1"));
+  const Json mended = Json::parse(R"({"tile": {"chunks": {"0/0": "x", "0/1": "b", "0/2": "y"}}})", "");
+  const Json other = Json::parse(R"({"tile": {"chunks": {"0/0": "x", "0/1": "y"}}})", "");
+  EXPECT_EQ(resumable_claim(store, mended, false), kMine);
+  EXPECT_THROW((void)resumable_claim(store, other, false), Error);
 }
 
 TEST(Claims, that_a_crash_of_the_machine_has_left_empty_are_of_no_use_but_can_be_replaced) {
@@ -155,14 +177,14 @@ TEST(Claims, that_a_crash_of_the_machine_has_left_empty_are_of_no_use_but_can_be
   for (const char* text : {"", "[]", "{\"retired\": 1}"}) {
     storage::put_text(store, std::string(kScratchName) + "/run.json", text);
     try {
-      (void)is_resumable(store, Json::parse("{}", ""), false);
+      (void)resumable_claim(store, Json::parse("{}", ""), false);
       ADD_FAILURE() << "no error was thrown";
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kOutputExists);
       EXPECT_NE(std::string(error.what()).find("--overwrite"), std::string::npos);
     }
-    EXPECT_FALSE(is_resumable(store, Json::parse("{}", ""), true));
-    note_unreadable_chunk(store, store, "somewhere");
+    EXPECT_FALSE(resumable_claim(store, Json::parse("{}", ""), true).has_value());
+    note_unreadable_chunk(store, kMine, store, "somewhere");
     EXPECT_EQ(storage::get_text(store, std::string(kScratchName) + "/run.json"), text);
   }
 }
@@ -182,6 +204,85 @@ TEST_F(OutputImageTest, is_finished_only_when_its_attributes_are_written) {
   EXPECT_EQ(output_state(*store_), OutputState::kUnfinished);
   image.finish(Json(), Json());
   EXPECT_EQ(output_state(*store_), OutputState::kFinished);
+}
+
+/// An image with items of which each has noted one object, which is there: it has as many bytes as its number, and one more.
+class NotedImageTest : public OutputImageTest {
+ protected:
+  NotedImageTest() {
+    claim_place(*store_, Json::parse("{}", ""), kMine);
+    image_ = std::make_unique<OutputImage>(store_, noted_plan());
+    image_->keep_ledger(true, kMine);
+    const PyramidTarget target = image_->target({0, 0}, "corrected");
+    pass_ = pyramid_passes(target).front();
+    ledger_ = target.ledger;
+    for (std::int64_t item = 0; item < pass_.items; ++item) {
+      const std::string text = content(item);
+      storage::put_text(*store_, key(item), text);
+      ledger_->note(pass_.key, item, {{0, item, text.size(), 0}});
+    }
+  }
+
+  static OutputPlan noted_plan() {
+    OutputPlan plan = small_plan();
+    plan.volumes = {1, 1};
+    plan.shape = {128, 24, 10};  // two items, each of four chunks along z
+    plan.level_count = 1;
+    plan.write_empty_chunks = false;
+    return plan;
+  }
+  static std::string content(std::int64_t item) { return std::string(static_cast<std::size_t>(item) + 1, 'x'); }
+  static std::string key(std::int64_t number) { return object_location(level_metadata(noted_plan()), 0, number); }
+  ErrorCode code_of_finishing() {
+    try {
+      image_->finish(Json(), Json());
+    } catch (const Error& error) {
+      EXPECT_EQ(error.where(), store_->describe(key(1)));
+      return error.code();
+    }
+    return ErrorCode::kInternal;  // nothing was thrown
+  }
+
+  std::unique_ptr<OutputImage> image_;
+  PassItems pass_;
+  std::shared_ptr<ItemLedger> ledger_;
+};
+
+TEST_F(NotedImageTest, is_finished_without_objects_that_nobody_has_noted) {
+  ASSERT_EQ(pass_.items, 2);
+  storage::put_text(*store_, key(5), "of a run that stood still");
+  EXPECT_EQ(code_of_finishing(), ErrorCode::kInternal);
+  EXPECT_FALSE(store_->size(key(5)).has_value());
+  EXPECT_EQ(storage::get_text(*store_, key(1)), content(1));
+  EXPECT_EQ(output_state(*store_), OutputState::kFinished);
+}
+
+TEST_F(NotedImageTest, is_not_finished_without_an_object_that_was_noted_and_that_is_no_fault_of_the_input) {
+  storage::put_text(*store_, key(1), "");
+  EXPECT_EQ(code_of_finishing(), ErrorCode::kWriteFailed);
+  EXPECT_EQ(ledger_->done(pass_.key), std::set<std::int64_t>{0});
+  EXPECT_EQ(output_state(*store_), OutputState::kUnfinished);
+}
+
+TEST_F(NotedImageTest, forgets_items_that_are_lost_before_it_is_gone_on_with) {
+  EXPECT_EQ(image_->forget_lost({}).count, 0);
+  store_->erase(key(1));
+  const LostItems of_others = image_->forget_lost({0, 2});
+  EXPECT_EQ(of_others.count, 0) << "the item of another part";
+  const LostItems lost = image_->forget_lost({});
+  EXPECT_EQ(lost.count, 1);
+  EXPECT_EQ(lost.first, store_->describe(key(1)));
+  EXPECT_EQ(ledger_->done(pass_.key), std::set<std::int64_t>{0});
+}
+
+TEST_F(NotedImageTest, forgets_items_of_which_the_note_is_damaged_or_names_what_the_image_does_not_have) {
+  const std::string noted = storage::join_key(storage::join_key(items_key(kMine), pass_.key), "0.json");
+  storage::put_text(*store_, noted, "");
+  ledger_->note(pass_.key, 1, {{0, 1000, 1, 0}});
+  const LostItems lost = image_->forget_lost({});
+  EXPECT_EQ(lost.count, 2);
+  EXPECT_EQ(lost.first, store_->describe(noted));
+  EXPECT_TRUE(ledger_->done(pass_.key).empty());
 }
 
 TEST_F(OutputImageTest, describes_itself_when_finished) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <random>
 #include <vector>
 
 #include "flatfield/core/buffer.h"
@@ -23,6 +24,8 @@ constexpr std::size_t kNamedDifferences = 3;
 constexpr const char* kRetired = "retired";
 
 constexpr const char* kClaimName = "run.json";
+/// Beside what a fingerprint says: the claim id.
+constexpr const char* kBegun = "begun";
 
 std::string claim_key() { return storage::join_key(kScratchName, kClaimName); }
 
@@ -39,6 +42,18 @@ Json parse_claim(const storage::Store& store, const std::string& text) {
   retired[kRetired] = "what it depends on is damaged (" + store.describe(claim_key()) + ")";
   return retired;
 }
+
+/// The claim id of a claim; zeros, which no run has, where it says none.
+std::string id_of(const Json& claim) {
+  const Json* id = claim.find(kBegun);
+  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  if (id != nullptr && id->is_string() && id->as_string().size() == kClaimDigits &&
+      std::all_of(id->as_string().begin(), id->as_string().end(), is_digit))
+    return id->as_string();
+  return std::string(kClaimDigits, '0');
+}
+
+void write_claim(storage::Store& store, const Json& claim) { storage::put_text(store, claim_key(), claim.dump(2) + "\n"); }
 
 bool is_left_behind(const std::string& name) {
   return name == std::string(kScratchName) + "/" || storage::is_probe(name);
@@ -90,16 +105,28 @@ void check_place(const storage::Store& store, bool overwrite) {
                 store.describe(""), "give --overwrite to replace it");
 }
 
-bool is_resumable(const storage::Store& store, const Json& fingerprint, bool overwrite) {
-  if (overwrite) return false;
+std::string new_claim_id() {
+  std::random_device random;
+  const std::uint32_t first = random();
+  return fmt::format("{:08x}{:08x}", first, random());
+}
+
+std::string shared_claim_id(const Json& fingerprint) {
+  return fmt::format("{:0{}x}", crc32c(as_bytes(fingerprint.dump())), kClaimDigits);
+}
+
+std::optional<std::string> resumable_claim(const storage::Store& store, const Json& fingerprint, bool overwrite) {
+  if (overwrite) return std::nullopt;
   const auto text = storage::get_text(store, claim_key());
-  if (!text) return false;
-  const Json before = parse_claim(store, *text);
+  if (!text) return std::nullopt;
+  Json before = parse_claim(store, *text);
   if (const Json* why = before.find(kRetired))
     throw Error(ErrorCode::kOutputExists, "the output that is there is not to be gone on with: " + why->as_string(),
                 store.describe(""), "give --overwrite to start afresh");
+  const std::string id = id_of(before);
+  before.erase(kBegun);
   const std::vector<std::string> differences = fingerprint_differences(before, fingerprint);
-  if (differences.empty()) return true;
+  if (differences.empty()) return id;
   std::string named;
   for (std::size_t i = 0; i < std::min(differences.size(), kNamedDifferences); ++i)
     named += (i == 0 ? "" : "; ") + differences[i];
@@ -109,8 +136,10 @@ bool is_resumable(const storage::Store& store, const Json& fingerprint, bool ove
               store.describe(""), "start as it was begun, or give --overwrite to start afresh");
 }
 
-void claim_place(storage::Store& store, const Json& fingerprint) {
-  storage::put_text(store, claim_key(), fingerprint.dump(2) + "\n");
+void claim_place(storage::Store& store, const Json& fingerprint, const std::string& id) {
+  Json claim = fingerprint;
+  claim[kBegun] = id;
+  write_claim(store, claim);
 }
 
 void check_unclaimed(const storage::Store& store) {
@@ -129,12 +158,6 @@ std::string items_key(const std::string& claim) {
   return claim.empty() ? all : storage::join_key(all, claim);
 }
 
-std::string claim_id(const Json& fingerprint) {
-  Json known = fingerprint;
-  if (const Json* tile = known.find("tile"); tile != nullptr && tile->is_object()) known["tile"].erase("chunks");
-  return fmt::format("{:08x}", crc32c(as_bytes(known.dump())));
-}
-
 void check_claim(const storage::Store& store, const std::string& id) {
   const auto text = storage::get_text(store, claim_key());
   const auto stop = [&](const std::string& what) {
@@ -143,33 +166,27 @@ void check_claim(const storage::Store& store, const std::string& id) {
   if (!text) stop("the output was removed while it was written");
   const Json claim = parse_claim(store, *text);
   if (const Json* why = claim.find(kRetired)) stop("the output is not to be gone on with: " + why->as_string());
-  if (claim_id(claim) != id) stop("another run has begun the output anew");
+  if (id_of(claim) != id) stop("another run has begun the output anew");
 }
 
-bool is_claimed(const storage::Store& store, const std::string& id) {
-  const auto text = storage::get_text(store, claim_key());
-  return text && claim_id(parse_claim(store, *text)) == id;
-}
-
-void note_unreadable_chunk(storage::Store& store, const storage::Store& tile, const std::string& where) {
-  const auto text = storage::get_text(store, claim_key());
-  if (!text) return;
-  Json fingerprint = parse_claim(store, *text);
-  if (note_unreadable(fingerprint, tile, where)) claim_place(store, fingerprint);
-}
-
-Json own_claim(const storage::Store& store, const Json& fingerprint) {
+Json own_claim(const storage::Store& store, const std::string& id) {
   const auto text = storage::get_text(store, claim_key());
   if (!text) return {};
   Json claim = parse_claim(store, *text);
-  return fingerprint_differences(claim, fingerprint).empty() ? claim : Json();
+  return id_of(claim) == id ? claim : Json();
+}
+
+void note_unreadable_chunk(storage::Store& store, const std::string& id, const storage::Store& tile,
+                           const std::string& where) {
+  Json claim = own_claim(store, id);
+  if (note_unreadable(claim, tile, where)) write_claim(store, claim);
 }
 
 void retire_place(storage::Store& store, const std::string& why) {
   if (store.list("").empty()) return;
   Json retired;
   retired[kRetired] = why;
-  storage::put_text(store, claim_key(), retired.dump(2) + "\n");
+  write_claim(store, retired);
   zarr::erase_group_attributes(store, "");
 }
 

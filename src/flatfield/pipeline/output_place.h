@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "flatfield/core/json.h"
@@ -24,34 +25,37 @@ enum class OutputState : std::uint8_t {
 /// Throws Error(kOutputExists) unless an output can go there: the place is free or, with `overwrite`, holds a Zarr.
 void check_place(const storage::Store& store, bool overwrite);
 
-/// Whether the run with this fingerprint has begun an output there that it can go on with. An output that was begun
-/// otherwise throws Error(kOutputExists) that says what differs, unless it is to be overwritten.
-[[nodiscard]] bool is_resumable(const storage::Store& store, const Json& fingerprint, bool overwrite);
-/// Notes that the place belongs to the run with this fingerprint. To be done before anything is written there.
-void claim_place(storage::Store& store, const Json& fingerprint);
+inline constexpr std::size_t kClaimDigits = 16;
+/// A name for what a run begins, of kClaimDigits hexadecimal digits, which nothing that was begun before has: of two runs that
+/// begin the same one after the other, the first must not go on in what is that of the second.
+[[nodiscard]] std::string new_claim_id();
+/// The name that all parts give an output which they begin together, each for itself: it follows from the fingerprint.
+[[nodiscard]] std::string shared_claim_id(const Json& fingerprint);
+
+/// The claim id of the output that the run with this fingerprint has begun there and can go on with; none if there is none. An
+/// output that was begun otherwise throws Error(kOutputExists) that says what differs, unless it is to be overwritten.
+[[nodiscard]] std::optional<std::string> resumable_claim(const storage::Store& store, const Json& fingerprint, bool overwrite);
+/// Notes that the place belongs to the runs with this fingerprint that know this claim id. To be done before anything is
+/// written there.
+void claim_place(storage::Store& store, const Json& fingerprint, const std::string& id);
 /// Throws Error(kOutputExists) where items are noted at a place that is nobody's: who claims it without clearing it would take
 /// them for done.
 void check_unclaimed(const storage::Store& store);
 /// Removes what is beside the image, if there is something: the run is over.
 void release_place(storage::Store& store);
 
-inline constexpr std::size_t kClaimDigits = 8;
-/// What is the same for all runs with this fingerprint, whichever chunks of the tile they have seen, and hardly for others:
-/// kClaimDigits hexadecimal digits.
-[[nodiscard]] std::string claim_id(const Json& fingerprint);
-/// Where the items of an output are noted by runs with this claim_id; "" = by all.
+/// Where the items of an output are noted by runs with this claim id; "" = by all.
 [[nodiscard]] std::string items_key(const std::string& claim = "");
 /// Throws Error(kOutputExists) unless the place still belongs to the runs of a claim id: it may have been removed, or begun
 /// anew by another, while this one stood still.
 void check_claim(const storage::Store& store, const std::string& id);
-/// Whether the place belongs to the runs of a claim id.
-[[nodiscard]] bool is_claimed(const storage::Store& store, const std::string& id);
-/// Notes that a chunk of the tile could not be read: note_unreadable, in the fingerprint that the place is claimed with.
-void note_unreadable_chunk(storage::Store& store, const storage::Store& tile, const std::string& where);
-
-/// What the place is claimed with, if that differs from a fingerprint in nothing that was seen; null if it does, or the place
-/// is nobody's: another run may have finished there, or begun.
-[[nodiscard]] Json own_claim(const storage::Store& store, const Json& fingerprint);
+/// What the place is claimed with, if that is for the runs of a claim id; null if it is not, or the place is nobody's: another
+/// run may have finished there, or begun.
+[[nodiscard]] Json own_claim(const storage::Store& store, const std::string& id);
+/// Notes that a chunk of the tile could not be read: note_unreadable, in the fingerprint that the place is claimed with, if
+/// that is for the runs of a claim id.
+void note_unreadable_chunk(storage::Store& store, const std::string& id, const storage::Store& tile,
+                           const std::string& where);
 
 inline constexpr const char* kBeingRemoved = "it was being removed";
 /// What is at the place, if anything is, looks neither finished nor like something to go on with from now on; `why` is what

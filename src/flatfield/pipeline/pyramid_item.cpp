@@ -47,7 +47,8 @@ void PyramidItem<T>::open() {
     for (std::int64_t part = 0; part < part_count(); ++part) ++carry_chunk_of(part).parts_left;
   }
   if (!pass_.is_sharded()) return;
-  shards_ = std::make_unique<ItemShards>(static_cast<std::size_t>(reorder_bytes(geometry(), item_shape())));
+  shards_ = std::make_unique<ItemShards>(static_cast<std::size_t>(reorder_bytes(geometry(), item_shape())),
+                                         [&pass = pass_] { pass.check_own(); });
   for (std::int64_t part = 0; part < part_count(); ++part)
     pass_.announce_cell(part_level(), cell_of(part), *shards_);
   shards_->open();

@@ -29,7 +29,7 @@ PyramidPass<T>::PyramidPass(VoxelSource<T>& source, const PyramidTarget& target,
   for (std::size_t i = first_level; i < end; ++i)
     levels_.push_back(
         std::make_unique<LevelWriter<T>>(static_cast<int>(i), target.levels[i], geometry_.cell,
-                                         target.write_empty_chunks, stage_ + ".object"));
+                                         target.write_empty_chunks, [this] { check_own(); }, stage_ + ".object"));
   make_carry(target);
 }
 
@@ -175,6 +175,7 @@ Block<T>& PyramidPass<T>::carry_room(const Extent3& index, int worker) {
 template <class T>
 void PyramidPass<T>::write_carry_chunk(const Extent3& index, const Block<T>& chunk, int worker) {
   if (tile_box(index, chunk.shape(), carry_->shape()).empty()) return;
+  check_own();
   carry_->array().write_chunk(carry_->chunk_index(index), std::as_bytes(chunk.span()), memory(worker).chunks.scratch);
 }
 

@@ -50,6 +50,10 @@ class PyramidPass {
   [[nodiscard]] std::string name() const;
   /// Takes note of an item that begins with this cell of `level`: an earlier run may have begun it.
   void note_begin(int level, const Extent3& index);
+  /// To be called before an object is written. Throws Error(kOutputExists) where another run has taken the place meanwhile.
+  void check_own() const {
+    if (ledger_) ledger_->check_again();
+  }
   /// Writes the entry of an item that is done into the ledger, if there is one.
   void note_done(std::int64_t item, WrittenObjects& written);
 

@@ -13,7 +13,7 @@ namespace flatfield::pipeline {
 
 /// Another output of the same input and options has another number: to be raised with every change of the
 /// maths, of items or of what is written.
-inline constexpr int kOutputFormat = 5;
+inline constexpr int kOutputFormat = 6;
 
 /// What the tile is known by without reading it: its metadata, and size and time (or ETag) of some chunks of the
 /// levels that are read, spread over them.

@@ -17,6 +17,7 @@
 #include "flatfield/pipeline/output_place.h"
 #include "flatfield/pipeline/provenance.h"
 #include "flatfield/pipeline/results.h"
+#include "flatfield/pipeline/skipped_tile.h"
 #include "flatfield/pipeline/tile_fingerprint.h"
 #include "flatfield/pipeline/tile_memory.h"
 #include "flatfield/pipeline/tile_model.h"
@@ -56,7 +57,6 @@ class Job {
   void run() {
     if (config_.skip_flat_field && config_.skip_bkg_sub && config_.pedestal == 0.0)
       context_.log.info("--skip-flat-field and --skip-bkg-sub: the tile is rewritten with a pyramid");
-    if (writes_image_ && skip_if_finished()) return;
     if (!estimates_ && !config_.model.empty()) take_given_model();
     choose_places();
     if (writes_image_) examine_places();
@@ -69,20 +69,6 @@ class Job {
   }
 
  private:
-  /// A finished output is left as it is: true if it is there, and the result says so.
-  [[nodiscard]] bool skip_if_finished() {
-    if (!places_.release_if_finished()) return false;
-    const Json outcome = is_first() ? places_.finished_outcome() : Json();
-    // Other channels of the tile share the mask of the first one, also where that was corrected by an earlier run.
-    if (context_.masks && estimates_ && is_first())
-      adopt_low_resolution_mask(low_mask_location(), input_.name(), outcome, context_);
-    context_.log.info("the output is finished already: skipped: " + outputs_.corrected);
-    result_.status = TileStatus::kSkipped;
-    result_.reason = "the output was finished already";
-    if (is_first()) take_outcome(outcome, result_);
-    return true;
-  }
-
   /// Every place that this run may write to, so that all are known to be free before anything is written.
   void choose_places() {
     const bool learns_curves = config_.method == "fitting" && !config_.skip_flat_field;
@@ -187,19 +173,23 @@ class Job {
       learned_results_.save(*model_);
     } else {
       fail_point("learn.begin");
+      const auto masks_before = model_ ? std::optional(mask_checksums(*model_)) : std::nullopt;
       learn_all();
       fail_point("learn.end");
       context_.processes.first_only([&] { check_tile_is_the_same(); });
       const ModelPlace to = writes_image_ ? scratch_model() : given_model();
       if (writes_image_) {
         claim_places();
-        write_probability();
+        leave_what_another_mask_made(masks_before);
       }
       context_.processes.first_only([&] {
         if (writes_image_) places_.check_own();
         write_model(*to.store, to.key, *model_);
       });
-      if (!writes_image_) context_.log.info("model: " + model_location(config_.model, input_.name()));
+      if (writes_image_)
+        write_probability();
+      else
+        context_.log.info("model: " + model_location(config_.model, input_.name()));
       fail_point("learn.written");
     }
     if (context_.step == RunStep::kEstimate) result_.status = TileStatus::kEstimated;
@@ -211,6 +201,17 @@ class Job {
     places_.leave_out(!model_->has_mask(), !model_->has_probability());
     places_.claim(fingerprint_);
     if (estimates_) learned_results_.remove_overwritten(*model_);
+  }
+
+  /// Which mask a tile has may depend on the other tiles of the run: channels share that of the first. What was made with
+  /// another one than this model has, or with one that is not known, is not gone on with.
+  void leave_what_another_mask_made(const std::optional<std::vector<std::string>>& masks_before) {
+    const bool is_another = context_.processes.ask_first([&] {
+      return masks_before ? *masks_before != mask_checksums(*model_) : model_->has_mask() && places_.hold_items();
+    });
+    if (!is_another) return;
+    context_.log.warning("what is there was made with another mask, or with one that is not known any more: it is made again");
+    places_.begin_anew(fingerprint_);
   }
 
   /// The model that an earlier run has left, with the places of its images; false where there is none, or one that a crash
@@ -260,7 +261,8 @@ class Job {
     if (auto pictures = learned_results_.pictures(volume)) result_.pictures.push_back(std::move(*pictures));
   }
 
-  /// The probability is made of what was learnt and is not in the model, so it is written before that.
+  /// The probability is made of what was learnt and is not in the model: where it is not whole, the tile is learnt from again.
+  /// The model is there before it, so that what was made with it is known then.
   void write_probability() {
     if (!model_->has_probability()) return;
     const zarr::Array estimation = input_.tile().open_array(input_.levels().estimation);
@@ -292,7 +294,7 @@ class Job {
     try {
       places_.note_unreadable(*input_.array().shared_store(), error.where());
       if (error.code() == ErrorCode::kInterrupted) return;  // who goes on looks at the tile
-      if (const std::string change = change_of_tile(); !change.empty()) places_.give_up(change, fingerprint_);
+      if (const std::string change = change_of_tile(); !change.empty()) places_.give_up(change);
     } catch (const std::exception& second) {
       context_.log.warning(second.what());  // the first is what the run ends with
     }
@@ -316,7 +318,7 @@ class Job {
   /// What of the tile is not as it was when the run began; "" if nothing is.
   [[nodiscard]] std::string change_of_tile() {
     // As it is claimed, where that is known: with the chunks that could not be read by other parts, and may be mended.
-    const Json claim = writes_image_ ? places_.own_claim(fingerprint_) : Json();
+    const Json claim = writes_image_ ? places_.own_claim() : Json();
     const Json* claimed = claim.is_null() ? nullptr : claim.find("tile");
     return input_.change_since(claimed != nullptr ? *claimed : input_.identity());
   }
@@ -331,7 +333,7 @@ class Job {
   void require_same_tile() {
     const std::string change = change_of_tile();
     if (change.empty()) return;
-    places_.give_up(change, fingerprint_);
+    places_.give_up(change);
     throw Error(ErrorCode::kBadInput, change, input_.location(),
                 "let nothing else write to it, and start again with --overwrite");
   }
@@ -407,7 +409,9 @@ class Job {
 
 void correct_tile(RunContext& context, const std::string& tile_location, Json& parameters, TileResult& result,
                   const std::function<void()>& before_finished) {
-  Job(context, tile_location, parameters, result, before_finished).run();
+  // Before the tile is opened, which may have been archived since.
+  if (!skip_if_finished(context, tile_location, result))
+    Job(context, tile_location, parameters, result, before_finished).run();
 }
 
 }  // namespace flatfield::pipeline

@@ -1,6 +1,9 @@
 #include "flatfield/pipeline/tile_places.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -30,30 +33,31 @@ void prove_place(const std::string& place, storage::Store& store, const storage:
 }
 
 /// Throws Error(kOutputExists) if somebody has begun or finished an image where none was when the run began: it may have
-/// learnt for hours since. Of parts that begin at the same time one may have been here. True if so.
-bool is_begun_by_another_part(const storage::Store& store, const Json& fingerprint, bool has_parts) {
+/// learnt for hours since. Of parts that begin at the same time one may have been here: its claim id, if so.
+std::optional<std::string> claim_of_another_part(const storage::Store& store, const Json& fingerprint, bool has_parts) {
   const OutputState state = output_state(store);
-  if (state == OutputState::kAbsent) return false;
-  if (has_parts && state != OutputState::kFinished && is_resumable(store, fingerprint, false)) return true;
+  if (state == OutputState::kAbsent) return std::nullopt;
+  if (has_parts && state != OutputState::kFinished)
+    if (auto id = resumable_claim(store, fingerprint, false)) return id;
   throw Error(ErrorCode::kOutputExists, "another run has been here since this one began", store.describe(""),
               "look at what it has made; the same command goes on with it where it can");
 }
 
-/// Whether an earlier run has begun an image that this one goes on with. Throws Error(kOutputExists) where it may not begin
-/// afresh either.
-bool is_gone_on_with(const storage::Store& store, const Json& fingerprint, bool overwrite) {
+/// The claim id of an image that an earlier run has begun, and this one goes on with; none if there is none. Throws
+/// Error(kOutputExists) where it may not begin afresh either.
+std::optional<std::string> claim_to_go_on_with(const storage::Store& store, const Json& fingerprint, bool overwrite) {
   // Looked at twice, as another part may just be beginning there.
-  if (output_state(store) == OutputState::kAbsent) return false;
-  if (is_resumable(store, fingerprint, overwrite)) return true;
+  if (output_state(store) == OutputState::kAbsent) return std::nullopt;
+  if (auto id = resumable_claim(store, fingerprint, overwrite)) return id;
   check_place(store, overwrite);
-  return false;
+  return std::nullopt;
 }
 
 }  // namespace
 
 TilePlaces::Place TilePlaces::make(const std::string& location, storage::Caching caching) const {
   check_apart(location_, location);
-  return {location, context_.stores.open(location, caching), false, nullptr};
+  return {location, context_.stores.open(location, caching), false, "", nullptr};
 }
 
 std::vector<TilePlaces::Place*> TilePlaces::all() {
@@ -86,29 +90,43 @@ void TilePlaces::choose(bool with_mask, bool with_probability, storage::Caching 
 }
 
 void TilePlaces::examine(const Json& fingerprint) {
-  claim_.assign(kClaimDigits, '0');
-  context_.processes.first_only([&] { claim_ = claim_id(fingerprint); });
-  context_.processes.broadcast(std::as_writable_bytes(std::span(claim_)));
   context_.processes.first_only([&] { refuse_stale(); });
   const bool overwrite = context_.config.overwrite;
   const auto tile = context_.stores.open(location_);
   for (Place* place : all())
     place->resumed = context_.processes.ask_first([&] {
-      const bool resumed = is_gone_on_with(*place->store, fingerprint, overwrite);
+      const std::optional<std::string> begun = claim_to_go_on_with(*place->store, fingerprint, overwrite);
       prove_place(place->location, *place->store, *tile);
-      return resumed;
+      place->claim = begun.value_or("");
+      return begun.has_value();
     });
+  context_.processes.first_only([&] {
+    // What is begun beside a corrected image that is there is that one's.
+    std::string id = context_.share.parts > 1 ? shared_claim_id(fingerprint) : new_claim_id();
+    if (corrected_.resumed) id = corrected_.claim;
+    for (Place* place : all())
+      if (!place->resumed) place->claim = id;
+  });
+  share_claims();
   if (resumed()) context_.log.info("an unfinished output is there: it is gone on with: " + outputs_.corrected);
+}
+
+/// Makes the claim ids of all processes those of the first.
+void TilePlaces::share_claims() {
+  for (Place* place : all()) {
+    place->claim.resize(kClaimDigits, '0');
+    context_.processes.broadcast(std::as_writable_bytes(std::span(place->claim)));
+  }
 }
 
 std::optional<std::int64_t> TilePlaces::look(const Json& fingerprint) {
   refuse_stale();
-  const std::string noted = items_key(claim_id(fingerprint));
   bool resumed = false;
   std::int64_t items = 0;
   for (const Place* place : all()) {
-    if (!is_gone_on_with(*place->store, fingerprint, context_.config.overwrite)) continue;
-    place->store->visit_all(noted, [&](const std::string&, std::uint64_t) { ++items; });
+    const auto begun = claim_to_go_on_with(*place->store, fingerprint, context_.config.overwrite);
+    if (!begun) continue;
+    place->store->visit_all(items_key(*begun), [&](const std::string&, std::uint64_t) { ++items; });
     if (place == &corrected_) resumed = true;
   }
   return resumed ? std::optional(items) : std::nullopt;
@@ -134,8 +152,11 @@ void TilePlaces::claim(const Json& fingerprint) {
     std::reverse(places.begin(), places.end());
     const bool has_parts = context_.share.parts > 1;
     const bool overwrite = context_.config.overwrite;
-    std::erase_if(places, [&](const Place* place) {
-      return place->resumed || (!overwrite && is_begun_by_another_part(*place->store, fingerprint, has_parts));
+    std::erase_if(places, [&](Place* place) {
+      if (place->resumed || overwrite) return place->resumed;
+      const auto begun = claim_of_another_part(*place->store, fingerprint, has_parts);
+      if (begun) place->claim = *begun;
+      return begun.has_value();
     });
     // An image whose mask is being removed must not look finished.
     if (!corrected_.resumed && !has_parts) retire_place(*corrected_.store, kBeingRemoved);
@@ -145,10 +166,33 @@ void TilePlaces::claim(const Json& fingerprint) {
         clear_place(*place->store);
       else
         check_unclaimed(*place->store);
-      claim_place(*place->store, fingerprint);
+      claim_place(*place->store, fingerprint, place->claim);
     }
     if (overwrite) clear_stale();
   });
+  share_claims();
+}
+
+bool TilePlaces::hold_items() {
+  const std::vector<Place*> places = all();
+  return std::any_of(places.begin(), places.end(), [](const Place* place) {
+    return place->resumed && !place->store->list(items_key(place->claim)).empty();
+  });
+}
+
+void TilePlaces::begin_anew(const Json& fingerprint) {
+  context_.processes.first_only([&] {
+    for (const Place* place : all()) check_claim(*place->store, place->claim);
+    const std::string id = new_claim_id();
+    for (Place* place : all()) {
+      // In this order: where it is interrupted nothing that was noted is found, or all of it.
+      const std::string noted = items_key(std::exchange(place->claim, id));
+      claim_place(*place->store, fingerprint, id);
+      place->store->erase_prefix(noted);
+    }
+  });
+  share_claims();
+  for (Place* place : all()) place->image.reset();
 }
 
 /// Where finished images of another run are that this one does not write again: beside the new output they would
@@ -181,11 +225,11 @@ void TilePlaces::clear_stale() {
 }
 
 void TilePlaces::note_unreadable(const storage::Store& tile, const std::string& where) {
-  for (Place* place : all()) note_unreadable_chunk(*place->store, tile, where);
+  for (Place* place : all()) note_unreadable_chunk(*place->store, place->claim, tile, where);
 }
 
-Json TilePlaces::own_claim(const Json& fingerprint) const {
-  return corrected_.store ? pipeline::own_claim(*corrected_.store, fingerprint) : Json();
+Json TilePlaces::own_claim() const {
+  return corrected_.store ? pipeline::own_claim(*corrected_.store, corrected_.claim) : Json();
 }
 
 Json TilePlaces::finished_outcome() const {
@@ -194,25 +238,36 @@ Json TilePlaces::finished_outcome() const {
   return outcome != nullptr && outcome->is_object() ? *outcome : Json();
 }
 
-void TilePlaces::give_up(const std::string& why, const Json& fingerprint) {
+void TilePlaces::give_up(const std::string& why) {
   for (Place* place : all())
-    if (!pipeline::own_claim(*place->store, fingerprint).is_null()) retire_place(*place->store, why);
+    if (!pipeline::own_claim(*place->store, place->claim).is_null()) retire_place(*place->store, why);
 }
 
 void TilePlaces::release() {
   for (Place* place : all())
-    if (is_claimed(*place->store, claim_)) release_place(*place->store);
+    if (!pipeline::own_claim(*place->store, place->claim).is_null()) release_place(*place->store);
 }
 
-void TilePlaces::check_own() const { check_claim(*corrected_.store, claim_); }
+void TilePlaces::check_own() const { check_claim(*corrected_.store, corrected_.claim); }
 
 OutputImage& TilePlaces::open(Place& place, const OutputPlan& plan) {
   if (!place.image) {
-    check_claim(*place.store, claim_);  // before its metadata are written
+    check_claim(*place.store, place.claim);  // before its metadata are written
     place.image = std::make_unique<OutputImage>(place.store, plan);
-    place.image->keep_ledger(place.resumed, claim_);
+    place.image->keep_ledger(place.resumed, place.claim);
+    if (place.resumed && context_.processes.is_first()) forget_lost(place, plan);
   }
   return *place.image;
+}
+
+/// What a crash of the machine has taken is found before hours are spent on the rest.
+void TilePlaces::forget_lost(const Place& place, const OutputPlan& plan) {
+  constexpr std::int64_t kSizeBytes = 8;  // of each object, as it is found
+  const auto held = context_.memory.reserve("checksums", kSizeBytes * object_count(level_metadata(plan)));
+  const LostItems lost = place.image->forget_lost(context_.share);
+  if (lost.count > 0)
+    context_.log.warning(fmt::format("an object is not there as it was written, and {} items are to be done again: {}",
+                                     lost.count, lost.first));
 }
 
 }  // namespace flatfield::pipeline

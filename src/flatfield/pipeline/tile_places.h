@@ -45,13 +45,17 @@ class TilePlaces {
   void claim(const Json& fingerprint);
   /// Notes for what was begun that a chunk of the tile could not be read (note_unreadable); to be called by one process.
   void note_unreadable(const storage::Store& tile, const std::string& where);
-  /// What the corrected image is claimed with, if that is still this run's fingerprint; else null.
-  [[nodiscard]] Json own_claim(const Json& fingerprint) const;
+  /// What the corrected image is claimed with, if that is still for this run; else null.
+  [[nodiscard]] Json own_claim() const;
+  /// Whether items are noted of images that are gone on with; to be asked by one process.
+  [[nodiscard]] bool hold_items();
+  /// Of what was begun, this run's before and this one's, no item is gone on with; who else was at work there stops.
+  void begin_anew(const Json& fingerprint);
   /// What came out of the tile that is finished there (kOutcomeKey); null where that does not say.
   [[nodiscard]] Json finished_outcome() const;
-  /// What runs with this fingerprint have begun is not to be gone on with, as it is of two minds; what others have begun or
+  /// What this run has begun, or gone on with, is not to be gone on with, as it is of two minds; what others have begun or
   /// finished there meanwhile stays. To be called by one process.
-  void give_up(const std::string& why, const Json& fingerprint);
+  void give_up(const std::string& why);
   /// Throws Error(kOutputExists) unless the corrected image is still claimed for this run.
   void check_own() const;
   /// The run is over: removes what is beside the images, but for what another run has begun there meanwhile; to be called by
@@ -70,12 +74,15 @@ class TilePlaces {
     std::string location;
     std::shared_ptr<storage::Store> store;
     bool resumed = false;  ///< an earlier run of the same kind has begun it
+    std::string claim;     ///< the claim id that this run writes there with
     std::unique_ptr<OutputImage> image;
   };
 
   [[nodiscard]] Place make(const std::string& location, storage::Caching caching = storage::Caching::kKept) const;
   [[nodiscard]] std::vector<Place*> all();
+  void share_claims();
   OutputImage& open(Place& place, const OutputPlan& plan);
+  void forget_lost(const Place& place, const OutputPlan& plan);
   [[nodiscard]] std::vector<std::string> stale() const;
   void refuse_stale() const;
   void clear_stale();
@@ -83,7 +90,6 @@ class TilePlaces {
   RunContext& context_;
   std::string location_;
   OutputLocations outputs_;
-  std::string claim_;  ///< of this run (claim_id)
   Place corrected_;
   std::optional<Place> mask_;
   std::optional<Place> probability_;

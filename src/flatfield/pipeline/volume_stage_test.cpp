@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cctype>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -115,6 +117,55 @@ TEST(WritePyramidOwner, a_write_that_fails_where_another_run_has_taken_the_place
   EXPECT_EQ(code_of_a_refused_write([] {}), ErrorCode::kWriteFailed);
   EXPECT_EQ(code_of_a_refused_write(taken(ErrorCode::kOutputExists)), ErrorCode::kOutputExists);
   EXPECT_EQ(code_of_a_refused_write(taken(ErrorCode::kReadFailed)), ErrorCode::kWriteFailed);
+}
+
+TEST(WritePyramidOwner, an_item_in_the_middle_of_which_another_run_takes_the_place_writes_no_more_objects) {
+  for (const bool is_sharded : {false, true}) {
+    SCOPED_TRACE(is_sharded);
+    Case c;
+    c.shape = {64, 64, 64};
+    c.chunk_shape = {8, 8, 8};
+    c.level_count = 2;
+    if (is_sharded) c.shard_chunks = Extent3{4, 4, 4};
+    execution::ThreadPool pool(1);
+    execution::ProcessGroup alone;
+    Output<std::uint16_t> output(c);
+    // Looked at before the item, and before each object: two are written.
+    const auto check = [calls = 0]() mutable {
+      if (++calls > 3) throw Error(ErrorCode::kOutputExists, "another run has begun the output anew");
+    };
+    output.target.ledger = std::make_shared<ItemLedger>(output.target.store, "items", check, std::chrono::seconds(0));
+    HashedSource<std::uint16_t> source(c);
+    ItemCounts counts;
+    const PassRun run{pool, alone, kPlenty, counts, {}, {}};
+    EXPECT_THROW(write_first_pass<std::uint16_t>(source, output.target, {}, run), Error);
+    int written = 0;
+    for (const std::string& key : output.chunk_keys()) written += output.store->size(key) ? 1 : 0;
+    EXPECT_EQ(written, 2);
+  }
+}
+
+TEST(WritePyramidOwner, a_carry_is_not_written_where_another_run_has_taken_the_place) {
+  Case c;
+  c.shape = {16, 16, 16};
+  c.chunk_shape = {8, 8, 8};
+  c.level_count = 5;
+  execution::ThreadPool pool(1);
+  execution::ProcessGroup alone;
+  Output<std::uint16_t> output(c);
+  // The item has eight chunks of level 0, and one of each of the next two.
+  const auto check = [calls = 0]() mutable {
+    if (++calls > 11) throw Error(ErrorCode::kOutputExists, "another run has begun the output anew");
+  };
+  output.target.ledger = std::make_shared<ItemLedger>(output.target.store, "items", check, std::chrono::seconds(0));
+  HashedSource<std::uint16_t> source(c);
+  ItemCounts counts;
+  const PassRun run{pool, alone, kPlenty, counts, {}, {}};
+  EXPECT_THROW(write_first_pass<std::uint16_t>(source, output.target, {}, run), Error);
+  EXPECT_TRUE(output.store->writes.contains("2/0/1/0/0/0"));
+  // Of the array of the carries there are only the documents.
+  for (const auto& [key, count] : output.store->writes)
+    EXPECT_FALSE(key.starts_with("scratch/") && std::isdigit(static_cast<unsigned char>(key.back())) != 0) << key;
 }
 
 TEST(WritePyramidDeep, writes_every_number_of_levels) {

@@ -7,6 +7,7 @@
 
 #include "flatfield/config/run_config.h"
 #include "flatfield/core/interruption.h"
+#include "flatfield/pipeline/level_reader.h"
 #include "flatfield/pipeline/s3_settings.h"
 #include "flatfield/pipeline/tile_paths.h"
 #include "flatfield/python/arrays.h"
@@ -57,10 +58,12 @@ py::array read_voxels(const ome::Volume& volume, const Box3& box, int workers) {
   native_work([&] {
     execution::ThreadPool pool(workers);
     std::vector<zarr::ChunkScratch> scratch(static_cast<std::size_t>(workers));
+    std::atomic<bool> is_whole{true};
     for_each_part(pool, box, volume.chunk_shape(), [&](const Box3& part, int worker) {
-      volume.read<T>(part, out.view().sub({part.origin - box.origin, part.shape}),
-                     scratch[static_cast<std::size_t>(worker)]);
+      const BlockView<T> into = out.view().sub({part.origin - box.origin, part.shape});
+      if (!volume.read<T>(part, into, scratch[static_cast<std::size_t>(worker)])) is_whole = false;
     });
+    if (!is_whole) pipeline::require_level(volume.array(), "bring it back, and read it again");
   });
   return to_array(std::move(out));
 }
@@ -152,7 +155,8 @@ was using one at the moment of the fork: the child could wait for ever for what 
            R"(Voxels of a box of a level: an array (z, y, x) of its data type (uint8, uint16 or float32).
 
 box: three slices or indices along z, y, x, as numpy.s_[0:64, :, 100] makes them (an index keeps its axis, of length 1);
-None = the whole level. Raises UsageError for another box, BadInputError for a damaged chunk.)")
+None = the whole level. Raises UsageError for another box, BadInputError for a damaged chunk, ReadError where the tile
+vanishes meanwhile. A chunk that is not there is one of the fill value.)")
       // It may be opened again in another folder.
       .def(py::pickle([](const TileHandle& self) {
                         return py::make_tuple(to_text(pipeline::absolute_location(self.location)), self.options);

@@ -45,13 +45,14 @@ void ReorderBuffer::trim() {
 }
 
 ShardWriter::ShardWriter(const Array& array, const Shape& index, std::vector<std::size_t> order,
-                         std::shared_ptr<ReorderBuffer> buffer)
+                         std::shared_ptr<ReorderBuffer> buffer, std::function<void()> check)
     : store_(array.shared_store()),
       key_(array.chunk_object_key(index)),
       index_codec_(array.metadata().shard_index, array.metadata().chunks_per_object()),
       order_(std::move(order)),
       ranks_(index_codec_.size(), kNotListed),
       buffer_(std::move(buffer)),
+      check_(std::move(check)),
       places_(index_codec_.size(), kAbsentChunk) {
   for (std::size_t rank = 0; rank < order_.size(); ++rank) {
     const std::size_t number = order_[rank];
@@ -164,6 +165,7 @@ void ShardWriter::complete() {
   CodecScratch scratch;
   const std::span<const std::byte> index = index_codec_.encode(places_, scratch);
   writer_->append(index);
+  if (check_) check_();
   writer_->commit();
   writer_.reset();
   count_bytes_written(static_cast<std::int64_t>(index.size()));

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -67,9 +68,10 @@ class ShardWriter {
  public:
   /// `index` is a chunk of the shard; `order` lists the chunks that will be put, by their place in
   /// the shard in C order, in the order in which they are stored. Chunks that are not listed are
-  /// left out. The index of the shard comes at its end.
+  /// left out. The index of the shard comes at its end. `check` is called before the shard takes its
+  /// place in the store, by whoever completes it: if it throws, it does not.
   ShardWriter(const Array& array, const Shape& index, std::vector<std::size_t> order,
-              std::shared_ptr<ReorderBuffer> buffer);
+              std::shared_ptr<ReorderBuffer> buffer, std::function<void()> check = {});
   ~ShardWriter();
 
   /// Adds the encoded bytes of the chunk at `number` (each once). Throws Error(kWriteFailed), and what
@@ -112,6 +114,7 @@ class ShardWriter {
   std::vector<std::size_t> order_;
   std::vector<std::size_t> ranks_;  ///< place of each chunk in order_
   std::shared_ptr<ReorderBuffer> buffer_;
+  std::function<void()> check_;  ///< may be empty
 
   std::unique_ptr<storage::ObjectWriter> writer_;  ///< null until the first chunk
   std::uint64_t written_bytes_ = 0;

@@ -96,6 +96,29 @@ TEST_F(ShardWriterTest, chunks_read_back_whatever_order_they_came_in) {
   EXPECT_EQ(round, 24);
 }
 
+TEST_F(ShardWriterTest, a_shard_that_is_refused_when_it_is_complete_leaves_what_was_there) {
+  const Array array = make_array("a");
+  storage::put_text(*store_, "a/c/0/0", "of another run");
+  bool is_refused = true;
+  const auto check = [&] {
+    if (is_refused) throw Error(ErrorCode::kOutputExists, "another run has begun the output anew");
+  };
+  for (const bool refuse : {true, false}) {
+    is_refused = refuse;
+    ShardWriter writer(array, {0, 0}, {0, 1}, buffer_of(1000), check);
+    writer.put(0, encoded(array, 0));
+    if (!refuse) {
+      writer.put(1, encoded(array, 1));
+      EXPECT_TRUE(writer.finish().has_value());
+      continue;
+    }
+    EXPECT_EQ(code_of([&] { writer.put(1, encoded(array, 1)); }), ErrorCode::kOutputExists);
+    EXPECT_EQ(code_of([&] { writer.finish(); }), ErrorCode::kOutputExists);
+    EXPECT_EQ(object("a/c/0/0"), "of another run");
+  }
+  EXPECT_NE(object("a/c/0/0"), "of another run");
+}
+
 TEST_F(ShardWriterTest, chunks_that_are_left_out_read_as_the_fill_value) {
   const Array array = make_array("a");
   ShardWriter writer(array, {2, 3}, {0},
